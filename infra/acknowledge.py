@@ -1,0 +1,14 @@
+"""Accepts single findings of cdk-nag, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Rule (or `Rule[finding]`) to reason, for this construct alone."""
+    for rule, reason in reasons.items():
+        cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

@@ -1,0 +1,40 @@
+"""Makes the CDK app of one environment: both stacks, checked by both cdk-nag packs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import aws_cdk as cdk
+import cdk_nag
+
+from infra import config
+from infra.data_stack import DataStack
+from infra.service_stack import ServiceStack
+
+ROOT = Path(__file__).parent.parent
+
+
+def build(context: Mapping[str, object] | None = None, outdir: str | None = None) -> cdk.App:
+    """The app of the environment that the context names (`env`). The CDK CLI's own `-c` values win over `context`."""
+    defaults = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(analytics_reporting=False, outdir=outdir, context={**defaults, **(context or {})})
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks())
+    environment = config.environment(str(app.node.get_context("env")))
+    settings = config.settings(app.node.get_all_context())
+    data = DataStack(app, f"image-api-{environment.name}-data", environment=environment, settings=settings)
+    ServiceStack(app, f"image-api-{environment.name}-service", environment=environment, settings=settings, data=data)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the templates: `python app.py [-c env=prod] [-c NAME=value ...]`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
+    pairs = parser.parse_args(arguments).context
+    context = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    # the CLI says where to by CDK_OUTDIR; without it CDK would choose a temporary folder
+    build(context, outdir=os.environ.get("CDK_OUTDIR", "cdk.out")).synth()

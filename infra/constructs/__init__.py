@@ -1,0 +1,1 @@
+"""One capability each, ready to be wired by a stack."""

@@ -1,0 +1,122 @@
+"""The alarms, and the one topic they ring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.config import Thresholds
+from infra.constructs.job_queue import JobQueue
+
+MINUTE = cdk.Duration.minutes(1)
+FIVE_MINUTES = cdk.Duration.minutes(5)
+
+
+class Alarms(Construct):
+    """Who wants to be woken subscribes to the topic."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        api: apigateway.RestApi,
+        functions: Mapping[str, lambda_.Function],
+        jobs: JobQueue,
+        thresholds: Thresholds,
+    ) -> None:
+        super().__init__(scope, id)
+        self.topic = _topic(self)
+        self._add(
+            "DeadLetters",
+            "Jobs lie in the dead-letter queue: the function that ends them is failing.",
+            jobs.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
+            threshold=0,
+            periods=3,
+        )
+        self._add(
+            "JobsLost",
+            "A job failed five times and was given up.",
+            service_metric("JobsDeadLettered"),
+            threshold=0,
+        )
+        self._add(
+            "OldestMessage",
+            "Jobs wait too long: the workers do not keep up.",
+            jobs.queue.metric_approximate_age_of_oldest_message(period=MINUTE, statistic="Maximum"),
+            threshold=thresholds.oldest_message_seconds,
+            periods=5,
+        )
+        self._add(
+            "ServerErrors",
+            "Too large a share of the requests is answered with 5xx.",
+            api.deployment_stage.metric_server_error(
+                period=FIVE_MINUTES, statistic="Average"
+            ),  # an average of 0s and 1s
+            threshold=thresholds.server_error_percent / 100,
+        )
+        self._add(
+            "Latency",
+            "The slowest of 20 requests takes too long.",
+            api.deployment_stage.metric_latency(period=FIVE_MINUTES, statistic="p95"),
+            threshold=thresholds.latency_p95_seconds * 1000,
+            periods=3,
+        )
+        self._add(
+            "WorkerErrors",
+            "The worker function fails.",
+            functions["worker"].metric_errors(period=FIVE_MINUTES, statistic="Sum"),
+            threshold=0,
+        )
+        for name, function in functions.items():
+            self._add(
+                "Throttles" + name.title().replace("_", ""),
+                f"Lambda refuses to start the {name} function: its concurrency is used up.",
+                function.metric_throttles(period=FIVE_MINUTES, statistic="Sum"),
+                threshold=0,
+            )
+
+    def _add(self, id: str, meaning: str, metric: cloudwatch.IMetric, *, threshold: float, periods: int = 1) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            id,
+            alarm_description=meaning,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+
+
+def service_metric(name: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    """A figure that the functions write themselves."""
+    return cloudwatch.Metric(
+        namespace="ImageApi",
+        metric_name=name,
+        dimensions_map={"service": "image-api"},
+        statistic=statistic,
+        period=FIVE_MINUTES,
+    )
+
+
+def _topic(scope: Construct) -> sns.Topic:
+    topic = sns.Topic(scope, "Topic", enforce_ssl=True)
+    topic.add_to_resource_policy(  # a topic with a policy has lost the default one, which let CloudWatch in
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
+            conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+        )
+    )
+    return topic

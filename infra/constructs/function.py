@@ -1,0 +1,87 @@
+"""A Lambda function of the service with a role and a log group of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.acknowledge import acknowledge
+
+_NEWER_IS_SLOWER = "Python 3.14 starts a quarter slower than 3.13 on Lambda, and 3.13 is supported until 2029."
+FINDINGS = {
+    "AwsSolutions-L1": _NEWER_IS_SLOWER,
+    "Serverless-LambdaLatestVersion": _NEWER_IS_SLOWER,
+    "Serverless-LambdaDLQ": "Called by the gateway, by SQS or by another function that waits, never asynchronously.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """What differs between the functions; the handler is the import path in the shared code."""
+
+    handler: str
+    timeout_seconds: int
+    memory_mb: int
+    description: str
+
+
+class ServiceFunction(Construct):
+    """arm64, Python 3.13, traced; may do what `statements` say and nothing else."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        spec: FunctionSpec,
+        code: lambda_.Code,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        log_retention: logs.RetentionDays,
+    ) -> None:
+        super().__init__(scope, id)
+        log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(self.role)
+        for statement in statements:
+            self.role.add_to_policy(statement)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=spec.description,
+            handler=spec.handler,
+            code=code,
+            role=self.role,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            timeout=cdk.Duration.seconds(spec.timeout_seconds),
+            memory_size=spec.memory_mb,
+            environment=dict(environment),
+            log_group=log_group,
+        )
+        acknowledge(self.function, FINDINGS)
+        self._trace()
+
+    def _trace(self) -> None:
+        """Switch X-Ray on, with its `*` in a policy that holds nothing else: an acknowledged finding hides
+        every equal one in the same policy, and a wildcard for Bedrock must never go unseen."""
+        cast(
+            lambda_.CfnFunction, self.function.node.default_child
+        ).tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
+        policy = iam.Policy(
+            self,
+            "Tracing",
+            roles=[self.role],
+            statements=[
+                iam.PolicyStatement(actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources=["*"])
+            ],
+        )
+        reason = "X-Ray knows no resources for these two actions; this policy holds only them."
+        acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})

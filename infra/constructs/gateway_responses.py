@@ -1,0 +1,99 @@
+"""What API Gateway answers by itself, in the same error shape as the service's own answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aws_cdk import aws_apigateway as apigateway
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row: the gateway's name for it, and what a client is told."""
+
+    kind: str
+    status: int
+    code: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+_RETRY = {"Retry-After": "'1'"}
+_TOMORROW = {"Retry-After": "'3600'"}
+_BEARER = {"WWW-Authenticate": "'Bearer'"}
+_INVALID_KEY = "The API key is not valid. Send a valid one as X-API-Key or as Authorization: Bearer."
+_BROKEN = "The service could not answer. Try again; if it goes on, report the request id."
+
+PROBLEMS: tuple[Problem, ...] = (
+    Problem("ACCESS_DENIED", 403, "invalid_api_key", _INVALID_KEY),
+    Problem("API_CONFIGURATION_ERROR", 500, "internal_error", _BROKEN),
+    Problem("AUTHORIZER_CONFIGURATION_ERROR", 500, "internal_error", _BROKEN),
+    Problem("AUTHORIZER_FAILURE", 500, "internal_error", _BROKEN),
+    Problem(
+        "BAD_REQUEST_BODY", 400, "malformed_body", "The body could not be read. Send valid JSON or multipart form data."
+    ),
+    Problem("BAD_REQUEST_PARAMETERS", 400, "invalid_request", "A parameter of path, query or headers is not valid."),
+    Problem("DEFAULT_4XX", 400, "invalid_request", "The request could not be read. Check its path, headers and body."),
+    Problem("DEFAULT_5XX", 502, "bad_gateway", _BROKEN),
+    Problem("EXPIRED_TOKEN", 403, "invalid_api_key", _INVALID_KEY),
+    Problem("INTEGRATION_FAILURE", 502, "bad_gateway", _BROKEN),
+    Problem(
+        "INTEGRATION_TIMEOUT",
+        504,
+        "gateway_timeout",
+        "The answer took longer than 29 seconds. Send Prefer: respond-async and fetch the job later.",
+    ),
+    Problem("INVALID_API_KEY", 403, "invalid_api_key", _INVALID_KEY),
+    Problem("INVALID_SIGNATURE", 403, "invalid_api_key", _INVALID_KEY),
+    Problem(
+        "MISSING_AUTHENTICATION_TOKEN", 404, "not_found", "There is no such route. GET /openapi.json lists them all."
+    ),
+    Problem("QUOTA_EXCEEDED", 429, "rate_limited", "The quota of this key is used up. Try again later.", _TOMORROW),
+    Problem(
+        "REQUEST_TOO_LARGE", 413, "too_large", "The body is over 10 MB. Send large images through POST /v1/uploads."
+    ),
+    Problem("RESOURCE_NOT_FOUND", 404, "not_found", "There is no such route. GET /openapi.json lists them all."),
+    Problem("THROTTLED", 429, "rate_limited", "Too many requests at once. Try again in a second.", _RETRY),
+    Problem(
+        "UNAUTHORIZED",
+        401,
+        "missing_api_key",
+        "Send your API key as X-API-Key or as Authorization: Bearer.",
+        _BEARER,
+    ),
+    Problem("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_media_type", "Send application/json or multipart/form-data."),
+    Problem("WAF_FILTERED", 403, "forbidden", "The request was refused by a firewall rule."),
+)
+
+
+def add_gateway_responses(api: apigateway.RestApi, origins: Sequence[str]) -> None:
+    """Give every answer of the gateway's own the contract's error shape."""
+    # one header cannot name several origins; these answers hold nothing of any tenant, so all may read them
+    origin = origins[0] if len(origins) == 1 else "*"
+    common = {
+        "Content-Type": "'application/problem+json'",
+        "X-Request-Id": "context.requestId",
+        "Access-Control-Allow-Origin": f"'{origin}'",
+    }
+    for problem in PROBLEMS:
+        api.add_gateway_response(
+            "".join(word.capitalize() for word in problem.kind.split("_")),
+            type=apigateway.ResponseType.of(problem.kind),
+            status_code=str(problem.status),
+            response_headers={**common, **problem.headers},
+            templates={"application/json": json.dumps(_body(problem))},
+        )
+
+
+def _body(problem: Problem) -> dict[str, object]:
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": "$context.path",
+        "code": problem.code,
+    }

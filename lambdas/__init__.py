@@ -1,0 +1,1 @@
+"""The service: what runs inside the deployed functions."""

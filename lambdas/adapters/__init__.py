@@ -1,0 +1,1 @@
+"""The ports' real implementations: DynamoDB, S3, SQS, Lambda, Pillow."""

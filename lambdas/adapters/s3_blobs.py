@@ -1,0 +1,33 @@
+"""The private bucket on S3."""
+
+from __future__ import annotations
+
+from lambdas.adapters import aws
+
+
+class S3Blobs:
+    """The port Blobs. `ttl` is how long a pre-signed URL lives, in seconds."""
+
+    def __init__(self, bucket: str, ttl: int) -> None:
+        self._bucket = bucket
+        self._ttl = ttl
+
+    def put(self, key: str, data: bytes, media_type: str) -> None:
+        aws.client("s3", read_timeout=30).put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=media_type)
+
+    def get(self, key: str) -> bytes | None:
+        s3 = aws.client("s3", read_timeout=30)
+        try:
+            body: bytes = s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+        return body
+
+    def delete(self, key: str) -> None:
+        aws.client("s3", read_timeout=30).delete_object(Bucket=self._bucket, Key=key)
+
+    def presign(self, key: str) -> str:
+        url: str = aws.client("s3", read_timeout=30).generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._ttl
+        )
+        return url

@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: routes, schemas and the shapes of errors."""

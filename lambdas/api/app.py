@@ -1,0 +1,149 @@
+"""The API: an event of API Gateway in, its answer out, whatever happens in between."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+
+from lambdas.api import errors
+from lambdas.api.call import Call
+from lambdas.api.routers import files, generate, jobs, meta, models
+from lambdas.api.routes import Answer, Route
+from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated
+from lambdas.observability import logger, request_done
+from lambdas.settings import Settings
+from lambdas.usecases.deps import Deps
+
+ROUTES: tuple[Route, ...] = (*meta.ROUTES, *generate.ROUTES, *files.ROUTES, *models.ROUTES, *jobs.ROUTES)
+METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
+EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
+ANSWER_RESERVE_SECONDS = 3.0  # of the function's time, kept for making the answer
+
+
+def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> dict[str, Any]:
+    """Answer one request of an API Gateway REST proxy integration. Never raises."""
+    began = time.perf_counter()
+    deadline = deps.clock.now() + remaining_ms / 1000 - ANSWER_RESERVE_SECONDS
+    call = Call.of(event, deps, deadline, settings.base_url)
+    logger.append_keys(request_id=call.request_id)
+    answer = _answer(event, call, settings)
+    answer["headers"] = answer.get("headers") or {}
+    answer["headers"] |= _common_headers(call, settings)
+    if call.method == "HEAD":
+        answer |= {"body": "", "isBase64Encoded": False}
+    took = (time.perf_counter() - began) * 1000
+    request_done(answer["statusCode"], took)
+    logger.info(
+        "request",
+        extra={"method": call.method, "path": call.path, "status": answer["statusCode"], "ms": round(took, 1)},
+    )
+    return answer
+
+
+def _answer(event: dict[str, Any], call: Call, settings: Settings) -> dict[str, Any]:
+    if call.method == "OPTIONS":
+        return {"statusCode": 204, "body": "", "isBase64Encoded": False}
+    try:
+        router = _router()
+        router.append_context(  # type: ignore[no-untyped-call]
+            call=call, settings=settings)
+        method = "GET" if call.method == "HEAD" else call.method
+        return router.resolve({**event, "httpMethod": method, "path": call.path}, {})
+    except Exception:  # noqa: BLE001 - the last wall: a client gets an answer whatever broke
+        logger.exception("unhandled")
+        failed = _error_answer(ServiceError("the service failed to answer; the request id helps to find out why"), call)
+        return {"statusCode": failed.status_code, "headers": failed.headers, "body": failed.body} | {
+            "isBase64Encoded": False
+        }
+
+
+@cache
+def _router() -> APIGatewayRestResolver:
+    router = APIGatewayRestResolver()
+    for route in ROUTES:
+        rule = route.path.replace("{", "<").replace("}", ">")
+        router.route(rule=rule, method=route.method)(_dispatcher(router, route))
+    router.not_found(lambda _error: _error_answer(_no_route(router.context["call"]), router.context["call"]))
+    return router
+
+
+def _dispatcher(router: APIGatewayRestResolver, route: Route) -> Callable[..., Answer]:
+    def dispatch(**params: str) -> Answer:
+        call: Call = router.context["call"]
+        try:
+            call = replace(call, params=params, tenant="" if route.open else _tenant(call, router.context["settings"]))
+            if route.body:
+                call = replace(call, payload=call.read_body(route.body))
+            if route.query:
+                call = replace(call, filters=call.read_query(route.query))
+            return route.handle(call)
+        except ServiceError as error:
+            return _error_answer(error, call)
+
+    return dispatch
+
+
+def _tenant(call: Call, settings: Settings) -> str:
+    """The tenant that the authorizer found. Where it found none, its finding decides."""
+    finding = call.identity.get("auth", "missing")
+    if finding == "ok":
+        return call.identity["tenant"]
+    if finding == "unknown":
+        raise Forbidden("this API key is not valid here")
+    if settings.require_api_key:
+        raise Unauthenticated("send an API key as X-API-Key: KEY or Authorization: Bearer KEY")
+    return "default"
+
+
+def _no_route(call: Call) -> ServiceError:
+    methods = sorted({r.method for r in ROUTES if _pattern(r.path).fullmatch(call.path)})
+    if not methods:
+        return NotFound("there is nothing at this path; GET /docs lists every route")
+    allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+    return MethodNotAllowed(f"this path takes {allowed}", headers={"Allow": allowed})
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(path)))
+
+
+def _error_answer(error: ServiceError, call: Call) -> Answer:
+    import json
+
+    status = errors.status_of(error)
+    if call.path.startswith("/v1/images/"):
+        body, media_type = errors.openai_error(error), "application/json"
+    else:
+        body, media_type = errors.problem(error, call.path), errors.PROBLEM
+    headers = errors.headers_of(error) | {"Content-Type": media_type}
+    return Response(
+        status_code=int(HTTPStatus(status)), content_type=media_type, body=json.dumps(body), headers=headers
+    )
+
+
+def _common_headers(call: Call, settings: Settings) -> dict[str, str]:
+    """On every answer: the request's id, and which pages of which origins may read it."""
+    headers = {"X-Request-Id": call.request_id, "X-Content-Type-Options": "nosniff"}
+    origin = call.headers.get("origin", "")
+    if "*" in settings.cors_allow_origins:
+        headers["Access-Control-Allow-Origin"] = "*"
+    else:
+        headers["Vary"] = "Origin"
+        if origin not in settings.cors_allow_origins:
+            return headers
+        headers["Access-Control-Allow-Origin"] = origin
+    if call.method != "OPTIONS":
+        return headers | {"Access-Control-Expose-Headers": EXPOSED}
+    return headers | {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": call.headers.get("access-control-request-headers", "*"),
+        "Access-Control-Max-Age": "86400",
+    }

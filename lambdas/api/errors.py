@@ -1,0 +1,79 @@
+"""Errors as answers: one table from error to status, and the two shapes that clients know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdas.domain import errors as e
+
+STATUS: dict[type[e.ServiceError], int] = {
+    e.InvalidRequest: 400,
+    e.MalformedBody: 400,
+    e.UnknownModel: 400,
+    e.RetiredModel: 400,
+    e.ProviderUnconfigured: 400,
+    e.Unauthenticated: 401,
+    e.Forbidden: 403,
+    e.NotFound: 404,
+    e.MethodNotAllowed: 405,
+    e.IdempotencyMismatch: 409,
+    e.StillInProgress: 409,
+    e.JobEnded: 409,
+    e.JobStarted: 409,
+    e.JobCancelled: 409,
+    e.Gone: 410,
+    e.TooLarge: 413,
+    e.UnsupportedMediaType: 415,
+    e.ContentRefused: 422,
+    e.RateLimited: 429,
+    e.ServiceError: 500,
+    e.ProvidersFailed: 502,
+    e.OutcomeUnknown: 502,
+    e.NoneAvailable: 503,
+    e.GenerationTimeout: 504,
+}
+
+PROBLEM = "application/problem+json"
+TYPES = "urn:image-api:error:"  # a name for each kind of error, not an address to fetch
+
+# OpenAI's word for a class of status codes; its SDK chooses the exception by the status itself.
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+def status_of(error: e.ServiceError) -> int:
+    return STATUS[type(error)]
+
+
+def headers_of(error: e.ServiceError) -> dict[str, str]:
+    """What the status asks for in headers, beside the error's own."""
+    headers = dict(error.headers)
+    if isinstance(error, e.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    elif status_of(error) in (429, 503):
+        headers["Retry-After"] = "5"
+    return headers
+
+
+def problem(error: e.ServiceError, path: str) -> dict[str, Any]:
+    """RFC 9457. `instance` is the path that was asked for."""
+    body: dict[str, Any] = {
+        "type": TYPES + error.code.replace("_", "-"),
+        "title": error.title,
+        "status": status_of(error),
+        "detail": error.detail,
+        "instance": path,
+        "code": error.code,
+    }
+    if error.errors:
+        body["errors"] = [{"field": f.field, "message": f.message} for f in error.errors]
+    return body
+
+
+def openai_error(error: e.ServiceError) -> dict[str, Any]:
+    """The shape of OpenAI's API; `param` is the first invalid field."""
+    status = status_of(error)
+    kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    param = error.errors[0].field if error.errors else None
+    return {"error": {"message": error.detail, "type": kind, "param": param, "code": error.code}}

@@ -1,0 +1,180 @@
+"""The OpenAPI 3.1 document, made from the table of routes and the models they name."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from lambdas.api import views
+from lambdas.api.app import ROUTES
+from lambdas.api.errors import PROBLEM
+from lambdas.api.routes import Route
+from lambdas.domain import catalogue
+
+VERSION = "0.1.0"
+Json = dict[str, Any]
+
+_PATH_PATTERNS = {"name": "File name, such as im_0123456789abcdef.png.", "job_id": "A generation_id."}
+_REQUEST_HEADERS: dict[str, Json] = {
+    "Idempotency-Key": {
+        "description": "The same key and body within 24 hours get the first answer again; nothing is paid twice.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+    "Prefer": {
+        "description": "`respond-async`: answer 202 at once; the work goes on as a job.",
+        "schema": {"type": "string", "examples": ["respond-async"]},
+    },
+}
+_ANSWER_HEADERS: dict[str, Json] = {
+    "X-Request-Id": {"description": "Stands in the logs and on the job.", "schema": {"type": "string"}},
+    "Location": {"description": "Where to go on.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+    "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
+    "X-Image-Provider": {"description": "Who made the image.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "`true` on an answer given again.", "schema": {"type": "string"}},
+}
+
+
+def document() -> Json:
+    """The whole document: every route with its request, its answers and its errors."""
+    paths: dict[str, Json] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Image API",
+            "version": VERSION,
+            "summary": "One REST API that makes images.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"ApiKey": []}, {"Bearer": []}, {}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "headers": _ANSWER_HEADERS,
+            "securitySchemes": {
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "Bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _schemas() -> Json:
+    bodies = [(route.body, "validation") for route in ROUTES if route.body]
+    answers = [
+        (model, "serialization") for route in ROUTES for model in route.answers.values() if isinstance(model, type)
+    ]
+    errors = [(views.Problem, "serialization"), (views.OpenAIError, "serialization")]
+    wanted = list(dict.fromkeys([*bodies, *answers, *errors]))
+    _, top = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    schemas: Json = top["$defs"]
+    for schema in schemas.values():
+        properties = schema.get("properties", {})
+        if "model" in properties and "anyOf" in properties["model"]:
+            _name_models(properties["model"])
+    return schemas
+
+
+def _name_models(schema: Json) -> None:
+    schema["anyOf"] = [
+        {"type": "string", "enum": [card.id for card in catalogue.CARDS]} if part.get("type") == "string" else part
+        for part in schema["anyOf"]
+    ]
+
+
+def _operation(route: Route) -> Json:
+    operation: Json = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
+        "responses": {str(status): _answer(status, model) for status, model in sorted(route.answers.items())},
+    }
+    if route.open:
+        operation["security"] = []
+    if route.body:
+        ref = {"$ref": f"#/components/schemas/{route.body.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref}}}
+    for status in sorted({*route.errors, *(() if route.open else (401, 403)), 429}):
+        operation["responses"][str(status)] = _error(status, route)
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.sub(r"[^a-zA-Z0-9]+", "_", route.path).strip("_")
+    return f"{route.method.lower()}_{words}"
+
+
+def _path_parameters(route: Route) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_PATTERNS.get(name, ""),
+            "schema": {"type": "string"},
+        }
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    if route.query is None:
+        return []
+    schema = route.query.model_json_schema(mode="validation")
+    parameters = []
+    for name, prop in schema["properties"].items():
+        rest = {k: v for k, v in prop.items() if k not in ("title", "description")}
+        kinds = [part for part in rest.pop("anyOf", []) if part.get("type") != "null"]
+        if rest.get("default", 0) is None:
+            del rest["default"]
+        merged = {**(kinds[0] if kinds else {}), **rest}
+        parameters.append(
+            {"name": name, "in": "query", "required": False, "schema": merged}
+            | ({"description": prop["description"]} if "description" in prop else {})
+        )
+    return parameters
+
+
+def _header_parameters(route: Route) -> list[Json]:
+    return [{"name": name, "in": "header", "required": False, **_REQUEST_HEADERS[name]} for name in route.headers]
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+def _answer(status: int, model: type[BaseModel] | str) -> Json:
+    answer: Json = {"description": HTTPStatus(status).phrase, "headers": _headers()}
+    if status in (202, 307):
+        answer["headers"] = _headers("Location")
+    if isinstance(model, type):
+        answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    elif model == "image/*":
+        answer["content"] = {kind: {} for kind in ("image/png", "image/jpeg", "image/webp")}
+        answer["headers"] = _headers("X-Image-Provider")
+    elif model == "application/json":
+        answer["content"] = {model: {"schema": {"type": "object"}}}
+    elif model != "none":
+        answer["content"] = {model: {"schema": {"type": "string"}}}
+    return answer
+
+
+def _error(status: int, route: Route) -> Json:
+    openai = route.path.startswith("/v1/images/")
+    media_type, name = ("application/json", "OpenAIError") if openai else (PROBLEM, "Problem")
+    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": _headers(*extra.get(status, ())),
+        "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}},
+    }

@@ -1,0 +1,77 @@
+"""The routes that make images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import BaseModel
+
+from lambdas.api import bodies, views
+from lambdas.api.call import Call
+from lambdas.api.routes import GENERATING, Answer, Route, json_answer
+from lambdas.domain.errors import BY_CODE, JobCancelled, ServiceError
+from lambdas.domain.jobs import CANCELLED, FAILED, Job
+from lambdas.usecases.generate import generate
+
+
+def _painted(call: Call, view: Callable[[Job, Call], BaseModel]) -> Answer:
+    """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
+    job, replayed = generate(
+        call.payload.to_request(), call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline
+    )
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    if call.wants_async or not job.final:
+        headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"
+        if call.wants_async:
+            headers["Preference-Applied"] = "respond-async"
+        return json_answer(views.AcceptedView(generation_id=job.id, status=job.status), 202, headers)
+    if job.status == FAILED and job.error:
+        raise BY_CODE.get(job.error["code"], ServiceError)(job.error["message"], headers=headers)
+    if job.status == CANCELLED:
+        raise JobCancelled("the job was cancelled before it started")
+    return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})
+
+
+def _simple(job: Job, call: Call) -> BaseModel:
+    url = call.deps.blobs.presign(job.images[0].key)
+    return views.SimpleView(status="success", image_url=url, generation_id=job.id, metadata=views.Metadata.of(job))
+
+
+def _file(job: Job, _call: Call) -> BaseModel:
+    return views.FileView(image_url=job.images[0].name, generation_id=job.id, metadata=views.Metadata.of(job))
+
+
+def _model(job: Job, call: Call) -> BaseModel:
+    metadata = views.Metadata.of(job)
+    images = [views.ModelImage(image_id=i.id, url=f"{call.base_url}/files/{i.name}", seed=i.seed) for i in job.images]
+    return views.ModelGenerateView(
+        status="completed",
+        images=images,
+        audit=views.Audit(policy="standard", duration_sec=f"{metadata.generation_time or 0:.3f}"),
+        error=None,
+        generation_id=job.id,
+        metadata=metadata,
+    )
+
+
+def _route(
+    path: str, summary: str, body: type[BaseModel], view: type[BaseModel], make: Callable[[Job, Call], BaseModel]
+) -> Route:
+    return Route(
+        "POST",
+        path,
+        summary,
+        lambda call: _painted(call, make),
+        {200: view, 202: views.AcceptedView},
+        body=body,
+        errors=GENERATING,
+        tag="generation",
+        headers=("Idempotency-Key", "Prefer"),
+    )
+
+
+ROUTES = (
+    _route("/generate", "Prompt in, pre-signed image URL out", bodies.GenerateBody, views.SimpleView, _simple),
+    _route("/generate-image", "Prompt in, file name out", bodies.GenerateImageBody, views.FileView, _file),
+    _route("/v1/generate", "The model service's generation", bodies.ModelGenerateBody, views.ModelGenerateView, _model),
+)

@@ -1,0 +1,72 @@
+"""The routes about jobs."""
+
+from __future__ import annotations
+
+from lambdas.api import bodies, views
+from lambdas.api.call import Call
+from lambdas.api.routes import Answer, Route, json_answer
+from lambdas.domain import ids
+from lambdas.domain.errors import Gone, JobEnded, JobStarted, NotFound
+from lambdas.domain.jobs import Job
+
+
+def _find(call: Call) -> Job:
+    job_id = call.params["job_id"]
+    job = call.deps.jobs.get(call.tenant, job_id) if ids.JOB_ID.fullmatch(job_id) else None
+    if job is None:
+        raise NotFound("no such job")
+    return job
+
+
+def _get(call: Call) -> Answer:
+    job = _find(call)
+    headers = {"X-Image-Provider": job.provider} if job.images else {"Retry-After": "1"} if not job.final else {}
+    return json_answer(views.JobView.of(job, call.deps.blobs), headers=headers)
+
+
+def _cancel(call: Call) -> Answer:
+    job = _find(call)
+    if job.final:
+        raise JobEnded(f"the job has ended: it is {job.status}")
+    if not call.deps.jobs.cancel(call.tenant, job.id, call.deps.clock.now()):
+        raise JobStarted("the job has started and can no longer be cancelled")
+    return json_answer(views.JobView.of(_find(call), call.deps.blobs))
+
+
+def _list(call: Call) -> Answer:
+    query: bodies.JobsQuery = call.filters
+    page = call.deps.jobs.list(call.tenant, query.to_filter(), query.limit, query.cursor)
+    jobs = [views.JobView.of(job, call.deps.blobs) for job in page.jobs]
+    return json_answer(views.JobsView(jobs=jobs, next_cursor=page.next_cursor))
+
+
+def _moved(call: Call) -> Answer:
+    raise Gone(
+        f"jobs are found at /unified/jobs/{call.params['job_id']}",
+        headers={"Link": f'<{call.stage}/unified/jobs/{call.params["job_id"]}>; rel="successor-version"'},
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/unified/jobs",
+        "Jobs, newest first",
+        _list,
+        {200: views.JobsView},
+        query=bodies.JobsQuery,
+        errors=(400, 500),
+        tag="jobs",
+    ),
+    Route("GET", "/unified/jobs/{job_id}", "A job", _get, {200: views.JobView}, errors=(404, 500), tag="jobs"),
+    Route(
+        "DELETE",
+        "/unified/jobs/{job_id}",
+        "Cancel a job that has not started",
+        _cancel,
+        {200: views.JobView},
+        errors=(404, 409, 500),
+        tag="jobs",
+    ),
+    Route("GET", "/v1/jobs/{job_id}", "Where jobs have moved to", _moved, {}, errors=(410, 500), tag="jobs"),
+)

@@ -1,0 +1,257 @@
+"""What clients get: the answers' shapes, made from job records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lambdas.domain.jobs import Job
+from lambdas.domain.ports import Blobs
+
+
+class View(BaseModel):
+    """A closed answer."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+
+class DroppedParam(View):
+    name: str
+    reason: str
+
+
+class AttemptView(View):
+    provider: str
+    model: str
+    outcome: Literal["success", "failed", "refused", "unknown"]
+    error_code: str | None
+    duration: float = Field(description="Seconds.")
+    cost_usd: float
+
+
+class PromptValidation(View):
+    original_length: int
+    optimized_length: int
+    optimization_time: float = Field(description="Seconds.")
+    method: Literal["none", "llm", "deterministic"]
+
+
+class Sizing(View):
+    generated: str = Field(description="The size the model made.", examples=["1024x1024"])
+    returned: str = Field(description="The size of the image in the answer.", examples=["512x512"])
+    by: str = Field(description="How the one became the other.", examples=["reduced", "enlarged+cropped"])
+
+
+class Metadata(View):
+    """What was done to get the answer."""
+
+    prompt_validation: PromptValidation
+    generation_time: float | None = Field(description="Seconds from start to end.")
+    provider: str
+    provider_model: str
+    cost_usd: float
+    cached: bool
+    dropped_params: list[DroppedParam]
+    attempts: list[AttemptView]
+    size: Sizing | None = Field(description="Where the image was not made at the size that was asked for.")
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, job: Job) -> Metadata:
+        length = len(job.request.prompt)
+        took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
+        return cls(
+            prompt_validation=PromptValidation(
+                original_length=length, optimized_length=length, optimization_time=0.0, method="none"
+            ),
+            generation_time=None if took is None else round(took, 3),
+            provider=job.provider,
+            provider_model=job.model,
+            cost_usd=job.cost_usd,
+            cached=False,
+            dropped_params=[DroppedParam(**d) for d in job.dropped],
+            attempts=[
+                AttemptView(
+                    provider=a.provider,
+                    model=a.model,
+                    outcome=a.outcome,
+                    error_code=a.error_code,
+                    duration=round(a.duration, 3),
+                    cost_usd=a.cost_usd,
+                )
+                for a in job.attempts
+            ],
+            size=Sizing(**job.sizing) if job.sizing else None,
+            warnings=list(job.warnings),
+        )
+
+
+class ImageView(View):
+    id: str
+    url: str = Field(description="Pre-signed; works without a key until it expires.")
+    local_url: str = Field(description="The stable link on this service.")
+    download_url: str = Field(description="Pre-signed, as `url`.")
+    width: int
+    height: int
+    format: Literal["png", "jpeg", "webp"]
+    seed: int
+
+
+class JobError(View):
+    code: str
+    message: str
+
+
+class JobView(View):
+    """A job and its images."""
+
+    generation_id: str
+    provider: str
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    prompt: str = Field(description="As sent to the provider.")
+    images: list[ImageView]
+    metadata: Metadata
+    project_id: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    error: JobError | None
+
+    @classmethod
+    def of(cls, job: Job, blobs: Blobs) -> JobView:
+        images = []
+        for image in job.images if job.final else ():
+            signed = blobs.presign(image.key)
+            images.append(
+                ImageView(
+                    id=image.id,
+                    url=signed,
+                    download_url=signed,
+                    local_url=f"/storage/images/{image.project_id}/{image.provider}/{image.name}",
+                    width=image.width,
+                    height=image.height,
+                    format=image.format,
+                    seed=image.seed,
+                )
+            )
+        return cls(
+            generation_id=job.id,
+            provider=job.provider,
+            status=job.status,
+            prompt=job.request.prompt,
+            images=images,
+            metadata=Metadata.of(job),
+            project_id=job.request.project_id,
+            created_at=iso(job.created_at) or "",
+            started_at=iso(job.started_at),
+            finished_at=iso(job.finished_at),
+            error=JobError(**job.error) if job.error else None,
+        )
+
+
+class JobsView(View):
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+class AcceptedView(View):
+    """The work goes on as a job; `Location` says where to look."""
+
+    generation_id: str
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+
+
+class SimpleView(View):
+    """POST /generate."""
+
+    status: Literal["success"]
+    image_url: str
+    generation_id: str
+    metadata: Metadata
+
+
+class FileView(View):
+    """POST /generate-image: a file name for GET /download/{filename}."""
+
+    image_url: str
+    generation_id: str
+    metadata: Metadata
+
+
+class ModelImage(View):
+    image_id: str
+    url: str
+    seed: int
+
+
+class Audit(View):
+    policy: Literal["standard"]
+    duration_sec: str
+
+
+class ModelGenerateView(View):
+    """POST /v1/generate."""
+
+    status: Literal["completed"]
+    images: list[ModelImage]
+    audit: Audit
+    error: None
+    generation_id: str
+    metadata: Metadata
+
+
+class ModelView(View):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    provider: str
+    capabilities: list[str]
+    status: Literal["available", "unconfigured", "retired"]
+    retires_on: str | None
+    replacement: str | None = Field(description="For a retired model: what to use instead.")
+
+
+class ModelsView(View):
+    object: Literal["list"]
+    data: list[ModelView]
+    models: list[str]
+    default_model: str
+
+
+class HealthView(View):
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """An error, by RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="A stable word for machines.")
+    errors: list[dict[str, Any]] | None = Field(None, description="Each invalid field, with a message.")
+
+
+class OpenAIErrorBody(View):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(View):
+    """An error in OpenAI's shape, on /v1/images/*."""
+
+    error: OpenAIErrorBody
+
+
+def iso(moment: float | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC, to the millisecond."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""What the service knows, in plain Python: no AWS, no HTTP, no settings."""

@@ -1,0 +1,190 @@
+"""Every way the service can refuse or fail, each with a stable code and a sentence for the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One invalid field of a request, as the client named it."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """The root. `detail` is shown to the client: it says what is wrong and what would be right."""
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.retry_after = retry_after
+        self.headers = headers or {}
+
+
+class InvalidRequest(ServiceError):
+    code = "invalid_request"
+    title = "Invalid request"
+
+
+class MalformedBody(ServiceError):
+    code = "malformed_body"
+    title = "Malformed body"
+
+
+class UnknownModel(ServiceError):
+    code = "unknown_model"
+    title = "Unknown model"
+
+
+class RetiredModel(ServiceError):
+    code = "model_retired"
+    title = "Model retired"
+
+
+class ProviderUnconfigured(ServiceError):
+    code = "provider_unconfigured"
+    title = "Provider not configured"
+
+
+class Unauthenticated(ServiceError):
+    code = "missing_api_key"
+    title = "API key required"
+
+
+class Forbidden(ServiceError):
+    code = "invalid_api_key"
+    title = "API key not valid"
+
+
+class NotFound(ServiceError):
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+
+class Gone(ServiceError):
+    code = "gone"
+    title = "Gone"
+
+
+class IdempotencyMismatch(ServiceError):
+    code = "idempotency_mismatch"
+    title = "Idempotency-Key already used"
+
+
+class StillInProgress(ServiceError):
+    code = "still_in_progress"
+    title = "Still in progress"
+
+
+class JobEnded(ServiceError):
+    code = "job_ended"
+    title = "The job has ended"
+
+
+class JobStarted(ServiceError):
+    code = "job_started"
+    title = "The job has started"
+
+
+class JobCancelled(ServiceError):
+    code = "cancelled"
+    title = "The job was cancelled"
+
+
+class TooLarge(ServiceError):
+    code = "too_large"
+    title = "Too large"
+
+
+class UnsupportedMediaType(ServiceError):
+    code = "unsupported_media_type"
+    title = "Media type not handled"
+
+
+class ContentRefused(ServiceError):
+    code = "content_policy"
+    title = "Refused by a content policy"
+
+
+class RateLimited(ServiceError):
+    code = "rate_limited"
+    title = "Rate limited"
+
+
+class ProvidersFailed(ServiceError):
+    code = "providers_failed"
+    title = "Every eligible provider failed"
+
+
+class OutcomeUnknown(ServiceError):
+    code = "outcome_unknown"
+    title = "The outcome of a paid call is not known"
+
+
+class NoneAvailable(ServiceError):
+    code = "none_available"
+    title = "No provider is available now"
+
+
+class GenerationTimeout(ServiceError):
+    code = "generation_timeout"
+    title = "Generation took too long"
+
+
+def _all(cls: type[ServiceError]) -> list[type[ServiceError]]:
+    return [cls, *(c for sub in cls.__subclasses__() for c in _all(sub))]
+
+
+BY_CODE: dict[str, type[ServiceError]] = {cls.code: cls for cls in _all(ServiceError)}
+
+
+class ProviderFailure(Exception):
+    """A provider did not give the image. `code` is a word of the one taxonomy below.
+
+    `paid`: "no" (the provider surely charged nothing), "unknown" (the call may have been charged and
+    its image is not in our hands). `refused` failures are final and never tried elsewhere.
+    """
+
+    def __init__(self, code: str, detail: str, *, paid: str = "no", retry_after: float | None = None) -> None:
+        if code not in FAILURES:
+            raise ValueError(f"{code!r} is not a word of the failure taxonomy")
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.paid = paid
+        self.retry_after = retry_after
+
+
+# code -> may the same request succeed if tried again a little later at the same provider?
+FAILURES: dict[str, bool] = {
+    "throttled": True,
+    "unavailable": True,
+    "timeout": False,  # the provider had its time; another try would only double the wait
+    "bad_answer": False,
+    "content_policy": False,
+    "invalid_request": False,
+    "not_authorized": False,
+    "out_of_credit": False,
+    "model_gone": False,
+    "failed": True,
+    "outcome_unknown": False,
+}

@@ -1,0 +1,32 @@
+"""Names of things: time-ordered job ids and the image names derived from them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+
+JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+IMAGE_NAME = re.compile(r"im_[0-9a-f]{16}\.(png|jpg|webp)")
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def new_job_id(now: float) -> str:
+    """A version 7 UUID (RFC 9562): its order as text is the order of creation, to the millisecond."""
+    bits = int(now * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=bits))
+
+
+def job_id_at(now: float, *, end: bool = False) -> str:
+    """The smallest (or, with `end`, the largest) job id of the millisecond `now`: a bound for ranges."""
+    rest = (1 << 80) - 1 if end else 0
+    return str(uuid.UUID(int=int(now * 1000) << 80 | rest))
+
+
+def image_id(job_id: str, index: int) -> str:
+    """The id of a job's image: the same for every run of the job, so that a retry finds what is stored."""
+    return "im_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:16]

@@ -1,0 +1,123 @@
+"""A job: the record of one request, from acceptance to its one final state."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lambdas.domain.requests import ImageRequest
+
+QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
+STATUSES = (QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED)
+FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One image in the bucket."""
+
+    id: str
+    name: str  # file name, id and extension
+    key: str  # in the bucket: images/{tenant}/{project-id}/{provider}/{name}
+    job_id: str
+    project_id: str
+    provider: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    seed: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a provider. It is written as `unknown` before the call and settled after it."""
+
+    provider: str
+    model: str
+    outcome: str = "unknown"  # success, failed, refused, unknown
+    error_code: str | None = None
+    duration: float = 0.0
+    cost_usd: float = 0.0
+    image: int = 0  # which of the job's images the call was for
+    started_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The record. Times are Unix seconds. `fence` counts the claims: a write of an older claim is refused."""
+
+    tenant: str
+    id: str
+    request: ImageRequest
+    model: str
+    provider: str
+    seed: int
+    created_at: float
+    request_id: str = ""
+    status: str = QUEUED
+    fence: int = 0
+    lease_until: float = 0.0
+    started_at: float | None = None
+    finished_at: float | None = None
+    images: tuple[StoredImage, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    dropped: tuple[dict[str, str], ...] = ()
+    sizing: dict[str, str] | None = None
+    warnings: tuple[str, ...] = ()
+    error: dict[str, str] | None = None
+    expires_at: int = 0
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def cost_usd(self) -> float:
+        return round(sum(a.cost_usd for a in self.attempts), 6)
+
+    def completed(self, now: float) -> Job:
+        return replace(self, status=COMPLETED, finished_at=now)
+
+    def failed(self, now: float, code: str, message: str) -> Job:
+        return replace(self, status=FAILED, finished_at=now, error={"code": code, "message": message})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored: plain values only."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Job:
+        return cls(
+            **{
+                **data,
+                "request": ImageRequest.from_dict(data["request"]),
+                "images": tuple(StoredImage(**i) for i in data["images"]),
+                "attempts": tuple(Attempt(**a) for a in data["attempts"]),
+                "dropped": tuple(data["dropped"]),
+                "warnings": tuple(data["warnings"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """That a key was used: for which request (by fingerprint) and which job, until when."""
+
+    tenant: str
+    key: str
+    fingerprint: str
+    job_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; `None` does not filter. Times are Unix seconds, both ends included."""
+
+    project_id: str | None = None
+    status: str | None = None
+    provider: str | None = None
+    since: float | None = None
+    until: float | None = None

@@ -1,0 +1,39 @@
+"""The authorizer function: finds the tenant of a request's API key.
+
+It lets every request through with its finding. The api function refuses, in the error shape of the
+route, which a gateway's one-size answer could not have.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.settings import Settings
+from lambdas.usecases.find_tenant import Finding, find_tenant
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.live()
+
+
+@cache
+def _keys() -> DynamoKeys:
+    return DynamoKeys(_settings().keys_table)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """An IAM policy with the finding as context. A failure of the look-up fails the request: closed, not open."""
+    headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
+    settings = _settings()
+    finding: Finding = find_tenant(headers, settings.local_keys, _keys(), judged=settings.require_api_key)
+    return {
+        "principalId": finding.tenant or "nobody",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": event["methodArn"]}],
+        },
+        "context": {"tenant": finding.tenant, "auth": finding.auth},
+    }

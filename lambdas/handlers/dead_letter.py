@@ -1,0 +1,28 @@
+"""The dead-letter function: ends the jobs whose messages the workers could not handle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambdas import wiring
+from lambdas.observability import job_dead_lettered, logger
+from lambdas.usecases.attend_job import give_up_job
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A job that another run still holds stays in the queue and is looked at again."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            message = json.loads(record["body"])
+            logger.append_keys(job_id=message["job_id"])
+            if not give_up_job(message["tenant"], message["job_id"], wiring.live()):
+                failed.append({"itemIdentifier": record["messageId"]})
+                continue
+            job_dead_lettered()
+            logger.error("job given up")
+        except Exception:  # noqa: BLE001 - one message's failure is its own; it stays in the queue
+            logger.exception("message not handled", extra={"message_id": record["messageId"]})
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}

@@ -1,0 +1,34 @@
+"""The worker function: runs jobs, called by the queue or, waited for, by the api function."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from lambdas import wiring
+from lambdas.observability import logger
+from lambdas.usecases.attend_job import attend_job
+
+RESERVE_SECONDS = 10.0  # of the function's time, kept for ending the job
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Messages that could not be handled are returned to the queue by name."""
+    deadline = time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    if "Records" not in event:
+        _attend({**event, "watchdog": False}, deadline)
+        return {}
+    failed = []
+    for record in event["Records"]:
+        try:
+            _attend(json.loads(record["body"]), deadline)
+        except Exception:  # noqa: BLE001 - one message's failure is its own; it comes again
+            logger.exception("message not handled", extra={"message_id": record["messageId"]})
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def _attend(message: dict[str, Any], deadline: float) -> None:
+    logger.append_keys(job_id=message["job_id"])
+    attend_job(message["tenant"], message["job_id"], deadline, wiring.live(), watchdog=message["watchdog"])

@@ -1,0 +1,49 @@
+"""Logs and metrics: structured lines with the request and job id, and figures in CloudWatch's embedded format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
+
+from lambdas.domain.jobs import StoredImage
+
+# Powertools reads POWERTOOLS_SERVICE_NAME, POWERTOOLS_METRICS_NAMESPACE and LOG_LEVEL, which the template sets.
+logger = Logger(utc=True, log_uncaught_exceptions=False)
+NAMESPACE = "ImageApi"
+
+
+def request_done(status: int, milliseconds: float) -> None:
+    """One HTTP request was answered."""
+    metrics = Metrics(namespace=NAMESPACE)
+    metrics.add_metric("Requests", MetricUnit.Count, 1)
+    metrics.add_metric("ClientErrors", MetricUnit.Count, int(400 <= status < 500))
+    metrics.add_metric("ServerErrors", MetricUnit.Count, int(status >= 500))
+    metrics.add_metric("RequestDuration", MetricUnit.Milliseconds, milliseconds)
+    metrics.flush_metrics()
+
+
+class EmfMeter:
+    """The port Meter."""
+
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+        with single_metric(
+            "GenerationDuration", MetricUnit.Milliseconds, seconds * 1000, namespace=NAMESPACE
+        ) as metric:
+            metric.add_dimension("provider", provider)
+            metric.add_dimension("model", model)
+            metric.add_metadata("outcome", outcome)
+        name = "Generations" if outcome == "success" else "GenerationFailures"
+        with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+            metric.add_dimension("provider", provider)
+            metric.add_dimension("model", model)
+
+    def job(self, status: str, images: Sequence[StoredImage]) -> None:
+        logger.info("job ended", extra={"status": status, "images": [image.id for image in images]})
+
+
+def job_dead_lettered() -> None:
+    """A job was given up because its message could not be handled."""
+    with single_metric("JobsDeadLettered", MetricUnit.Count, 1, namespace=NAMESPACE):
+        pass

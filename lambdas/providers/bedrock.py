@@ -1,0 +1,231 @@
+"""Amazon Bedrock: the Stability AI models, one image per call."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from threading import Lock
+from typing import Any, Final
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.requests import MAX_SEED, Order, Painted
+from lambdas.providers._deadline import within
+from lambdas.settings import Settings
+
+CONNECT_SECONDS: Final = 5
+MAX_BODY: Final = 25_000_000  # Bedrock's own limit
+CHUNK: Final = 8192
+IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
+
+# What a failure is to us: our code, whether the call may have been charged, and the sentence for the client.
+Meaning = tuple[str, str, str]
+
+# By AWS's error class, as of 2026-09-26:
+# https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
+ERRORS: Final[dict[str, Meaning]] = {
+    "ThrottlingException": ("throttled", "no", "this account is being throttled"),
+    "ModelNotReadyException": ("unavailable", "no", "the model is not ready yet"),
+    "ServiceUnavailableException": ("unavailable", "no", "no capacity is free now"),
+    "overloaded_error": ("unavailable", "no", "the model is overloaded"),
+    "InternalServerException": ("failed", "unknown", "internal error"),
+    "ModelTimeoutException": ("timeout", "unknown", "the model took too long"),
+    "ModelErrorException": ("failed", "unknown", "the model failed"),
+    "ServiceQuotaExceededException": ("out_of_credit", "no", "this account's quota for the model is used up"),
+    "AccessDeniedException": ("not_authorized", "no", "this account may not use the model"),
+    "ResourceNotFoundException": ("model_gone", "no", "the model is not there any more"),
+    "ValidationException": ("invalid_request", "no", "the request was not accepted"),
+}
+
+# By HTTP status, for classes that are not in the table; 400 and 500 stand for every other status of theirs.
+STATUSES: Final[dict[int, Meaning]] = {
+    400: ERRORS["ValidationException"],
+    401: ("not_authorized", "no", "our credentials were not accepted"),
+    403: ("not_authorized", "no", "our credentials were not accepted"),
+    404: ERRORS["ResourceNotFoundException"],
+    408: ERRORS["ModelTimeoutException"],
+    429: ERRORS["ThrottlingException"],
+    500: ERRORS["InternalServerException"],
+    503: ERRORS["ServiceUnavailableException"],
+    529: ERRORS["overloaded_error"],
+}
+
+# By what the message says, where that tells more than the class.
+MESSAGES: Final[dict[str, Meaning]] = {
+    "reached the end of its life": ("model_gone", "no", "the model has reached the end of its life"),
+    "marked by provider as Legacy": ("model_gone", "no", "the model is closed to accounts that did not use it lately"),
+    "model identifier is invalid": ("model_gone", "no", "the model does not exist in this Region"),
+    "on-demand throughput": ("model_gone", "no", "the model is only there through an inference profile"),
+    "MPAgreementBeingCreated": ("unavailable", "no", "the subscription to the model is being made; wait 15 minutes"),
+    "Agreement Pending": ("unavailable", "no", "the subscription to the model is being made; wait 15 minutes"),
+    "Agreement Failed": ("not_authorized", "no", "this account's subscription to the model failed"),
+}
+
+
+def build(settings: Settings) -> Bedrock:
+    """The provider; nothing is connected before its first call."""
+    return Bedrock(settings.bedrock_region)
+
+
+class Bedrock:
+    """One client per Region, shared by the threads of this process."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._clients: dict[str, Any] = {}
+        self._used_at = 0.0
+        self._lock = Lock()
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        """One call, one image. Raises ProviderFailure for everything else."""
+        if timeout <= 0:
+            raise ProviderFailure("timeout", "no time was left for the call", paid="no")
+        payload = json.dumps(to_payload(order)).encode()
+        ends_at = time.monotonic() + timeout
+        try:
+            return to_image(within(timeout, lambda: self._invoke(order, payload, ends_at)))
+        except TimeoutError:
+            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
+
+    def _invoke(self, order: Order, payload: bytes, ends_at: float) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError
+
+        answered = False
+        try:
+            client = self._client(order.card.region or self._region)
+            answer = client.invoke_model(
+                modelId=order.card.id, contentType="application/json", accept="application/json", body=payload
+            )
+            answered = True
+            return _read(answer["body"], ends_at)
+        except ClientError as error:
+            raise to_failure(error.response) from error
+        except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
+            raise _lost(error, answered=answered) from error
+
+    def _client(self, region: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        with self._lock:
+            if region not in self._clients:
+                config = Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=300,  # for one wait; a call's own deadline is kept around it
+                    retries={"mode": "standard", "total_max_attempts": 1},  # a call is paid: never sent twice
+                    tcp_keepalive=True,
+                )
+                session = boto3.session.Session()
+                self._clients[region] = session.client("bedrock-runtime", region_name=region, config=config)
+            # The wall clock, because a monotonic one may stand still while a Lambda is frozen.
+            now = time.time()
+            if now - self._used_at > IDLE_SECONDS:
+                self._clients[region].close()  # only its idle connections; it opens new ones
+            self._used_at = now
+            return self._clients[region]
+
+
+def to_payload(order: Order) -> dict[str, Any]:
+    """The request body. Size is chosen by ratio alone; steps and cfg do not exist on these models."""
+    payload = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
+    if order.ratio:
+        payload["aspect_ratio"] = order.ratio
+    if order.negative_prompt:
+        payload["negative_prompt"] = order.negative_prompt
+    return payload
+
+
+def to_image(body: bytes) -> Painted:
+    """Read the answer to a call that succeeded in HTTP's eyes, which a moderated one does as well."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProviderFailure("bad_answer", "the answer was no JSON", paid="unknown") from None
+    if not isinstance(answer, dict):
+        raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
+    _raise_reason(answer.get("finish_reasons"))
+    if answer.get("errors"):
+        raise ProviderFailure("failed", "the answer held errors and no image", paid="unknown")
+    images = answer.get("images")
+    if not isinstance(images, list) or len(images) != 1:
+        raise ProviderFailure("bad_answer", "the answer did not hold exactly one image", paid="unknown")
+    try:
+        data = base64.b64decode(images[0], validate=True)
+    except (ValueError, TypeError):
+        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
+    if not data:
+        raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
+    return Painted(data, _seed(answer.get("seeds")))
+
+
+def to_failure(response: Mapping[str, Any]) -> ProviderFailure:
+    """What an error response of AWS means for us."""
+    error, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
+    name, said = str(error.get("Code", "")), str(error.get("Message", ""))
+    status = meta.get("HTTPStatusCode", 500)
+    meaning = ERRORS.get(name) or STATUSES.get(status) or STATUSES[500 if status >= 500 else 400]
+    if status < 500:
+        meaning = next((m for text, m in MESSAGES.items() if text in f"{name} {said}"), meaning)
+    code, paid, sentence = meaning
+    if code == "invalid_request" and said:
+        sentence = f"{sentence}: {said[:300]}"
+    return ProviderFailure(code, sentence, paid=paid, retry_after=_retry_after(meta.get("HTTPHeaders", {})))
+
+
+def _raise_reason(reasons: object) -> None:
+    for reason in reasons if isinstance(reasons, list) else [reasons]:
+        if reason is None:
+            continue
+        # Whether AWS charges for a filtered image is not documented.
+        if str(reason).startswith("Filter reason"):
+            what = str(reason)[:40].partition(":")[2].strip() or "request"
+            raise ProviderFailure("content_policy", f"the content filter refused the {what}", paid="unknown")
+        raise ProviderFailure("failed", "the model ended without an image", paid="unknown")
+
+
+def _lost(error: Exception, *, answered: bool) -> ProviderFailure:
+    """A call that ended without an HTTP answer, or in the midst of one."""
+    from botocore import exceptions as aws
+
+    if isinstance(error, aws.ReadTimeoutError):
+        return ProviderFailure("timeout", "it stopped answering", paid="unknown")
+    if answered or not isinstance(error, aws.BotoCoreError):
+        return ProviderFailure("outcome_unknown", "the connection broke in the midst of the answer", paid="unknown")
+    if isinstance(error, (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)):
+        return ProviderFailure("unavailable", "it could not be reached", paid="no")
+    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ProviderFailure("unavailable", "the certificate could not be verified", paid="no")
+    if isinstance(error, (aws.HTTPClientError, aws.SSLError)):
+        return ProviderFailure("outcome_unknown", "the connection broke before the answer", paid="unknown")
+    # What is left of botocore's errors comes before anything is sent: credentials, Region, parameters.
+    return ProviderFailure("not_authorized", "our credentials or settings cannot be used", paid="no")
+
+
+def _read(stream: Any, ends_at: float) -> bytes:
+    """The body, in chunks, so that a reader whose caller has gone ends soon after."""
+    body = bytearray()
+    with closing(stream):
+        while chunk := stream.read(CHUNK):
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise ProviderFailure("bad_answer", "the answer was too large", paid="unknown")
+            if time.monotonic() > ends_at:
+                raise ProviderFailure("timeout", "the answer took too long", paid="unknown")
+    return bytes(body)
+
+
+def _seed(seeds: object) -> int | None:
+    """Documented as texts, shown as numbers."""
+    first = seeds[0] if isinstance(seeds, list) and seeds else None
+    if isinstance(first, str) and first.isascii() and first.isdigit() and len(first) <= 10:
+        first = int(first)
+    return first if type(first) is int and 0 <= first <= MAX_SEED else None
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    text = headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None

@@ -1,0 +1,76 @@
+"""Every setting of the service; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A field's name in capitals is its environment variable. Empty text means unset."""
+
+    # set by the template
+    jobs_table: str = ""
+    images_table: str = ""
+    projects_table: str = ""
+    providers_table: str = ""
+    keys_table: str = ""
+    images_bucket: str = ""
+    jobs_queue_url: str = ""
+    worker_function: str = ""
+    provider_secret_arn: str = ""
+    environment: str = "dev"
+    deployed: bool = False
+
+    # section 3.6 and 10 of the contract
+    default_model: str = "stabilityai/sdxl-turbo"
+    allowed_models: tuple[str, ...] = ()
+    require_api_key: bool = False
+    api_key: str = ""
+    api_keys: tuple[str, ...] = ()
+    generation_timeout_seconds: float = 0.0
+    presigned_url_ttl_seconds: int = 300
+    metrics_enabled: bool = False
+    base_url: str = ""
+    cors_allow_origins: tuple[str, ...] = ("*",)
+    log_level: str = "INFO"
+    job_retention_days: int = 30
+    bedrock: bool = False
+    bedrock_region: str = "us-west-2"
+    bedrock_text_model: str = "openai.gpt-oss-20b-1:0"
+    gpu_worker_url: str = ""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings; a value that is no number where one is needed raises ValueError with its name."""
+        values: dict[str, object] = {}
+        for f in fields(cls):
+            text = environ.get(f.name.upper(), "").strip()
+            if text:
+                values[f.name] = _read(f.name.upper(), text, f.default)
+        return cls(**values)  # type: ignore[arg-type]
+
+    @classmethod
+    def live(cls) -> Settings:
+        return cls.of(os.environ)
+
+    @property
+    def local_keys(self) -> dict[str, str]:
+        """Key to tenant, as given by API_KEY and API_KEYS (`tenant:key` or `key` of the tenant `default`)."""
+        pairs = [entry.rpartition(":") for entry in (*self.api_keys, *filter(None, [self.api_key]))]
+        return {key: tenant or "default" for tenant, _, key in pairs if key}
+
+
+def _read(name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        return text.lower() in ("1", "true", "yes", "on")
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, (int, float)):
+        try:
+            return type(default)(text)
+        except ValueError:
+            raise ValueError(f"{name} must be a number, not {text!r}") from None
+    return text

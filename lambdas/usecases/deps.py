@@ -1,0 +1,29 @@
+"""The ports a use case is given, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lambdas.domain.ports import Blobs, Clock, Jobs, Meter, Pictures, Providers, Queue, Workers
+from lambdas.domain.routing import House
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """`generation_timeout` in seconds, 0 for none; `retention_days` is how long job records are kept."""
+
+    jobs: Jobs
+    blobs: Blobs
+    pictures: Pictures
+    queue: Queue
+    workers: Workers
+    providers: Providers
+    clock: Clock
+    meter: Meter
+    default_model: str
+    allowed_models: tuple[str, ...] = ()
+    generation_timeout: float = 0.0
+    retention_days: int = 30
+
+    def house(self) -> House:
+        return House(self.providers.configured(), self.default_model, self.allowed_models)

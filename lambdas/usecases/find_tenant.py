@@ -1,0 +1,49 @@
+"""Whose key is this?"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class Keys(Protocol):
+    """The port to the stored keys."""
+
+    def tenant_of(self, key_hash: str) -> str | None:
+        """The tenant of a living key, by its SHA-256 in hex; `None` for an unknown or revoked one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`auth`: `ok` with a tenant, `missing` (no key, or none is looked at here), or `unknown`."""
+
+    auth: Literal["ok", "missing", "unknown"]
+    tenant: str = ""
+
+
+def find_tenant(headers: Mapping[str, str], given: Mapping[str, str], keys: Keys, *, judged: bool) -> Finding:
+    """`given` are keys from the settings, key to tenant. `headers` have lower-case names.
+
+    Where keys are not required and none exist in the settings, whatever a client sends is as good as no key:
+    SDKs that insist on one work with any.
+    """
+    key = _key(headers)
+    if not key:
+        return Finding("missing")
+    for known, tenant in given.items():
+        if hmac.compare_digest(known.encode(), key.encode()):
+            return Finding("ok", tenant)
+    stored = keys.tenant_of(hashlib.sha256(key.encode()).hexdigest())
+    if stored:
+        return Finding("ok", stored)
+    return Finding("unknown" if judged or given else "missing")
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    if key := headers.get("x-api-key", "").strip():
+        return key
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

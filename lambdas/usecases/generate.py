@@ -1,0 +1,36 @@
+"""Answer a request for images: at once where that can be, else with a job that goes on."""
+
+from __future__ import annotations
+
+from lambdas.domain import catalogue
+from lambdas.domain.errors import StillInProgress
+from lambdas.domain.jobs import Job
+from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.run_job import run_job
+from lambdas.usecases.submit_job import Caller, submit_job
+
+
+def generate(
+    request: ImageRequest, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float
+) -> tuple[Job, bool]:
+    """Returns the job, final or not, and whether it is an earlier one answered again.
+
+    A model that always answers fast is asked right here. Any other is asked by a worker, which has the time
+    to end what it began: this function only waits for it, until `deadline` (Unix seconds).
+    """
+    job, replayed = submit_job(request, caller, deps)
+    if replayed:
+        if not job.final and not respond_async:
+            raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)
+        return job, True
+    if respond_async:
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+        return job, False
+    card = catalogue.card(job.model)
+    if card and card.call == "instant":
+        ended = run_job(job.tenant, job.id, deadline, deps)
+    else:
+        deps.workers.run(job.tenant, job.id, deadline - deps.clock.now())
+        ended = deps.jobs.get(job.tenant, job.id)
+    return ended or job, False

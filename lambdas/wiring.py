@@ -1,0 +1,42 @@
+"""The composition root: the only place that chooses which adapter stands behind a port."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from lambdas.adapters.clock import SystemClock
+from lambdas.adapters.dynamodb_jobs import DynamoJobs
+from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.registry import ProviderRegistry
+from lambdas.adapters.s3_blobs import S3Blobs
+from lambdas.adapters.workers import LambdaWorkers, SqsQueue
+from lambdas.observability import EmfMeter
+from lambdas.settings import Settings
+from lambdas.usecases.deps import Deps
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings."""
+    return Settings.live()
+
+
+@cache
+def live() -> Deps:
+    """The ports over AWS. Nothing is connected yet: clients are made on first use."""
+    s = settings()
+    queue = SqsQueue(s.jobs_queue_url)
+    return Deps(
+        jobs=DynamoJobs(s.jobs_table, s.images_table),
+        blobs=S3Blobs(s.images_bucket, s.presigned_url_ttl_seconds),
+        pictures=PillowPictures(),
+        queue=queue,
+        workers=LambdaWorkers(s.worker_function, queue),
+        providers=ProviderRegistry(s),
+        clock=SystemClock(),
+        meter=EmfMeter(),
+        default_model=s.default_model,
+        allowed_models=s.allowed_models,
+        generation_timeout=s.generation_timeout_seconds,
+        retention_days=s.job_retention_days,
+    )

@@ -1,0 +1,66 @@
+"""What the run says on the terminal: the banner, and one line for each request and job."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from local.settings import Settings
+
+PROVIDERS = (
+    # name, the settings that turn it on
+    ("bedrock", ("BEDROCK=1",)),
+    ("leonardo_ai", ("LEONARDO_API_KEY",)),
+    ("runware_ai", ("RUNWARE_API_KEY",)),
+    ("gemini", ("GEMINI_API_KEY",)),
+    ("comfyui", ("COMFYUI_URL",)),
+    ("sagemaker", ("GPU_WORKER_URL", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")),
+)
+QUIET_FUNCTIONS = ("api", "authorizer")  # their work shows as requests
+
+
+def banner(settings: Settings, url: str, not_served: Sequence[str]) -> str:
+    """The text printed once the API answers."""
+    given = settings.functions
+    on = [name for name, switches in PROVIDERS if any(given.get(s.partition("=")[0], "0") != "0" for s in switches)]
+    off = [f"{name} ({' or '.join(switches)})" for name, switches in PROVIDERS if name not in on]
+    lines = [
+        f"Image API on {url}    docs: {url}/docs",
+        f"  data       {settings.data_dir}  (logs in {settings.data_dir / 'logs'})",
+        f"  keys       {'required (API_KEY or API_KEYS)' if given['REQUIRE_API_KEY'] == '1' else 'none needed'}",
+        f"  providers  {', '.join(on) or 'none configured, so the built-in demo provider answers and says so'}",
+        f"  turn on    in .env or the environment: {', '.join(off)}" if off else "",
+        *(f"  not served {name}" for name in not_served),
+        *(f"  unknown    {name} in .env is read by nothing; is it misspelt?" for name in settings.unknown),
+        "  note       AWS_ENDPOINT_URL is yours and stays unused: everything runs on the built-in emulator"
+        if settings.user.get("AWS_ENDPOINT_URL")
+        else "",
+        "  Ctrl-C ends it.",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+class Console:
+    """One line for each request and each job."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def request(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
+        """A request that was answered."""
+        colour = 31 if status >= 500 else 33 if status >= 400 else 32
+        self._print(f"{method:6} {path}", str(status), colour, seconds * 1000, request_id)
+
+    def event(self, event: dict[str, Any]) -> None:
+        """A function that ended; the emulator's word."""
+        if event["function"] not in QUIET_FUNCTIONS or event["error"]:
+            what = f"{event['function']:6} job {event['job_id']}" if event["job_id"] else event["function"]
+            word, colour = ("failed", 31) if event["error"] else ("done", 36)
+            self._print(what, word, colour, event["ms"], event["request_id"])
+
+    def _print(self, what: str, word: str, colour: int, milliseconds: float, request_id: str) -> None:
+        if not self.quiet:
+            shown = f"\033[{colour}m{word}\033[0m" if self.colours else word
+            print(f"{time.strftime('%H:%M:%S')} {what} {shown} {milliseconds:.0f} ms {request_id}", flush=True)

@@ -1,0 +1,119 @@
+"""Reads `.env` and the environment, checks the values and says which of them the functions receive."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Given to the functions when set; the deployed template takes the same names.
+_NAMES = """
+    DEFAULT_MODEL ALLOWED_MODELS MAX_MODELS_CACHE REQUIRE_API_KEY API_KEY API_KEYS GENERATION_TIMEOUT_SECONDS
+    METRICS_ENABLED BASE_URL LEONARDO_API_KEY RUNWARE_API_KEY GEMINI_API_KEY LEONARDO_BASE_URL RUNWARE_BASE_URL
+    GEMINI_BASE_URL COMFYUI_URL OLLAMA_URL OLLAMA_MODEL BEDROCK BEDROCK_REGION BEDROCK_TEXT_MODEL GPU_WORKER_URL
+    AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME RATE_LIMIT_PER_MINUTE BUDGET_USD_PER_MONTH
+    ALLOW_PRIVATE_URLS WEBHOOK_SECRET PRESIGNED_URL_TTL_SECONDS CORS_ALLOW_ORIGINS LOG_LEVEL JOB_RETENTION_DAYS
+"""
+FUNCTION_SETTINGS = frozenset(_NAMES.split())
+LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR"})
+
+SWITCHES = ("REQUIRE_API_KEY", "METRICS_ENABLED", "BEDROCK", "ALLOW_PRIVATE_URLS")
+NUMBERS: dict[str, tuple[float, float]] = {
+    "APP_PORT": (0, 65535),  # 0 takes any free port
+    "MAX_MODELS_CACHE": (1, 100),
+    "GENERATION_TIMEOUT_SECONDS": (0, 900),
+    "RATE_LIMIT_PER_MINUTE": (0, 1_000_000),
+    "PRESIGNED_URL_TTL_SECONDS": (1, 604_800),
+    "BUDGET_USD_PER_MONTH": (0, 1e9),
+    "JOB_RETENTION_DAYS": (1, 3650),
+}
+FRACTIONS = ("BUDGET_USD_PER_MONTH", "GENERATION_TIMEOUT_SECONDS")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message says which and what would be right."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one local run needs to know."""
+
+    port: int
+    data_dir: Path
+    functions: Mapping[str, str]  # environment handed to every function
+    user: Mapping[str, str]  # the user's own environment with `.env`, for the launcher alone
+    unknown: tuple[str, ...] = ()  # names in `.env` that nothing reads
+
+    @property
+    def bedrock_passthrough(self) -> bool:
+        """Whether functions reach the real Bedrock through the front, signed with the user's own credentials."""
+        return self.functions["BEDROCK"] == "1" and "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" not in self.functions
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env") -> Settings:
+    """Settings of the environment over those of `env_file`; raises SettingsError with a sentence."""
+    written = parse_env_file(env_file) if env_file.is_file() else {}
+    user = {**written, **(os.environ if environ is None else environ)}
+    values = {name: user[name].strip() for name in FUNCTION_SETTINGS | LOCAL_SETTINGS if user.get(name, "").strip()}
+    for name, value in values.items():
+        values[name] = _checked(name, value)
+    bedrock_here = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" in values
+    functions = {
+        "LOG_LEVEL": "INFO",
+        "REQUIRE_API_KEY": "0",
+        **{name: value for name, value in values.items() if name in FUNCTION_SETTINGS},
+        "BEDROCK": "1" if bedrock_here else values.get("BEDROCK", "0"),
+        "DEPLOYED": "0",
+        "ENVIRONMENT": "local",
+    }
+    return Settings(
+        port=int(values.get("APP_PORT", "8000")),
+        data_dir=(ROOT / Path(values.get("DATA_DIR", "data")).expanduser()).resolve(),
+        functions=functions,
+        user=user,
+        unknown=tuple(
+            sorted(n for n in written if n not in FUNCTION_SETTINGS | LOCAL_SETTINGS and not n.startswith("AWS_"))
+        ),
+    )
+
+
+def parse_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; quotes, `export` and comments as dotenv files have them."""
+    values: dict[str, str] = {}
+    for number, raw in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        match = re.fullmatch(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", line)
+        if not match:
+            raise SettingsError(f"{path.name}, line {number}: expected NAME=value, found {line[:40]!r}.")
+        name, value = match.groups()
+        quoted = re.match(r"""(["'])(.*?)\1\s*(?:#.*)?$""", value)
+        values[name] = quoted.group(2) if quoted else re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
+    return values
+
+
+def _checked(name: str, value: str) -> str:
+    if name in SWITCHES:
+        if value.lower() not in TRUE + FALSE:
+            raise SettingsError(f"{name} must be 0 or 1, not {value!r}.")
+        return "1" if value.lower() in TRUE else "0"
+    if name in NUMBERS:
+        low, high = NUMBERS[name]
+        try:
+            number = float(value) if name in FRACTIONS else int(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise SettingsError(f"{name} must be a number from {low:g} to {high:.0f}, not {value!r}.")
+    if (name.endswith("_URL") or "ENDPOINT_URL" in name) and not re.match(r"https?://[^\s/]+", value):
+        raise SettingsError(f"{name} must be an address that begins with http:// or https://, not {value!r}.")
+    if name == "LOG_LEVEL":
+        if value.upper() not in LOG_LEVELS:
+            raise SettingsError(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {value!r}.")
+        return value.upper()
+    return value

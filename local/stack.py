@@ -1,0 +1,165 @@
+"""One whole local run: emulator, deployed template and front; a context manager, also for tests."""
+
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from local import package
+from local.banner import Console, banner
+from local.bedrock import PREFIX, BedrockPassThrough, token
+from local.emulator import REGION, Emulator, EmulatorError
+from local.front import Front
+from local.gateway import Gateway
+from local.settings import ROOT, Settings
+from local.template import Deployed, Deployer
+
+TEMPLATES = ROOT / "local" / "templates"
+
+
+class Stack:
+    """`with Stack(settings) as stack:` serves the API at `stack.url` until the block ends."""
+
+    def __init__(
+        self, settings: Settings, *, quiet: bool = True, templates: Path = TEMPLATES, source: Path = ROOT / "lambdas"
+    ) -> None:
+        self.settings, self.templates, self.source = settings, templates, source
+        self.console = Console(quiet)
+        self.emulator = Emulator(settings.data_dir, settings.user, self.console.event)
+        self.bedrock: BedrockPassThrough | None = None
+        self.deployed: Deployed | None = None
+        self.port = settings.port
+        self._close: Callable[[], None] = lambda: None
+
+    @property
+    def url(self) -> str:
+        """The address of the API."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def emulator_url(self) -> str:
+        """The address of the AWS endpoints behind it."""
+        return self.emulator.url
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Keyword arguments of a boto3 client that may do everything on the emulator."""
+        return {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+
+    @property
+    def banner(self) -> str:
+        """What a person should know of this run."""
+        return banner(self.settings, self.url, self.deployed.not_served if self.deployed else ())
+
+    def function_pids(self, function: str) -> list[int]:
+        """Process ids that serve a function now, e.g. of "worker"."""
+        return self.emulator.function_pids(function)
+
+    def start(self) -> None:
+        """Returns when the API listens; the first function processes are started meanwhile."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        listener = listen(self.port)
+        self.port = listener.getsockname()[1]
+        try:
+            self.emulator.start()
+            environment = dict(self.settings.functions)
+            if self.settings.bedrock_passthrough:
+                word = token(self.settings.data_dir)
+                self.bedrock = BedrockPassThrough(word, self.settings.user)
+                environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = f"http://127.0.0.1:{self.port}{PREFIX}{word}"
+            code = package.build(self.source, self.settings.data_dir / "code")
+            self.emulator.wait()
+            self.deployed = Deployer(self.emulator.url).deploy(self.templates, code, environment)
+            self._serve(listener, self.deployed)
+        except BaseException:
+            listener.close()
+            self.emulator.stop()
+            raise
+        threading.Thread(target=self._warm, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends everything that was started, the state saved."""
+        self._close()
+        self._close = lambda: None
+        self.emulator.stop()
+
+    def restart(self) -> None:
+        """Stops and starts on the same data and port."""
+        self.stop()
+        self.start()
+
+    def ended(self) -> bool:
+        """Whether the emulator ended by itself."""
+        return self.emulator.process is not None and self.emulator.process.poll() is not None
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _serve(self, listener: socket.socket, deployed: Deployed) -> None:
+        import uvicorn
+
+        front = Front(
+            f"{self.emulator.url}/_aws/execute-api/{deployed.api_id}",
+            deployed.stage,
+            Gateway(deployed.service),
+            self.bedrock,
+            self.console.request,
+        )
+        config = uvicorn.Config(
+            front,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+
+        def close() -> None:
+            server.should_exit = True
+            thread.join(5)
+            listener.close()
+
+        self._close = close
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+
+    def _warm(self) -> None:
+        """Has the api function and its authorizer imported before the first request asks for them."""
+        if self.deployed is not None:
+            for path in ("/health", "/v1/models"):
+                with contextlib.suppress(OSError):
+                    self.emulator.open(f"/_aws/execute-api/{self.deployed.api_id}/{self.deployed.stage}{path}").close()
+
+
+def listen(port: int) -> socket.socket:
+    """The listening socket of the front; a taken port is said in a sentence."""
+    # named as TCP, asyncio turns Nagle off; left at 0 it does not, and each answer waits 40 ms
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except OSError as taken:
+        listener.close()
+        raise EmulatorError(
+            f"Port {port} is taken. End what uses it, or choose another: APP_PORT={port + 1} make run"
+        ) from taken
+    return listener

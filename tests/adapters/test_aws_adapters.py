@@ -1,0 +1,119 @@
+"""The bucket, the queue, the keys and the worker call over AWS's own client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+
+from lambdas.adapters import aws
+from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.adapters.s3_blobs import S3Blobs
+from lambdas.adapters.workers import LambdaWorkers, SqsQueue
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_bucket() -> None:
+    blobs = S3Blobs("images", ttl=300)
+    assert blobs.get("images/a/b.png") is None
+    blobs.put("images/a/b.png", b"png", "image/png")
+    assert blobs.get("images/a/b.png") == b"png"
+    head = boto3.client("s3").head_object(Bucket="images", Key="images/a/b.png")
+    assert head["ContentType"] == "image/png"
+    url = blobs.presign("images/a/b.png")
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    assert "X-Amz-Expires=300" in url
+    blobs.delete("images/a/b.png")
+    assert blobs.get("images/a/b.png") is None
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_queue() -> None:
+    url = boto3.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    SqsQueue(url).send("acme", "j1", watchdog=True, delay=0)
+    [message] = boto3.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"]) == {"tenant": "acme", "job_id": "j1", "watchdog": True}
+
+
+@pytest.mark.usefixtures("cloud")
+def test_keys_by_hash_and_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(key: str, **more: dict[str, str]) -> None:
+        item = {"pk": {"S": hashlib.sha256(key.encode()).hexdigest()}, "sk": {"S": "key"}, "tenant": {"S": "acme"}}
+        boto3.client("dynamodb").put_item(TableName="keys", Item=item | more)
+
+    def of(key: str) -> str | None:
+        return keys.tenant_of(hashlib.sha256(key.encode()).hexdigest())
+
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    keys = DynamoKeys("keys")
+    put("living")
+    put("dead", revoked_at={"S": "2026-01-01"})
+    assert (of("living"), of("dead"), of("unknown")) == ("acme", None, None)
+    put("living", revoked_at={"S": "2026-01-01"})
+    assert of("living") == "acme"
+    clock[0] += 31
+    assert of("living") is None
+
+
+class _Slow(BaseHTTPRequestHandler):
+    hits = 0
+    wait = 0.0
+    status = 200
+
+    def do_POST(self) -> None:
+        type(self).hits += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.wait)
+        self.send_response(self.status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def fake_lambda(monkeypatch: pytest.MonkeyPatch) -> type[_Slow]:
+    handler = type("Handler", (_Slow,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+    aws.client.cache_clear()
+    yield handler  # type: ignore[misc]
+    aws.client.cache_clear()
+    server.shutdown()
+    server.server_close()
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
+        self.sent.append(job_id)
+
+
+def test_a_worker_is_waited_for_and_not_longer(fake_lambda: type[_Slow]) -> None:
+    queue = _Queue()
+    workers = LambdaWorkers("worker", queue)  # type: ignore[arg-type]
+    workers.run("acme", "j1", 20)
+    fake_lambda.wait = 3.0
+    began = time.monotonic()
+    workers.run("acme", "j2", 1)
+    assert time.monotonic() - began < 2.5
+    assert (fake_lambda.hits, queue.sent) == (2, [])
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_worker_that_cannot_be_called_is_replaced_by_a_message(fake_lambda: type[_Slow], status: int) -> None:
+    queue = _Queue()
+    fake_lambda.status = status
+    LambdaWorkers("worker", queue).run("acme", "j1", 20)  # type: ignore[arg-type]
+    assert (fake_lambda.hits, queue.sent) == (1, ["j1"])

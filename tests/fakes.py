@@ -1,0 +1,216 @@
+"""In-memory implementations of the ports, strict where the real ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lambdas.domain.catalogue import Size
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.ports import Page
+from lambdas.domain.requests import Order, Painted
+from lambdas.usecases.deps import Deps
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, now: float = 1_790_000_000.0) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+class FakeJobs:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Job] = {}
+        self.images: dict[tuple[str, str], StoredImage] = {}
+        self.keys: dict[tuple[str, str], Idempotency] = {}
+        self.saved: list[Job] = []
+
+    def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
+        if idempotency:
+            at = (idempotency.tenant, idempotency.key)
+            known = self.keys.get(at)
+            if known and known.expires_at >= job.created_at:
+                return known
+            self.keys[at] = idempotency
+        assert (job.tenant, job.id) not in self.rows
+        self.rows[job.tenant, job.id] = job
+        return None
+
+    def get(self, tenant: str, job_id: str) -> Job | None:
+        return self.rows.get((tenant, job_id))
+
+    def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:
+        job = self.get(tenant, job_id)
+        if job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
+            return None
+        claimed = replace(
+            job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
+        )
+        self.rows[tenant, job_id] = claimed
+        return claimed
+
+    def _mine(self, job: Job) -> Job | None:
+        row = self.rows[job.tenant, job.id]
+        return row if row.status == RUNNING and row.fence == job.fence else None
+
+    def renew(self, job: Job, lease_until: float) -> bool:
+        row = self._mine(job)
+        if row:
+            self.rows[job.tenant, job.id] = replace(row, lease_until=lease_until)
+        return row is not None
+
+    def save(self, job: Job) -> bool:
+        row = self._mine(job)
+        if row:
+            self.rows[job.tenant, job.id] = replace(job, lease_until=row.lease_until)
+            self.saved.append(job)
+        return row is not None
+
+    def finish(self, job: Job) -> bool:
+        assert job.final
+        if self._mine(job) is None:
+            return False
+        self.rows[job.tenant, job.id] = job
+        self.images |= {(job.tenant, image.name): image for image in job.images}
+        return True
+
+    def cancel(self, tenant: str, job_id: str, now: float) -> bool:
+        job = self.get(tenant, job_id)
+        if job is None or job.status != QUEUED:
+            return False
+        self.rows[tenant, job_id] = replace(job, status=CANCELLED, finished_at=now)
+        return True
+
+    def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
+        jobs = sorted((j for (t, _), j in self.rows.items() if t == tenant), key=lambda j: j.id, reverse=True)
+        jobs = [j for j in jobs if where.status in (None, j.status) and (cursor is None or j.id < cursor)]
+        return Page(jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None)
+
+    def find_image(self, tenant: str, name: str) -> StoredImage | None:
+        return self.images.get((tenant, name))
+
+
+class FakeBlobs:
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, str]] = {}
+
+    def put(self, key: str, data: bytes, media_type: str) -> None:
+        self.objects[key] = (data, media_type)
+
+    def get(self, key: str) -> bytes | None:
+        found = self.objects.get(key)
+        return found[0] if found else None
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def presign(self, key: str) -> str:
+        return f"https://bucket.example/{key}?X-Amz-Signature=0"
+
+
+class FakePictures:
+    """Takes `WxH:anything` for a picture of that size."""
+
+    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+        head, _, rest = data.partition(b":")
+        try:
+            width, height = (int(side) for side in head.split(b"x"))
+        except ValueError:
+            raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
+        return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
+
+
+@dataclass
+class FakeProvider:
+    """Plays a script: each entry is an exception to raise or a function of the order; then paints."""
+
+    script: list[Exception | Callable[[Order], Painted]] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        self.orders.append(order)
+        self.timeouts.append(timeout)
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, BaseException):
+            raise step
+        if step:
+            return step(order)
+        return Painted(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
+
+
+class FakeProviders:
+    def __init__(self, **providers: FakeProvider) -> None:
+        self.providers = providers
+
+    def configured(self) -> frozenset[str]:
+        return frozenset(self.providers)
+
+    def get(self, provider_id: str) -> FakeProvider:
+        return self.providers[provider_id]
+
+
+class FakeQueue:
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
+        self.sent.append({"tenant": tenant, "job_id": job_id, "watchdog": watchdog, "delay": delay})
+
+
+@dataclass
+class FakeWorkers:
+    """Runs the job at once, unless told to let it go on."""
+
+    deps: Deps | None = None
+    busy: bool = False
+    called: list[tuple[str, float]] = field(default_factory=list)
+
+    def run(self, tenant: str, job_id: str, timeout: float) -> None:
+        from lambdas.usecases.run_job import run_job
+
+        self.called.append((job_id, timeout))
+        if not self.busy and self.deps:
+            run_job(tenant, job_id, self.deps.clock.now() + 800, self.deps)
+
+
+class FakeMeter:
+    def __init__(self) -> None:
+        self.attempts: list[tuple[str, str, str]] = []
+        self.jobs: list[str] = []
+
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+        self.attempts.append((provider, model, outcome))
+
+    def job(self, status: str, images: Any) -> None:
+        self.jobs.append(status)
+
+
+def make_deps(**changes: Any) -> Deps:
+    """A service with the demo provider alone, or what `changes` give instead."""
+    workers = changes.pop("workers", None) or FakeWorkers()
+    ports: dict[str, Any] = {
+        "jobs": FakeJobs(),
+        "blobs": FakeBlobs(),
+        "pictures": FakePictures(),
+        "queue": FakeQueue(),
+        "workers": workers,
+        "providers": FakeProviders(demo=FakeProvider()),
+        "clock": FakeClock(),
+        "meter": FakeMeter(),
+        "default_model": "stabilityai/sdxl-turbo",
+    }
+    deps = Deps(**(ports | changes))
+    workers.deps = deps
+    return deps

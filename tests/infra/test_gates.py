@@ -1,0 +1,79 @@
+"""The packs of rules: both cdk-nag packs run inside every synthesis, and cfn-lint over its result."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aws_cdk import aws_iam as iam
+from cfnlint.api import lint_file
+from cfnlint.config import ManualArgs
+
+from infra.build import build
+from infra.snapshot import NOT_BUNDLED
+
+# single findings that are accepted, and nothing else; the reasons stand where they are acknowledged
+ACCEPTED = {
+    "AwsSolutions-APIG2",
+    "AwsSolutions-APIG3",
+    "AwsSolutions-APIG4",
+    "AwsSolutions-COG4",
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
+    "AwsSolutions-IAM5[Resource::*]",
+    "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/images/*]",
+    "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/uploads/*]",
+    "AwsSolutions-L1",
+    "AwsSolutions-S1",
+    "AwsSolutions-SMG4",
+    "Serverless-LambdaDLQ",
+    "Serverless-LambdaEventSourceMappingDestination",
+    "Serverless-LambdaLatestVersion",
+    "Serverless-SQSRedrivePolicy",
+}
+
+
+def acknowledged(templates):
+    """Every acknowledged finding as (construct path, rule, reason)."""
+    for file in templates.folder.glob("*.metadata.json"):
+        for path, entries in json.loads(file.read_text()).items():
+            for entry in entries:
+                if entry["type"] == "aws:cdk:acknowledged-rules":
+                    for rule, reason in entry["data"].items():
+                        yield path, rule.removeprefix("Annotation::"), reason
+
+
+def test_only_known_findings_are_accepted_and_each_has_a_reason(templates):
+    found = list(acknowledged(templates))
+    accepted = {rule.format(environment=templates.environment) for rule in ACCEPTED}
+    unused = {"AwsSolutions-S1"} if templates.environment == "prod" else set()
+    assert {rule for _, rule, _ in found} == accepted - unused
+    assert all(len(reason) > 30 for _, _, reason in found)
+
+
+def test_a_bare_wildcard_is_accepted_only_where_nothing_else_stands(templates):
+    paths = {path for path, rule, _ in acknowledged(templates) if rule == "AwsSolutions-IAM5[Resource::*]"}
+    assert len(paths) == 4
+    assert all(path.endswith("/Tracing") for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "finding"),
+    [
+        ("bedrock:InvokeModel", "*", "AwsSolutions-IAM5[Resource::*]"),
+        ("dynamodb:*", "arn:aws:dynamodb:us-west-2:111122223333:table/one", "AwsSolutions-IAM5[Action::dynamodb:*]"),
+    ],
+)
+def test_a_new_wildcard_stops_the_synthesis(tmp_path, action, resource, finding):
+    app = build({"env": "dev", **NOT_BUNDLED}, outdir=str(tmp_path))
+    role = app.node.find_child("image-api-dev-service").node.find_child("Api").role
+    role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    assert finding in (tmp_path / "validation-report.json").read_text()
+
+
+def test_cfn_lint(templates):
+    # W3005: CDK writes DependsOn beside a reference that implies it
+    arguments = ManualArgs(regions=["us-west-2", "eu-central-1"], ignore_checks=["W3005"])
+    for file in templates.files.values():
+        assert [str(match) for match in lint_file(file, config=arguments)] == []

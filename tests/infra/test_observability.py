@@ -1,0 +1,84 @@
+"""The alarms ring one topic, and the dashboard shows every figure that the service writes."""
+
+from __future__ import annotations
+
+import pytest
+
+OUR_METRICS = (
+    "Requests",
+    "ClientErrors",
+    "ServerErrors",
+    "RequestDuration",
+    "Generations",
+    "GenerationFailures",
+    "GenerationDuration",
+    "JobsAbandoned",
+    "JobsDeadLettered",
+)
+ALARMS = {
+    "DeadLetters": ("ApproximateNumberOfMessagesVisible", "Maximum", 0),
+    "JobsLost": ("JobsDeadLettered", "Sum", 0),
+    "OldestMessage": ("ApproximateAgeOfOldestMessage", "Maximum", 300),
+    "ServerErrors": ("5XXError", "Average", 0.01),
+    "Latency": ("Latency", "p95", 20_000),
+    "WorkerErrors": ("Errors", "Sum", 0),
+    "ThrottlesApi": ("Throttles", "Sum", 0),
+    "ThrottlesWorker": ("Throttles", "Sum", 0),
+    "ThrottlesAuthorizer": ("Throttles", "Sum", 0),
+    "ThrottlesDeadLetter": ("Throttles", "Sum", 0),
+}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarms(prod, name):
+    alarms = prod.properties("AWS::CloudWatch::Alarm")
+    assert len(alarms) == len(ALARMS)
+    [alarm] = [properties for id, properties in alarms.items() if id.removeprefix("Alarms")[:-8] == name]
+    statistic = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+    assert (alarm["MetricName"], statistic, alarm["Threshold"]) == ALARMS[name]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmDescription"]
+
+
+def test_dead_letters_are_watched_on_the_dead_letter_queue(templates):
+    [queue] = [q for q in templates.properties("AWS::SQS::Queue").values() if "RedrivePolicy" in q]
+    dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    [alarm] = [
+        a for id, a in templates.properties("AWS::CloudWatch::Alarm").items() if id.startswith("AlarmsDeadLetters")
+    ]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_letters, "QueueName"]}}]
+
+
+def test_every_alarm_rings_the_topic_and_cloudwatch_may_publish_to_it(templates):
+    [topic] = templates.resources("AWS::SNS::Topic")
+    for alarm in templates.properties("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+    [policy] = templates.properties("AWS::SNS::TopicPolicy").values()
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert [s["Principal"] for s in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
+
+
+def test_dashboard_shows_what_the_service_writes(templates):
+    [dashboard] = templates.properties("AWS::CloudWatch::Dashboard").values()
+    text = repr(dashboard["DashboardBody"])
+    for metric in OUR_METRICS:
+        assert f'"{metric}"' in text or f'\\"{metric}\\"' in text.replace("\\\\", "\\"), metric
+    for metric in (
+        "5XXError",
+        "ApproximateAgeOfOldestMessage",
+        "Throttles",
+        "WriteThrottleEvents",
+        "ReadThrottleEvents",
+    ):
+        assert metric in text
+
+
+def test_dashboard_and_alarms_read_what_powertools_writes(templates):
+    variables = templates.function("api")["Environment"]["Variables"]
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "ImageApi"
+    [alarm] = [
+        a for a in templates.properties("AWS::CloudWatch::Alarm").values() if a["MetricName"] == "JobsDeadLettered"
+    ]
+    assert alarm["Namespace"] == "ImageApi"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]

@@ -1,0 +1,116 @@
+"""The gateway: who must show a key, how long it waits, what it logs and what it says by itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.constructs.gateway_responses import PROBLEMS
+
+
+def methods(templates):
+    """(path, verb) to the method's properties."""
+    paths = {id: resource["PathPart"] for id, resource in templates.properties("AWS::ApiGateway::Resource").items()}
+    return {
+        ("/" + paths.get(method["ResourceId"].get("Ref", ""), ""), method["HttpMethod"]): method
+        for method in templates.properties("AWS::ApiGateway::Method").values()
+    }
+
+
+def test_routes_and_their_authorizer(templates):
+    guarded = {route: method["AuthorizationType"] == "CUSTOM" for route, method in methods(templates).items()}
+    assert guarded == {
+        ("/", "ANY"): True,
+        ("/", "OPTIONS"): False,
+        ("/{proxy+}", "ANY"): True,
+        ("/{proxy+}", "OPTIONS"): False,
+        ("/health", "ANY"): False,
+        ("/docs", "ANY"): False,
+        ("/openapi.json", "ANY"): False,
+    }
+
+
+def test_every_route_is_proxied_to_the_api_function_within_29_seconds(templates):
+    for method in methods(templates).values():
+        integration = method["Integration"]
+        assert integration["Type"] == "AWS_PROXY"
+        assert integration["TimeoutInMillis"] == 29_000
+        assert "ApiFunction" in repr(integration["Uri"])
+
+
+def test_authorizer_keeps_no_answers(templates):
+    [authorizer] = templates.properties("AWS::ApiGateway::Authorizer").values()
+    assert authorizer["Type"] == "REQUEST"
+    assert authorizer["AuthorizerResultTtlInSeconds"] == 0
+    assert "IdentitySource" not in authorizer
+
+
+def test_api_is_regional_and_takes_any_binary(templates):
+    [api] = templates.properties("AWS::ApiGateway::RestApi").values()
+    assert api["EndpointConfiguration"]["Types"] == ["REGIONAL"]
+    assert api["BinaryMediaTypes"] == ["*/*"]
+    assert api["Name"] == f"image-api-{templates.environment}"
+
+
+def test_stage(templates):
+    [stage] = templates.properties("AWS::ApiGateway::Stage").values()
+    assert stage["StageName"] == "prod"
+    assert stage["TracingEnabled"] is True
+    [settings] = stage["MethodSettings"]
+    assert settings["DataTraceEnabled"] is False
+    assert settings["LoggingLevel"] == "ERROR"
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 400)
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert line["request_id"] == "$context.requestId"
+    assert line["tenant"] == "$context.authorizer.tenant"
+    assert {"status", "latency_ms", "path"} <= set(line)
+
+
+def test_only_the_gateway_may_call_the_functions(templates):
+    permissions = templates.properties("AWS::Lambda::Permission").values()
+    assert len(permissions) == 2
+    for permission in permissions:
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert "GatewayApi" in repr(permission["SourceArn"])
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)
+def test_gateway_responses_have_the_shape_of_the_contract(dev, problem):
+    responses = {r["ResponseType"]: r for r in dev.properties("AWS::ApiGateway::GatewayResponse").values()}
+    assert len(responses) == 21  # every type that API Gateway knows
+    response = responses[problem.kind]
+    body = json.loads(response["ResponseTemplates"]["application/json"])
+    assert set(body) == {"type", "title", "status", "detail", "instance", "code"}
+    assert str(body["status"]) == response["StatusCode"]
+    headers = {name.removeprefix("gatewayresponse.header."): v for name, v in response["ResponseParameters"].items()}
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["X-Request-Id"] == "context.requestId"
+    assert headers["Access-Control-Allow-Origin"] == "'*'"
+    assert ("Retry-After" in headers) == (problem.status == 429)
+    assert ("WWW-Authenticate" in headers) == (problem.status == 401)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("THROTTLED", 429),
+        ("QUOTA_EXCEEDED", 429),
+        ("INTEGRATION_TIMEOUT", 504),
+        ("INTEGRATION_FAILURE", 502),
+        ("DEFAULT_5XX", 502),
+        ("REQUEST_TOO_LARGE", 413),
+        ("MISSING_AUTHENTICATION_TOKEN", 404),
+        ("UNAUTHORIZED", 401),
+    ],
+)
+def test_gateway_statuses(kind, status):
+    [problem] = [problem for problem in PROBLEMS if problem.kind == kind]
+    assert problem.status == status
+
+
+def test_a_single_allowed_origin_is_named(synthesised):
+    templates = synthesised("dev", JOB_RETENTION_DAYS="7", CORS_ALLOW_ORIGINS="https://a.example")
+    for response in templates.properties("AWS::ApiGateway::GatewayResponse").values():
+        origin = response["ResponseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"]
+        assert origin == "'https://a.example'"

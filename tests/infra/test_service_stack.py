@@ -1,0 +1,223 @@
+"""What the packs of rules do not ask of functions, queues and roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+FUNCTIONS = {
+    "api": (29, 1024),
+    "authorizer": (5, 256),
+    "worker": (900, 1769),
+    "dead_letter": (60, 256),
+}
+GENERATING = {
+    "JOBS_TABLE",
+    "IMAGES_TABLE",
+    "PROJECTS_TABLE",
+    "PROVIDERS_TABLE",
+    "IMAGES_BUCKET",
+    "JOBS_QUEUE_URL",
+    "PROVIDER_SECRET_ARN",
+    "JOB_RETENTION_DAYS",
+    "BEDROCK",
+    "REQUIRE_API_KEY",
+}
+OWN_VARIABLES = {
+    "api": GENERATING | {"WORKER_FUNCTION"},
+    "worker": GENERATING,
+    "authorizer": {"KEYS_TABLE", "REQUIRE_API_KEY"},
+    "dead_letter": {"JOBS_TABLE"},
+}
+COMMON = {"ENVIRONMENT", "DEPLOYED", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL"}
+READ_WRITE = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
+GENERATION_TABLES = {
+    "Jobs": READ_WRITE | {"BatchGetItem", "ConditionCheckItem"},
+    "Images": READ_WRITE,
+    "Projects": {"GetItem", "PutItem", "UpdateItem", "Query"},
+    "Providers": {"GetItem", "BatchGetItem", "UpdateItem", "Query"},
+}
+TABLES = (*GENERATION_TABLES, "Keys")
+TABLE_GRANTS = {
+    "api": GENERATION_TABLES,
+    "worker": GENERATION_TABLES,
+    "authorizer": {"Keys": {"GetItem"}},
+    "dead_letter": {"Jobs": {"GetItem", "UpdateItem"}},
+}
+
+
+def resources(statement: dict[str, Any]) -> list[str]:
+    """Each resource as text, whatever functions it is made of."""
+    return [resource if isinstance(resource, str) else repr(resource) for resource in statement["Resource"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(templates, name):
+    timeout, memory = FUNCTIONS[name]
+    function = templates.function(name)
+    assert (function["Timeout"], function["MemorySize"]) == (timeout, memory)
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["arm64"]
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert "VpcConfig" not in function
+    assert "Layers" not in function
+    group = function["LoggingConfig"]["LogGroup"]["Ref"]
+    days = templates.properties("AWS::Logs::LogGroup")[group]["RetentionInDays"]
+    assert days == {"dev": 14, "prod": 90}[templates.environment]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_gets_the_variables_it_needs_and_no_more(templates, name):
+    variables = templates.function(name)["Environment"]["Variables"]
+    assert set(variables) == COMMON | OWN_VARIABLES[name]
+    assert variables["ENVIRONMENT"] == templates.environment
+    assert variables["DEPLOYED"] == "1"
+    assert variables.get("REQUIRE_API_KEY", "1") == "1"
+
+
+def test_all_functions_share_one_package_and_own_their_log_group_and_role(templates):
+    functions = templates.properties("AWS::Lambda::Function").values()
+    assert len(functions) == len(FUNCTIONS)
+    assert len({repr(function["Code"]) for function in functions}) == 1
+    assert len({repr(function["Role"]) for function in functions}) == len(FUNCTIONS)
+    assert len({repr(function["LoggingConfig"]) for function in functions}) == len(FUNCTIONS)
+
+
+def test_every_log_group_forgets(templates):
+    groups = templates.properties("AWS::Logs::LogGroup")
+    assert len(groups) == len(FUNCTIONS) + 1
+    assert all(group["RetentionInDays"] <= 90 for group in groups.values())
+
+
+def test_worker_source(templates):
+    [source] = [
+        source
+        for source in templates.properties("AWS::Lambda::EventSourceMapping").values()
+        if "Worker" in source["FunctionName"]["Ref"]
+    ]
+    assert source["BatchSize"] == 1
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] == {"dev": 5, "prod": 20}[templates.environment]
+
+
+def test_every_source_reports_failures_one_by_one(templates):
+    sources = templates.properties("AWS::Lambda::EventSourceMapping").values()
+    assert len(sources) == 2
+    assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources)
+
+
+def test_queues(templates):
+    queues = templates.properties("AWS::SQS::Queue")
+    functions = templates.properties("AWS::Lambda::Function")
+    for source in templates.properties("AWS::Lambda::EventSourceMapping").values():
+        queue = queues[source["EventSourceArn"]["Fn::GetAtt"][0]]
+        assert queue["VisibilityTimeout"] >= 6 * functions[source["FunctionName"]["Ref"]]["Timeout"]
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    [jobs] = [queue for queue in queues.values() if "RedrivePolicy" in queue]
+    assert jobs["RedrivePolicy"]["maxReceiveCount"] >= 5
+    dead_letters = queues[jobs["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+    assert dead_letters["MessageRetentionPeriod"] == 14 * 24 * 3600
+    policies = templates.properties("AWS::SQS::QueuePolicy").values()
+    assert {policy["Queues"][0]["Ref"] for policy in policies} == set(queues)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_table_grants(templates, name):
+    granted: dict[str, set[str]] = {}
+    for statement in templates.statements(name):
+        for action in statement["Action"]:
+            service, _, operation = action.partition(":")
+            if service == "dynamodb":
+                for resource in resources(statement):
+                    table = next(
+                        table for table in ("Jobs", "Images", "Projects", "Providers", "Keys") if table in resource
+                    )
+                    granted.setdefault(table, set()).add(operation)
+    assert granted == TABLE_GRANTS[name]
+
+
+def test_indexes_are_granted_by_name(templates):
+    for name in ("api", "worker"):
+        text = repr([s for s in templates.statements(name) if "dynamodb:Query" in s["Action"]])
+        for index in ("by_project", "by_status", "by_provider"):
+            assert f"/index/{index}" in text
+
+
+def test_other_grants(templates):
+    def others(name):
+        return {
+            a for s in templates.statements(name) for a in s["Action"] if not a.startswith(("dynamodb", "logs", "xray"))
+        }
+
+    consume = {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+    }
+    generate = {
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "sqs:SendMessage",
+        "bedrock:InvokeModel",
+        "secretsmanager:GetSecretValue",
+    }
+    assert others("api") == generate | {"lambda:InvokeFunction"}
+    assert others("worker") == generate | consume
+    assert others("dead_letter") == consume
+    assert others("authorizer") == set()
+
+
+def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(templates):
+    for statement in templates.statements():
+        assert not any("*" in action for action in statement["Action"])
+        if any(resource == "*" for resource in resources(statement)):
+            assert set(statement["Action"]) == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    for role in templates.properties("AWS::IAM::Role").values():
+        assert "Policies" not in role
+
+
+def test_only_objects_are_granted_by_prefix(templates):
+    for statement in templates.statements():
+        for resource in resources(statement):
+            if "*" in resource and resource != "*":
+                assert "ImageBucketArn" in resource
+                assert "/images/*" in resource or "/uploads/*" in resource
+
+
+def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates):
+    for name in ("api", "worker"):
+        [statement] = [s for s in templates.statements(name) if "bedrock:InvokeModel" in s["Action"]]
+        assert statement["Action"] == ["bedrock:InvokeModel"]
+        for resource in statement["Resource"]:
+            assert resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/stability.")
+            assert "*" not in resource
+
+
+def test_every_bedrock_model_of_the_catalogue_is_granted(dev):
+    from lambdas.domain import catalogue
+
+    [statement] = [s for s in dev.statements("api") if "bedrock:InvokeModel" in s["Action"]]
+    granted = {resource.rpartition("/")[2] for resource in statement["Resource"]}
+    assert granted == {card.id for card in catalogue.CARDS if card.provider == "bedrock"}
+
+
+def test_settings_of_the_context_reach_the_functions(synthesised):
+    templates = synthesised(
+        "dev",
+        RATE_LIMIT_PER_MINUTE="60",
+        LOG_LEVEL="DEBUG",
+        REQUIRE_API_KEY="0",
+        CORS_ALLOW_ORIGINS="https://a.example,https://b.example",
+    )
+    for name in ("api", "worker"):
+        assert templates.function(name)["Environment"]["Variables"]["RATE_LIMIT_PER_MINUTE"] == "60"
+    for name in FUNCTIONS:
+        assert templates.function(name)["Environment"]["Variables"]["LOG_LEVEL"] == "DEBUG"
+    assert templates.function("authorizer")["Environment"]["Variables"]["REQUIRE_API_KEY"] == "0"
+    [bucket] = templates.properties("AWS::S3::Bucket").values()
+    [cors] = bucket["CorsConfiguration"]["CorsRules"]
+    assert cors["AllowedOrigins"] == ["https://a.example", "https://b.example"]

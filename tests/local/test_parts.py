@@ -1,0 +1,132 @@
+"""The small parts: metrics from logs, the zip, the fitted template, the gateway's answers, the banner."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+from local import package
+from local.banner import banner
+from local.gateway import Answer, Gateway, failure, in_openai_shape, payload_size
+from local.metrics import Metric, metrics
+from local.settings import ROOT, load
+from local.template import fit
+from local.verbs import missing
+from tests.local import standin
+
+
+def test_metrics_of_a_log():
+    directive = {
+        "Namespace": "N",
+        "Dimensions": [["service"], ["service", "provider"]],
+        "Metrics": [{"Name": "A", "Unit": "Count"}, {"Name": "B"}],
+    }
+    line = json.dumps(
+        {"_aws": {"CloudWatchMetrics": [directive]}, "service": "s", "provider": "p", "A": [1, 2], "B": 0.5}
+    )
+    log = f'plain "_aws"\n{{"_aws": broken\n{{"_aws": {{}}}}\n{line}\n'
+    one, both = {"service": "s"}, {"service": "s", "provider": "p"}
+    assert list(metrics(log)) == [
+        Metric("N", "A", 1.0, "Count", one),
+        Metric("N", "A", 2.0, "Count", one),
+        Metric("N", "B", 0.5, "None", one),
+        Metric("N", "A", 1.0, "Count", both),
+        Metric("N", "A", 2.0, "Count", both),
+        Metric("N", "B", 0.5, "None", both),
+    ]
+
+
+def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path):
+    source = tmp_path / "lambdas"
+    source.mkdir()
+    (source / "__init__.py").write_text("X = 1\n")
+    (source / "page.html").write_text("<p>")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__" / "old.pyc").touch()
+    built = package.build(source, tmp_path / "code")
+    stamp = built.stat().st_mtime_ns
+    assert package.build(source, tmp_path / "code") == built
+    assert built.stat().st_mtime_ns == stamp
+    names = zipfile.ZipFile(built).namelist()
+    assert sorted(n.split(".")[0] for n in names) == [
+        "lambdas/__init__",
+        "lambdas/__pycache__/__init__",
+        "lambdas/page",
+    ]
+    zipfile.ZipFile(built).extractall(tmp_path / "unzipped")
+    asked = [sys.executable, "-v", "-c", "import lambdas; print(lambdas.X)"]
+    told = subprocess.run(asked, cwd=tmp_path / "unzipped", capture_output=True, text=True, check=True)
+    assert told.stdout == "1\n"
+    assert "wrote" not in told.stderr.split("lambdas/__init__.py", 1)[1].split("\n", 3)[1]
+    (source / "__init__.py").write_text("X = 2\n")
+    assert package.build(source, tmp_path / "code") != built
+    assert not built.exists()
+
+
+def test_a_template_is_fitted():
+    data, left_out = fit(standin.data(), "code.zip", {})
+    assert list(data["Resources"]) == ["Bucket"]
+    assert left_out == []
+    assert not data["Parameters"]
+    template = standin.service()
+    service, left_out = fit(template, "code.zip", {"DEPLOYED": "0"})
+    assert left_out == ["Model (SageMaker (GPU_WORKER_URL takes its place))"]
+    assert "Model" not in service["Resources"]["Deployment"]["DependsOn"]
+    function = service["Resources"]["ApiFunction"]["Properties"]
+    assert function["Code"] == {"S3Bucket": "local-assets", "S3Key": "code.zip"}
+    assert function["Environment"]["Variables"]["DEPLOYED"] == "0"
+    assert "JOBS_QUEUE_URL" in function["Environment"]["Variables"]
+    assert "Model" in template["Resources"], "the template read is left as it was"
+
+
+def test_gateway_answers_are_worded_by_the_template():
+    answer = Gateway(standin.service()).error("INTEGRATION_TIMEOUT", "/generate")
+    headers = {k.decode(): v.decode() for k, v in answer.headers}
+    problem = json.loads(answer.body)
+    assert answer.status == problem["status"] == 504
+    assert headers["content-type"] == "application/problem+json"
+    assert len(headers["x-request-id"]) == 36
+    assert problem["instance"] == "/generate"
+    assert headers["access-control-allow-origin"] == "*"
+
+
+def test_gateway_answers_on_openai_paths_and_without_a_template():
+    answer = Gateway(standin.service()).error("REQUEST_TOO_LARGE", "/v1/images/edits")
+    assert json.loads(answer.body) == {
+        "error": {"message": "It was too_large.", "type": "invalid_request_error", "param": None, "code": "too_large"}
+    }
+    bare = Gateway({"Resources": {}}).error("INTEGRATION_FAILURE", "/x")
+    assert (bare.status, json.loads(bare.body)) == (502, {"message": "Internal server error"})
+    assert in_openai_shape(Answer(500, [], b"not json")).body == b"not json"
+
+
+def test_an_answer_of_the_emulator_is_told_from_one_of_ours():
+    assert failure(Answer(200, [(b"X-Request-Id", b"1")], b"")) is None
+    assert failure(Answer(200, [], b"nonsense")) == "INTEGRATION_FAILURE"
+    assert failure(Answer(502, [], b'{"message": "... Sandbox.Timedout ..."}')) == "INTEGRATION_TIMEOUT"
+
+
+def test_payload_size():
+    assert payload_size(b"12345", [(b"content-type", b"application/json")]) == 5
+    assert payload_size(b"12345", [(b"content-type", b"image/png")]) == 8
+
+
+def test_the_banner_says_what_is_on_and_what_is_not():
+    text = banner(load({}, ROOT / "none"), "http://localhost:8000", ["Model (SageMaker)"])
+    assert "http://localhost:8000/docs" in text
+    assert "demo provider answers" in text
+    assert "gemini (GEMINI_API_KEY)" in text
+    assert "not served Model (SageMaker)" in text
+    text = banner(load({"GEMINI_API_KEY": "k", "AWS_ENDPOINT_URL": "http://x"}, ROOT / "none"), "http://x", [])
+    assert "providers  gemini" in text
+    assert "AWS_ENDPOINT_URL is yours" in text
+
+
+def test_missing_packages_are_seen(tmp_path):
+    (tmp_path / "a.txt").write_text("# c\n-r b.txt\nuvicorn==0.54.0 --hash=sha256:0\n")
+    (tmp_path / "b.txt").write_text("aws-lambda-powertools[parser]==3.37.0\n")
+    assert not missing(tmp_path / "a.txt")
+    (tmp_path / "b.txt").write_text("uvicorn==0.0.1\n")
+    assert missing(tmp_path / "a.txt")
+    (tmp_path / "b.txt").write_text("no-such-package==1\n")
+    assert missing(tmp_path / "a.txt")

@@ -1,0 +1,79 @@
+"""Settings: what is read, what is refused and how, and what the functions receive."""
+
+import pytest
+
+from local.settings import ROOT, SettingsError, load, parse_env_file
+
+NO_FILE = ROOT / "no such file"
+
+
+def test_defaults():
+    settings = load({}, NO_FILE)
+    assert settings.port == 8000
+    assert settings.data_dir == ROOT / "data"
+    assert settings.functions == {
+        "LOG_LEVEL": "INFO",
+        "REQUIRE_API_KEY": "0",
+        "BEDROCK": "0",
+        "DEPLOYED": "0",
+        "ENVIRONMENT": "local",
+    }
+    assert not settings.bedrock_passthrough
+
+
+def test_only_settings_reach_the_functions(tmp_path):
+    given = {
+        "GEMINI_API_KEY": "k",
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_ENDPOINT_URL": "http://x",
+        "HOME": "/",
+        "BASE_URL": "",
+    }
+    functions = load({**given, "DATA_DIR": str(tmp_path)}, NO_FILE).functions
+    assert functions["GEMINI_API_KEY"] == "k"
+    assert not {"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "HOME", "BASE_URL", "DATA_DIR"} & functions.keys()
+
+
+def test_bedrock_is_on_when_asked_or_when_its_endpoint_is_given():
+    assert load({"BEDROCK": "true"}, NO_FILE).bedrock_passthrough
+    given = load({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:9"}, NO_FILE)
+    assert given.functions["BEDROCK"] == "1"
+    assert not given.bedrock_passthrough
+
+
+def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("API_KEY=file\nDEFAULT_MODEL=m\nGEMINI_APIKEY=oops\nAWS_PROFILE=me\n")
+    settings = load({"API_KEY": "shell"}, file)
+    assert settings.functions["API_KEY"] == "shell"
+    assert settings.functions["DEFAULT_MODEL"] == "m"
+    assert settings.unknown == ("GEMINI_APIKEY",)
+    assert settings.user["AWS_PROFILE"] == "me"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("APP_PORT", "abc", "from 0 to 65535"),
+        ("APP_PORT", "70000", "from 0 to 65535"),
+        ("PRESIGNED_URL_TTL_SECONDS", "0", "from 1 to 604800"),
+        ("RATE_LIMIT_PER_MINUTE", "1.5", "from 0 to"),
+        ("BUDGET_USD_PER_MONTH", "-1", "from 0 to"),
+        ("REQUIRE_API_KEY", "maybe", "0 or 1"),
+        ("LOG_LEVEL", "loud", "one of DEBUG"),
+        ("COMFYUI_URL", "localhost:8188", "http://"),
+        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "x", "http://"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_sentence(name, value, hint):
+    with pytest.raises(SettingsError, match=f"{name} must be .*{hint}"):
+        load({name: value}, NO_FILE)
+
+
+def test_env_file_syntax(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("\ufeff# comment\n\nexport A=1\nB = two words # said\nC='x # y'\nD=\"q\" # z\nE=a#b\nF=\n")
+    assert parse_env_file(file) == {"A": "1", "B": "two words", "C": "x # y", "D": "q", "E": "a#b", "F": ""}
+    file.write_text("A=1\nnonsense\n")
+    with pytest.raises(SettingsError, match="line 2: expected NAME=value"):
+        parse_env_file(file)

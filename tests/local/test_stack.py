@@ -1,0 +1,283 @@
+"""The whole local run with a stand-in service: limits, errors, signed links, metrics, kills and restarts."""
+
+import contextlib
+import datetime
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from local import settings
+from local.emulator import EmulatorError
+from local.front import CONCURRENCY
+from local.gateway import MAX_BODY
+from local.settings import ROOT
+from local.stack import Stack
+from local.template import clients
+from tests.local import standin
+
+pytestmark = pytest.mark.e2e
+HOSTILE = {
+    "AWS_PROFILE": "nobody",
+    "AWS_ACCESS_KEY_ID": "AKIAUSER",
+    "AWS_SESSION_TOKEN": "secret",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "http_proxy": "http://127.0.0.1:1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "GEMINI_API_KEY": "k",
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    return standin.write(tmp_path_factory.mktemp("service"))
+
+
+@pytest.fixture(scope="module")
+def stack(service, tmp_path_factory):
+    environment = {**os.environ, **HOSTILE, "APP_PORT": "0", "DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in HOSTILE.items():
+            patch.setenv(name, value)
+        with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
+            yield stack
+
+
+@pytest.fixture(scope="module")
+def client(stack):
+    with httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+
+def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(client, stack):
+    environment = client.get("/env").json()
+    assert environment["DEPLOYED"] == "0"
+    assert environment["GEMINI_API_KEY"] == "k"
+    assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert environment["AWS_ENDPOINT_URL"] == stack.emulator_url
+    assert environment.keys().isdisjoint({"AWS_PROFILE", "PYTHONDONTWRITEBYTECODE", "APP_PORT", "DATA_DIR"})
+    assert environment["AWS_SESSION_TOKEN"] != "secret"
+
+
+def test_what_a_function_is_given_of_a_request(client):
+    event = client.post("/a%20b%2Fc%25?q=1&q=2&x=%C3%A9", content=b"\xff\x00").json()
+    assert event["path"] == "/a%20b%2Fc%25"
+    assert event["multiValueQueryStringParameters"] == {"q": ["1", "2"], "x": ["é"]}
+    assert (event["body"], event["isBase64Encoded"]) == ("/wA=", True)
+    assert event["requestContext"]["authorizer"]["tenant"] == "t"
+    assert event["requestContext"]["identity"]["sourceIp"] == "127.0.0.1"
+    assert event["headers"]["content-type"] == "application/json"
+
+
+def test_bytes_and_heads_and_locations_pass(client):
+    answer = client.get("/bytes?n=1000")
+    assert answer.content == b"\x89" * 1000
+    assert answer.headers["content-type"] == "image/png"
+    head = client.head("/bytes?n=1000")
+    assert (head.content, head.headers["content-length"]) == (b"", "1000")
+    assert client.get("/location").headers["location"] == "/unified/jobs/1"
+    assert client.request("OPTIONS", "/x").json()["httpMethod"] == "OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/crash", 502, "integration_failure"),
+        ("/die", 502, "integration_failure"),
+        ("/malformed", 502, "integration_failure"),
+        ("/forbidden", 502, "integration_failure"),  # the function's role may not do that
+        ("/bytes?n=4800000", 502, "integration_failure"),
+    ],
+)
+def test_a_failing_function_tells_the_client_nothing(client, path, status, code):
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"]
+    assert answer.json() == {
+        "title": code,
+        "status": status,
+        "detail": f"It was {code}.",
+        "instance": path.partition("?")[0],
+        "code": code,
+    }
+
+
+def test_the_reason_of_a_failure_is_in_the_log(client, stack):
+    client.get("/forbidden")
+    until(lambda: "AccessDenied" in (stack.settings.data_dir / "logs" / "api.log").read_text())
+
+
+def test_29_seconds_is_all(client, stack, monkeypatch):
+    monkeypatch.setattr("local.front.INTEGRATION_SECONDS", 0.5)
+    answer = client.get("/sleep?s=2")
+    assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
+
+
+def test_large_requests(client):
+    over = client.post("/x", content=b"a" * (MAX_BODY + 1))
+    assert (over.status_code, over.json()["code"]) == (413, "too_large")
+    chunked = client.post("/v1/images/edits", content=(b"a" * 1_000_000 for _ in range(12)))
+    assert (chunked.status_code, chunked.json()["error"]["code"]) == (413, "too_large")
+    assert client.post("/x", content=b"a" * 6_000_000).status_code == 413, "as base64 it is over what Lambda takes"
+    assert client.post("/bytes?n=1", content=b"a" * 4_000_000).status_code == 200
+
+
+def test_a_declared_giant_is_refused_before_it_is_sent(stack):
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        connection.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_strange_bytes_in_the_address(stack):
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        connection.sendall(b'GET /\xff"{|}\\^`<>?q=\xff\xfe<>" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        assert connection.recv(100).split()[1] in (b"200", b"400")
+
+
+def test_signed_links_expire_and_are_checked(client):
+    url = client.get("/presign?key=images/a.png").json()["url"]
+    get = lambda link: httpx2.get(link, trust_env=False).status_code  # noqa: E731
+    assert get(url) == 200
+    assert get(url.replace("a.png", "b.png")) == 403
+    assert get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=9999")) == 403
+    assert get(url[:-1] + ("0" if url[-1] != "0" else "1")) == 403
+    assert get(url.partition("?")[0]) == 403
+    short = client.get("/presign?key=images/a.png&ttl=1").json()["url"]
+    assert get(short) == 200
+    time.sleep(2.1)
+    assert get(short) == 403
+
+
+def test_metrics_of_the_log_reach_cloudwatch(client, stack):
+    (cloudwatch,) = clients(stack.emulator_url, "cloudwatch")
+
+    def requests():
+        now = datetime.datetime.now(datetime.UTC)
+        day = datetime.timedelta(days=1)
+        points = cloudwatch.get_metric_statistics(
+            Namespace="ImageApi",
+            MetricName="Requests",
+            Dimensions=[{"Name": "service", "Value": "image-api"}],
+            StartTime=now - day,
+            EndTime=now + day,
+            Period=86400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    before = requests()
+    client.get("/health")
+    client.get("/health")
+    until(lambda: requests() == before + 2)
+
+
+def test_many_at_once_need_few_processes(client, stack):
+    with ThreadPoolExecutor(200) as pool:
+        answers = list(pool.map(lambda n: client.get(f"/sleep?s=0.05&n={n}"), range(200)))
+    assert {a.status_code for a in answers} == {200}
+    assert sorted(int(a.json()["queryStringParameters"]["n"]) for a in answers) == list(range(200))
+    assert len(stack.function_pids("api")) <= CONCURRENCY
+
+
+def test_a_message_outlives_the_process_that_worked_on_it(client, stack, tmp_path):
+    mark = tmp_path / "mark"
+    client.get("/enqueue", params={"mark": str(mark), "s": "60"})
+    until(mark.exists)
+    for pid in stack.function_pids("worker"):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: mark.read_text().split() == ["begun", "begun", "ended"])
+
+
+def test_everything_is_there_after_a_restart(client, stack, tmp_path):
+    mark = tmp_path / "mark"
+    url = client.get("/presign?key=images/kept.png").json()["url"]
+    client.get("/enqueue", params={"mark": str(mark), "s": "60"})
+    until(mark.exists)
+    before = stack.emulator_url
+    stack.restart()
+    assert stack.emulator_url == before
+    until(lambda: mark.read_text().split() == ["begun", "begun", "ended"])
+    assert httpx2.get(url, trust_env=False).content == b"x" * 10
+    assert client.get("/health").status_code == 200
+
+
+def test_two_runs_do_not_share_a_folder_nor_a_port(service, stack, tmp_path):
+    taken = {"APP_PORT": str(stack.port), "DATA_DIR": str(tmp_path)}
+    with pytest.raises(EmulatorError, match=f"Port {stack.port} is taken"):
+        Stack(settings.load(taken, ROOT / "none"), **service).start()
+    shared = {"APP_PORT": "0", "DATA_DIR": str(stack.settings.data_dir)}
+    with pytest.raises(EmulatorError, match="Another run is using"):
+        Stack(settings.load(shared, ROOT / "none"), **service).start()
+    assert httpx2.get(f"{stack.url}/health", trust_env=False).status_code == 200
+
+
+LAUNCHER = """
+import json, sys, time
+from pathlib import Path
+from local import settings
+from local.stack import Stack
+given = json.loads(sys.argv[1])
+folders = {name: Path(given[name]) for name in ("templates", "source")}
+stack = Stack(settings.load(given["env"], Path("none")), **folders)
+stack.start()
+print(stack.url, stack.emulator.process.pid, stack.emulator_url, flush=True)
+time.sleep(600)
+"""
+
+
+def alive(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("victim", ["launcher", "emulator"])
+def test_a_hard_kill_leaves_no_process_and_keeps_the_state(service, tmp_path, victim):
+    environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    given = json.dumps({"env": environment, **{name: str(path) for name, path in service.items()}})
+    with subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, given], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as launcher:
+        try:
+            url, pid, _ = launcher.stdout.readline().split()
+            with httpx2.Client(base_url=url, trust_env=False, timeout=30) as client:
+                link = client.get("/presign?key=images/a.png").json()["url"]
+                with httpx2.Client(trust_env=False) as reader:
+                    assert reader.get(link).status_code == 200
+                workers = [p.name for p in Path("/proc").iterdir() if p.name.isdigit() and parent(p.name) == pid]
+                assert workers
+            if victim == "emulator":
+                time.sleep(5.5)  # longer than the pause between two saves
+                os.kill(int(pid), signal.SIGKILL)
+            else:
+                launcher.kill()
+            until(lambda: not any(alive(p) for p in (pid, *workers)))
+        finally:
+            launcher.kill()
+    with Stack(settings.load(environment, ROOT / "none"), **service) as again:
+        assert httpx2.get(link, trust_env=False).content == b"x" * 10
+        assert httpx2.get(f"{again.url}/presign?key=images/b.png", trust_env=False).status_code == 200
+
+
+def parent(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    return None
