@@ -57,21 +57,29 @@ class LocalBundling:
 
 def bundle(target: Path, interpreter: str | None) -> None:
     """Write dependencies, source and byte code under `target`."""
-    requirements = SOURCE / "requirements.txt"
-    _run(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PIP_TARGET,
-         "-r", str(requirements), "--target", str(target))  # fmt: skip
-    shutil.rmtree(target / "bin", ignore_errors=True)
+    install(target)
     shutil.copytree(SOURCE, target / SOURCE.name, ignore=IGNORED)
-    if interpreter is None:
-        print(
-            f"Note: no Python {RUNTIME} on this machine, so the package holds no byte code and cold starts will take "
-            f"about twice as long. Put python{RUNTIME} on the PATH and synthesise again.",
-            file=sys.stderr,
-        )
+    if interpreter:
+        compile_all(target, interpreter)
         return
-    # unchecked: Lambda's file times never match, and byte code that is checked by time would be thrown away
-    _run(interpreter, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash",
-         "-s", str(target), "-p", "/var/task", str(target))  # fmt: skip
+    print(
+        f"Note: no Python {RUNTIME} on this machine, so the package holds no byte code and cold starts will take "
+        f"about twice as long. Put python{RUNTIME} on the PATH and synthesise again.",
+        file=sys.stderr,
+    )
+
+
+def install(target: Path) -> None:
+    """The dependencies, as the Lambda machine needs them."""
+    pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    _run(*pip, *PIP_TARGET, "-r", str(SOURCE / "requirements.txt"), "--target", str(target))
+    shutil.rmtree(target / "bin", ignore_errors=True)
+
+
+def compile_all(target: Path, interpreter: str) -> None:
+    """Byte code that Lambda takes unseen: its file times never match, so code checked by time would be thrown away."""
+    where = ("-s", str(target), "-p", "/var/task", str(target))
+    _run(interpreter, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", *where)
 
 
 def runtime_interpreter() -> str | None:

@@ -17,6 +17,7 @@ IMAGE_MODELS: tuple[str, ...] = (
 )
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     "images/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    "raw/*": ("s3:GetObject", "s3:PutObject"),  # what a provider answered, kept before it is looked at
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
 }
 
@@ -38,6 +39,7 @@ def generation(data: DataStack, settings: Mapping[str, str]) -> list[iam.PolicyS
         _table(data.providers, "GetItem", "BatchGetItem", "UpdateItem"),
         _query(data.providers),
         *(allow(actions, f"{data.bucket_arn}/{prefix}") for prefix, actions in OBJECTS.items()),
+        allow(("s3:ListBucket",), data.bucket_arn),  # else S3 answers 403, not 404, where no object is
         allow(("secretsmanager:GetSecretValue",), data.secret.secret_arn),
         allow(("bedrock:InvokeModel",), *model_arns(settings)),
     ]
@@ -56,7 +58,7 @@ def key_lookup(data: DataStack) -> list[iam.PolicyStatement]:
 
 def closing(data: DataStack) -> list[iam.PolicyStatement]:
     """Giving a job that failed for good its final state."""
-    return [_table(data.jobs, "GetItem", "UpdateItem")]
+    return [_table(data.jobs, "GetItem", "PutItem")]
 
 
 def model_arns(settings: Mapping[str, str]) -> list[str]:

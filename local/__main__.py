@@ -1,11 +1,11 @@
-"""`python -m local run | test | synth | deploy`: what `make` does, also where there is no make."""
+"""`python -m local run | test | synth | deploy | …`: what `make` does, also where there is no make."""
 
 import signal
 import sys
 import threading
 from types import FrameType
 
-from local.verbs import ROOT, VERBS, do, enter_environment, install
+from local.verbs import VERBS, do, enter_environment, install
 
 
 def run() -> int:
@@ -43,9 +43,12 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m local {'|'.join(VERBS)}", file=sys.stderr)
         return 2
     enter_environment(arguments)
-    install(ROOT / VERBS[verb][0])
+    install(verb)
     return run() if verb == "run" else do(verb, arguments[1:])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

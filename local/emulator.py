@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,8 +50,9 @@ class Emulator:
     def start(self) -> None:
         """Starts the child; `wait` says when it answers."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
-        (self.data_dir / "tmp").mkdir(exist_ok=True)
         self.lock = lock_folder(self.data_dir)
+        shutil.rmtree(self.data_dir / "tmp", ignore_errors=True)  # what a killed run left there
+        (self.data_dir / "tmp").mkdir()
         self.port = self._port()
         group: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}

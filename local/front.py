@@ -91,6 +91,8 @@ class Front:
     async def _forward(
         self, scope: Message, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> Answer:
+        # A dot segment would be resolved on the way and lead out of the API, to the emulator's own addresses.
+        path = re.sub(r"(?<=/)\.{1,2}(?=/|$)", lambda m: m[0].replace(".", "%2E"), path)
         # The emulator decodes a path once where API Gateway leaves it as it came.
         raw = f"{self.target}/{self.stage}{path.replace('%', '%25')}"
         query = encoded(scope.get("query_string", b""))

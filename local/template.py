@@ -135,7 +135,10 @@ class Deployer:
             time.sleep(0.03)
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             reasons = "\n".join(self._failures(stack, started)) or f"It stands at {status or 'no status'}."
-            raise DeployError(f"The stack {name} could not be deployed on the emulator.\n{reasons}")
+            raise DeployError(
+                f"The stack {name} could not be deployed on the emulator.\n{reasons}\n"
+                "If the data is of an older version, set DATA_DIR to a new folder."
+            )
 
     def _stacks(self) -> list[dict[str, Any]]:
         return list(self.cloudformation.describe_stacks()["Stacks"])

@@ -1,7 +1,9 @@
-"""The Makefile's verbs for a machine without make; installs what a verb needs, so it uses only the standard library."""
+"""The project's verbs, for a machine without make; installs what a verb needs, so it uses only the standard library."""
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -9,37 +11,40 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-CDK = "aws-cdk@2.1148.1"
 
-# verb: the packages it needs, and what it runs; "python" stands for the environment's own
-VERBS: dict[str, tuple[str, list[list[str]]]] = {
-    "run": ("local/requirements.txt", []),
-    "test": ("requirements-dev.txt", [["python", "-m", "pytest"]]),
-    "synth": ("requirements.txt", [["python", "app.py"]]),
-    "deploy": ("requirements.txt", [["npx", "--yes", CDK, "deploy", "--all"]]),
+CHECK = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
+UNIT = "python -m pytest -n 2 --dist loadgroup -m 'not e2e and not cdk'"
+VERBS: dict[str, list[str]] = {
+    "run": [],
+    "test": [*CHECK, UNIT, "python -m pytest -m 'e2e or cdk'"],
+    "check": CHECK,
+    "unit": [UNIT],
+    "e2e": ["python -m pytest -m e2e"],
+    "synth": ["python app.py"],
+    "snapshot": ["python -m infra.snapshot"],
+    "deploy": ["npx --yes aws-cdk@2.1148.1 deploy --all"],
+    "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
 }
-
-
-def python() -> Path:
-    """The interpreter of the project's own environment."""
-    return VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def enter_environment(arguments: list[str]) -> None:
     """Makes .venv if there is none and goes on in it."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
-    if not python().is_file():
+    python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.is_file():
         print(f"Making the environment {VENV.name} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-    command = [str(python()), "-m", "local", *arguments]
+    command = [str(python), "-m", "local", *arguments]
     if sys.platform == "win32":
         raise SystemExit(subprocess.run(command, cwd=ROOT, check=False).returncode)
+    os.chdir(ROOT)
     os.execv(command[0], command)  # noqa: S606  # one process, so that signals reach it
 
 
-def install(requirements: Path) -> None:
-    """Installs what is missing of a requirements file."""
+def install(verb: str) -> None:
+    """Installs what is missing for a verb."""
+    requirements = ROOT / ("local/requirements.txt" if verb == "run" else "requirements-dev.txt")
     if missing(requirements):
         print(f"Installing {requirements.relative_to(ROOT)} ...", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
@@ -63,12 +68,12 @@ def missing(requirements: Path) -> bool:
 
 
 def do(verb: str, arguments: list[str]) -> int:
-    """Runs a verb other than `run`; its exit status."""
-    environment = {**os.environ, "PATH": f"{python().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    for command in VERBS[verb][1]:
-        program = [str(python()), *command[1:]] if command[0] == "python" else command
-        shell = sys.platform == "win32" and command[0] == "npx"  # npx is a .cmd there
-        status = subprocess.run([*program, *arguments], cwd=ROOT, env=environment, shell=shell, check=False).returncode
+    """Runs the commands of a verb other than `run`; the first exit status that is not 0."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    for command in VERBS[verb]:
+        program, *rest = [*shlex.split(command), *arguments]
+        found = shutil.which(program, path=path) or program
+        status = subprocess.run([found, *rest], cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode
         if status:
             return status
     return 0

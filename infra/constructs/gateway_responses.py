@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 from aws_cdk import aws_apigateway as apigateway
 
@@ -21,6 +20,20 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+TITLES = {
+    "bad_gateway": "Bad gateway",
+    "forbidden": "Forbidden",
+    "gateway_timeout": "Gateway timeout",
+    "internal_error": "Internal error",
+    "invalid_api_key": "API key not valid",
+    "invalid_request": "Invalid request",
+    "malformed_body": "Malformed body",
+    "missing_api_key": "API key required",
+    "not_found": "Not found",
+    "rate_limited": "Rate limited",
+    "too_large": "Too large",
+    "unsupported_media_type": "Media type not handled",
+}
 _RETRY = {"Retry-After": "'1'"}
 _TOMORROW = {"Retry-After": "'3600'"}
 _BEARER = {"WWW-Authenticate": "'Bearer'"}
@@ -90,8 +103,8 @@ def add_gateway_responses(api: apigateway.RestApi, origins: Sequence[str]) -> No
 
 def _body(problem: Problem) -> dict[str, object]:
     return {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+        "type": f"urn:image-api:error:{problem.code}",
+        "title": TITLES[problem.code],
         "status": problem.status,
         "detail": problem.detail,
         "instance": "$context.path",

@@ -59,7 +59,7 @@ def headers_of(error: e.ServiceError) -> dict[str, str]:
 def problem(error: e.ServiceError, path: str) -> dict[str, Any]:
     """RFC 9457. `instance` is the path that was asked for."""
     body: dict[str, Any] = {
-        "type": TYPES + error.code.replace("_", "-"),
+        "type": TYPES + error.code,
         "title": error.title,
         "status": status_of(error),
         "detail": error.detail,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from PIL import Image, ImageDraw
@@ -96,7 +97,7 @@ def ridge(die: Random, level: float, height: float, rough: float) -> list[Point]
     spread = height
     while len(line) < 260:
         spread *= rough
-        between = [(a + b) / 2 + die.uniform(-1, 1) * spread for a, b in zip(line, line[1:], strict=False)]
+        between = [(a + b) / 2 + die.uniform(-1, 1) * spread for a, b in pairwise(line)]
         line = [y for pair in zip(line, between, strict=False) for y in pair] + line[-1:]
     return [(i / (len(line) - 1), y) for i, y in enumerate(line)]
 
@@ -122,8 +123,8 @@ def sea(canvas: Canvas, palette: Palette, die: Random) -> None:
     shore = mix(palette.sky[-1], palette.near, 0.45)
     island = ridge(die, horizon - 0.02, 0.045, 0.5)
     cut = die.uniform(0.25, 0.45)
-    island = [(px, min(y, horizon) if px < cut else horizon) for px, y in island]
-    canvas.shape([*island, (1, horizon), (0, horizon)], shore)
+    island = [(px, min(horizon, horizon + (y - horizon) * (1 - (px / cut) ** 2))) for px, y in island if px < cut]
+    canvas.shape([*island, (cut, horizon), (0, horizon)], shore)
     canvas.gradient((mix(palette.sky[-1], palette.near, 0.25), mix(palette.sky[0], palette.near, 0.6)), horizon, 1)
     for i in range(90):
         nearness = (i / 90) ** 1.6
@@ -158,34 +159,34 @@ def sea(canvas: Canvas, palette: Palette, die: Random) -> None:
 def city(canvas: Canvas, palette: Palette, die: Random) -> None:
     """Three rows of towers; the windows of the nearer ones are lit."""
     sky(canvas, palette, die, 0.8)
+    across = max(0.4, canvas.side / canvas.w)  # narrower towers in a wide picture
     for row, (base, low, high) in enumerate([(0.3, 0.05, 0.35), (0.42, 0.02, 0.32), (0.6, 0.0, 0.28)]):
         colour = mix(palette.sky[-1], palette.near, (0.35, 0.7, 1.0)[row])
         x = die.uniform(-0.05, 0.0)
         while x < 1:
-            width = die.uniform(0.045, 0.1)
+            width = die.uniform(0.045, 0.1) * across
             top = base + die.uniform(low, high)
             canvas.shape([(x, 1), (x, top), (x + width, top), (x + width, 1)], colour)
             if die.random() < 0.3:
-                middle = x + width / 2
-                canvas.shape([(middle - 0.004, top), (middle, top - 0.07), (middle + 0.004, top)], colour)
+                middle, half = x + width / 2, 0.004 * across
+                canvas.shape([(middle - half, top), (middle, top - 0.07), (middle + half, top)], colour)
             if row:
                 windows(canvas, palette, die, (x, top, width))
-            x += width + die.uniform(-0.01, 0.012)
+            x += width + die.uniform(-0.01, 0.012) * across
 
 
 def windows(canvas: Canvas, palette: Palette, die: Random, tower: tuple[float, float, float]) -> None:
     """Lit windows on one tower, given by its left side, its top and its width."""
     x, top, width = tower
-    columns, rows = max(2, round(width / 0.016)), round((1 - top) / 0.026)
+    storey = 0.026 * max(0.4, canvas.side / canvas.h)
+    columns, rows = die.randint(3, 6), round((1 - top) / storey)
     lit = mix(palette.sun, (255, 226, 150), 0.6)
     for row in range(1, rows):
         for column in range(columns):
             if die.random() < 0.38:
-                left, y = x + width * (column + 0.28) / columns, top + row * 0.026
-                right = x + width * (column + 0.72) / columns
-                canvas.shape(
-                    [(left, y), (right, y), (right, y + 0.011), (left, y + 0.011)], lit, die.uniform(0.4, 0.95)
-                )
+                left, y = x + width * (column + 0.28) / columns, top + row * storey
+                right, foot = x + width * (column + 0.72) / columns, y + 0.42 * storey
+                canvas.shape([(left, y), (right, y), (right, foot), (left, foot)], lit, die.uniform(0.4, 0.95))
 
 
 def woods(canvas: Canvas, palette: Palette, die: Random) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from lambdas.domain.requests import Order, Painted
-from lambdas.providers._demo_art import SCENES, Canvas, Colour, Palette, mix
+from lambdas.providers._demo_art import SCENES, Canvas, Colour, Palette
 from lambdas.settings import Settings
 
 PALETTES: Final = {
@@ -35,7 +35,7 @@ SCENE_WORDS: Final = {
     **dict.fromkeys(
         ("city", "cities", "town", "skyline", "street", "tower", "towers", "building", "cyberpunk"), "city"
     ),
-    **dict.fromkeys(("forest", "woods", "tree", "trees", "park", "garden", "nature", "fox"), "woods"),
+    **dict.fromkeys(("forest", "woods", "tree", "trees", "park", "garden", "nature"), "woods"),
     **dict.fromkeys(("circle", "circles", "abstract", "pattern", "bubbles", "dots", "logo", "geometric"), "circles"),
 }
 PALETTE_WORDS: Final = {
@@ -94,7 +94,7 @@ def _tinted(hue: float, strength: float) -> Palette:
         r, g, b = colorsys.hsv_to_rgb((hue + turn) % 1, saturation * strength, value)
         return round(255 * r), round(255 * g), round(255 * b)
 
-    shades = (ink(-0.04, 0.85, 0.4), ink(0, 0.75, 0.8), ink(0.03, 0.35, 0.98))
+    shades = (ink(-0.04, 0.7, 0.42), ink(0, 0.55, 0.78), ink(0.03, 0.22, 0.97))
     return Palette(shades, ink(0.08, 0.25, 1.0), ink(-0.05, 0.8, 0.16))
 
 

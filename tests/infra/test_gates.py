@@ -21,6 +21,7 @@ ACCEPTED = {
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
     "AwsSolutions-IAM5[Resource::*]",
     "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/images/*]",
+    "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/raw/*]",
     "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/uploads/*]",
     "AwsSolutions-L1",
     "AwsSolutions-S1",

@@ -21,7 +21,7 @@ from local.front import CONCURRENCY
 from local.gateway import MAX_BODY
 from local.settings import ROOT
 from local.stack import Stack
-from local.template import clients
+from local.template import DeployError, clients
 from tests.local import standin
 
 pytestmark = pytest.mark.e2e
@@ -149,6 +149,17 @@ def test_strange_bytes_in_the_address(stack):
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
         connection.sendall(b'GET /\xff"{|}\\^`<>?q=\xff\xfe<>" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
         assert connection.recv(100).split()[1] in (b"200", b"400")
+
+
+@pytest.mark.parametrize(
+    "path", ["/../../../_local/workers", "/%2e%2e/%2e%2e/%2e%2e/_local/workers", "/x/../..", "/.."]
+)
+def test_no_address_leads_out_of_the_api(stack, path):
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert b"x-request-id" in head.lower()
+    assert json.loads(body)["path"].lower() == path.replace("..", "%2e%2e")
 
 
 def test_signed_links_expire_and_are_checked(client):
@@ -281,3 +292,26 @@ def parent(pid):
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
     return None
+
+
+def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path):
+    service = standin.write(tmp_path / "service")
+    environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
+        link = httpx2.get(f"{stack.url}/presign?key=images/a.png", trust_env=False).json()["url"]
+    source = service["source"] / "handlers" / "api.py"
+    source.write_text(source.read_text().replace('"/location"', '"/moved"'))
+    with Stack(settings.load({**environment, "GEMINI_API_KEY": "k"}, ROOT / "none"), **service) as stack:
+        assert httpx2.get(f"{stack.url}/moved", trust_env=False).status_code == 202
+        assert httpx2.get(f"{stack.url}/env", trust_env=False).json()["GEMINI_API_KEY"] == "k"
+        assert httpx2.get(link, trust_env=False).status_code == 200
+
+
+def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
+    service = standin.write(tmp_path / "service")
+    template = standin.service()
+    template["Resources"]["Odd"] = {"Type": "AWS::Odd::Thing", "Properties": {}}
+    (tmp_path / "service" / "service.json").write_text(json.dumps(template))
+    environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    with pytest.raises(DeployError, match=r"image-api-service could not be deployed[\s\S]*Odd.*AWS::Odd::Thing"):
+        Stack(settings.load(environment, ROOT / "none"), **service).start()

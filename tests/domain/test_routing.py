@@ -1,0 +1,104 @@
+"""Which model answers, and what is said of what it cannot honour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.domain import catalogue, routing
+from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
+from lambdas.domain.requests import ImageRequest
+from lambdas.domain.routing import House, choose
+
+TODAY = date(2026, 11, 20)
+CORE, SD35 = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0"
+TURBO = "stabilityai/sdxl-turbo"
+BEDROCK = House(frozenset({"bedrock"}), TURBO)
+BOTH = House(frozenset({"bedrock", "sagemaker"}), TURBO)
+DEMO = House(frozenset({"demo"}), TURBO)
+NOTHING = House(frozenset(), TURBO)
+
+
+def chosen(house: House, **request: object) -> str:
+    return choose(ImageRequest("x", **request), house, TODAY).card.id  # type: ignore[arg-type]
+
+
+def test_the_default_model_answers_where_its_provider_is_configured() -> None:
+    assert chosen(BOTH) == TURBO
+    assert chosen(BEDROCK) == CORE
+    assert chosen(DEMO) == "demo/procedural-1"
+    assert chosen(replace(BEDROCK, default_model=SD35)) == SD35
+
+
+def test_names_decide() -> None:
+    assert chosen(BOTH, model=SD35) == SD35
+    assert chosen(BOTH, provider="bedrock") == CORE
+    assert chosen(BOTH, provider="bedrock", model=SD35) == SD35
+
+
+@pytest.mark.parametrize(
+    ("house", "request_", "error"),
+    [
+        (BEDROCK, {"provider": "nobody"}, InvalidRequest),
+        (BEDROCK, {"provider": "gemini"}, ProviderUnconfigured),
+        (DEMO, {"provider": "bedrock"}, ProviderUnconfigured),
+        (BEDROCK, {"provider": "demo"}, ProviderUnconfigured),
+        (BEDROCK, {"model": TURBO}, ProviderUnconfigured),
+        (BOTH, {"model": TURBO, "provider": "bedrock"}, InvalidRequest),
+        (BEDROCK, {"model": "a/b"}, UnknownModel),
+        (BEDROCK, {"model": "amazon.nova-canvas-v1:0"}, RetiredModel),
+        (replace(BEDROCK, allowed_models=(CORE,)), {"model": SD35}, UnknownModel),
+        (replace(BEDROCK, allowed_models=(TURBO,)), {}, NoneAvailable),
+        (NOTHING, {}, NoneAvailable),
+    ],
+)
+def test_refusals(house: House, request_: dict[str, str], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        chosen(house, **request_)
+
+
+def test_every_retired_model_names_a_living_replacement() -> None:
+    for gone in catalogue.RETIRED:
+        with pytest.raises(RetiredModel, match=gone.replacement):
+            chosen(BEDROCK, model=gone.id)
+        assert catalogue.card(gone.replacement)
+
+
+def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
+    choice = choose(ImageRequest("x", model=TURBO), DEMO, TODAY)
+    assert choice.card.provider == "demo"
+    assert choice.dropped[0]["name"] == "model"
+
+
+def test_a_model_near_its_end_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = replace(catalogue.default_of("bedrock"), retires_on=date(2027, 1, 10))
+    monkeypatch.setitem(catalogue._CARD_BY_ID, CORE, ending)
+    assert "2027-01-10" in choose(ImageRequest("x", model=CORE), BEDROCK, TODAY).warnings[0]
+    assert choose(ImageRequest("x", model=CORE), BEDROCK, date(2026, 10, 1)).warnings == ()
+
+
+def test_only_what_the_client_sent_is_reported() -> None:
+    request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
+    assert [d["name"] for d in choose(request, BEDROCK, TODAY).dropped] == ["cfg"]
+
+
+@given(st.sampled_from(catalogue.CARDS), st.none() | st.integers(0, 2**32 - 1), st.integers(1, 8))
+def test_every_seed_of_an_order_is_one_the_model_takes(card: catalogue.ModelCard, seed: int | None, n: int) -> None:
+    request = ImageRequest("x", seed=seed, n=n)
+    first = routing.draw_seed(request, card)
+    seeds = [routing.order(request, card, first, i).seed for i in range(n)]
+    assert all(card.seed_min <= s <= card.seed_max for s in seeds)
+    assert len(set(seeds)) == n
+    if seed is not None and card.seed_min <= seed <= card.seed_max:
+        assert seeds[0] == seed
+
+
+def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
+    card = catalogue.default_of("bedrock")
+    assert routing.order(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
+    assert routing.order(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
+    assert routing.order(ImageRequest("x", format="webp"), card, 1, 0).format == "png"

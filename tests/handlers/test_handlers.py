@@ -1,0 +1,80 @@
+"""The handlers: events in, the right use case called, failures by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas import wiring
+from lambdas.domain.requests import ImageRequest
+from lambdas.handlers import api, authorizer, dead_letter, worker
+from lambdas.settings import Settings
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.submit_job import Caller, submit_job
+from tests.fakes import FakeClock, make_deps
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 29_000
+
+
+@pytest.fixture
+def deps(monkeypatch: pytest.MonkeyPatch) -> Deps:
+    made = make_deps()
+    monkeypatch.setattr(wiring, "live", lambda: made)
+    monkeypatch.setattr(wiring, "settings", Settings)
+    return made
+
+
+def job_of(deps: Deps) -> str:
+    return submit_job(ImageRequest("x"), Caller("acme", "r"), deps)[0].id
+
+
+def record(body: Any, message_id: str = "m1") -> dict[str, Any]:
+    return {"messageId": message_id, "body": body if isinstance(body, str) else json.dumps(body)}
+
+
+def test_the_api_answers(deps: Deps) -> None:
+    assert api.handler({"path": "/health", "httpMethod": "GET"}, Context())["statusCode"] == 200
+
+
+def test_the_worker_runs_a_job_called_directly(deps: Deps) -> None:
+    job_id = job_of(deps)
+    assert worker.handler({"tenant": "acme", "job_id": job_id}, Context()) == {}
+    assert deps.jobs.get("acme", job_id).final  # type: ignore[union-attr]
+
+
+def test_the_worker_names_the_messages_it_could_not_handle(deps: Deps) -> None:
+    job_id = job_of(deps)
+    good = record({"tenant": "acme", "job_id": job_id, "watchdog": False}, "good")
+    answer = worker.handler({"Records": [record("{", "bad"), good]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert deps.jobs.get("acme", job_id).final  # type: ignore[union-attr]
+
+
+def test_dead_letters_end_their_jobs(deps: Deps) -> None:
+    job_id = job_of(deps)
+    message = record({"tenant": "acme", "job_id": job_id, "watchdog": False})
+    assert dead_letter.handler({"Records": [message]}, None) == {"batchItemFailures": []}
+    job = deps.jobs.get("acme", job_id)
+    assert job and job.status == "failed"
+
+
+def test_a_dead_letter_of_a_job_still_held_stays(deps: Deps) -> None:
+    job_id = job_of(deps)
+    clock: FakeClock = deps.clock  # type: ignore[assignment]
+    deps.jobs.claim("acme", job_id, clock.now(), clock.now() + 20)
+    message = record({"tenant": "acme", "job_id": job_id, "watchdog": False})
+    assert dead_letter.handler({"Records": [message]}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+def test_the_authorizer_lets_through_with_its_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authorizer, "_settings", lambda: Settings(api_keys=("acme:k",), require_api_key=True))
+    event = {"methodArn": "arn:aws:execute-api:eu-central-1:1:api/prod/GET/x", "headers": {"X-Api-Key": "k"}}
+    answer = authorizer.handler(event, None)
+    assert answer["context"] == {"tenant": "acme", "auth": "ok"}
+    assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    assert authorizer.handler({**event, "headers": None}, None)["context"]["auth"] == "missing"

@@ -1,0 +1,98 @@
+"""The app as it is started by people: environments, settings, no account, and the snapshot it must equal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infra import config, node, snapshot
+from infra.build import ROOT
+
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+def synthesise(folder, *arguments):
+    """Run app.py with no credentials, no network, and no Node on the PATH."""
+    environment = {
+        "HOME": os.environ.get("HOME", ""),
+        "PATH": "",
+        "CDK_OUTDIR": str(folder),
+        "CDK_CONTEXT_JSON": json.dumps(snapshot.NOT_BUNDLED),
+        "HTTPS_PROXY": UNREACHABLE,
+        "HTTP_PROXY": UNREACHABLE,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    words = [sys.executable, "app.py", *arguments]
+    return subprocess.run(words, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+
+
+def test_production_is_synthesised_without_an_account_a_network_or_a_node_of_its_own(tmp_path):
+    result = synthesise(tmp_path, "-c", "env=prod", "-c", "RATE_LIMIT_PER_MINUTE=60")
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert not manifest.get("missing")
+    stacks = {name for name, artifact in manifest["artifacts"].items() if artifact["type"].endswith("stack")}
+    assert stacks == {"image-api-prod-data", "image-api-prod-service"}
+    assert '"60"' in (tmp_path / "image-api-prod-service.template.json").read_text()
+
+
+def test_an_unknown_environment_is_named(tmp_path):
+    result = synthesise(tmp_path, "-c", "env=staging")
+    assert result.returncode == 1
+    assert result.stderr.strip() == "There is no environment 'staging'. Choose one of: dev, prod (-c env=...)."
+
+
+def test_templates_stay_below_the_limits_of_cloudformation(templates):
+    for name in templates.files:
+        assert len(templates.files[name].read_bytes()) < 1_000_000
+        assert len(templates.template(name)["Resources"]) < 400
+
+
+def test_committed_snapshot_equals_a_fresh_synthesis():
+    fresh = snapshot.templates()
+    committed = {path.name: path.read_text() for path in snapshot.FOLDER.glob("*.json")}
+    assert fresh == committed, "The templates changed. Write the snapshot again: make snapshot"
+
+
+def test_snapshot_needs_no_bootstrap_and_holds_no_hash_of_the_code():
+    for text in snapshot.templates().values():
+        assert "cdk-hnb659fds" not in text
+        assert "bootstrap" not in text.lower()
+
+
+def test_settings_take_known_names_only():
+    assert config.settings({"env": "dev", "@aws-cdk/core:x": True, "LOG_LEVEL": "DEBUG"}) == {"LOG_LEVEL": "DEBUG"}
+    with pytest.raises(SystemExit, match="RATE_LIMIT is no setting of a deployment"):
+        config.settings({"RATE_LIMIT": "60"})
+    for secret in config.SECRETS:
+        with pytest.raises(SystemExit, match="Put it into the provider secret"):
+            config.settings({secret: "sk-1"})
+
+
+def test_environments_are_complete_and_frozen():
+    assert list(config.ENVIRONMENTS) == ["dev", "prod"]
+    with pytest.raises(AttributeError):
+        config.ENVIRONMENTS["prod"].protected = False
+
+
+def test_node_comes_from_the_package(monkeypatch):
+    monkeypatch.delenv("JSII_NODE", raising=False)
+    node.use_packaged_node()
+    assert os.environ["JSII_NODE"] == str(node.packaged_node())
+    monkeypatch.setenv("JSII_NODE", "/my/node")
+    node.use_packaged_node()
+    assert os.environ["JSII_NODE"] == "/my/node"
+
+
+def test_without_any_node_it_says_what_to_install(monkeypatch):
+    monkeypatch.delenv("JSII_NODE", raising=False)
+    monkeypatch.setattr(node, "packaged_node", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=r"pip install -r requirements\.txt"):
+        node.use_packaged_node()

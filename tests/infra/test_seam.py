@@ -1,0 +1,74 @@
+"""Where the templates and the service must agree, though they share no code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import fields
+
+import pytest
+
+from infra import config
+from infra.constructs.gateway_responses import PROBLEMS, TITLES
+from lambdas import observability
+from lambdas.api import errors
+from lambdas.domain import catalogue
+from lambdas.domain.errors import BY_CODE
+from lambdas.settings import Settings
+
+SAID_BY_THE_GATEWAY_ALONE = {"bad_gateway", "gateway_timeout", "forbidden"}
+LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL"}
+
+
+def test_every_handler_exists(dev):
+    for function in dev.properties("AWS::Lambda::Function").values():
+        module, _, name = function["Handler"].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_every_setting_can_be_set(dev):
+    of_the_template = {name for f in ("api", "authorizer") for name in dev.function(f)["Environment"]["Variables"]}
+    known = {field.name.upper() for field in fields(Settings)}
+    assert known - of_the_template - config.SETTINGS == LOCAL_SETTINGS
+
+
+def test_every_bedrock_model_of_the_catalogue_is_granted(dev):
+    [statement] = [s for s in dev.statements("api") if "bedrock:InvokeModel" in s["Action"]]
+    granted = {resource.rpartition("/")[2] for resource in statement["Resource"]}
+    assert granted == {card.id for card in catalogue.CARDS if card.provider == "bedrock"}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)
+def test_gateway_and_service_say_the_same_of_an_error(dev, problem):
+    if problem.code in SAID_BY_THE_GATEWAY_ALONE:
+        return
+    error = BY_CODE[problem.code]
+    assert errors.STATUS[error] == problem.status
+    assert TITLES[problem.code] == error.title
+    responses = {r["ResponseType"]: r for r in dev.properties("AWS::ApiGateway::GatewayResponse").values()}
+    said = json.loads(responses[problem.kind]["ResponseTemplates"]["application/json"])
+    assert said["type"] == errors.problem(error(""), "/")["type"]
+
+
+def test_dashboard_finds_the_figures_under_their_dimensions(dev, monkeypatch, capsys):
+    variables = dev.function("api")["Environment"]["Variables"]
+    for name in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(name, variables[name])
+    observability.request_done(200, 1.0)
+    observability.job_dead_lettered()
+    for outcome in ("success", "failed"):
+        observability.EmfMeter().attempt("bedrock", "a-model", outcome, 1.0)
+    [dashboard] = dev.properties("AWS::CloudWatch::Dashboard").values()
+    shown = repr(dashboard["DashboardBody"]).replace("\\", "")
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(written) == 6
+    for entry in written:
+        [directive] = entry["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]:
+            [dimensions] = directive["Dimensions"]
+            if set(dimensions) == {"service"}:
+                line = f'"ImageApi","{metric["Name"]}","service","{entry["service"]}"'
+            else:
+                assert set(dimensions) == {"service", "provider", "model"}
+                line = f'{{ImageApi,service,provider,model}} MetricName="{metric["Name"]}"'
+            assert line in shown

@@ -1,0 +1,43 @@
+"""A fake Bedrock runtime and the real provider pointed at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lambdas.providers import bedrock
+from lambdas.settings import Settings
+from tests.doubles.bedrock import FakeBedrock
+
+
+@pytest.fixture(scope="module")
+def _pair() -> Iterator[tuple[FakeBedrock, bedrock.Bedrock]]:
+    with FakeBedrock() as fake:
+        yield fake, bedrock.build(Settings())
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that belong to nobody, and no configuration of this machine."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def fake(_pair: tuple[FakeBedrock, bedrock.Bedrock], monkeypatch: pytest.MonkeyPatch) -> FakeBedrock:
+    fake = _pair[0]
+    fake.clear()
+    fake.calls.clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", fake.url)
+    return fake
+
+
+@pytest.fixture
+def provider(_pair: tuple[FakeBedrock, bedrock.Bedrock], fake: FakeBedrock) -> bedrock.Bedrock:
+    return _pair[1]

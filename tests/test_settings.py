@@ -1,0 +1,32 @@
+"""Settings: the contract's names and defaults."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.settings import Settings
+
+
+def test_defaults_of_the_contract() -> None:
+    settings = Settings.of({})
+    assert settings.default_model == "stabilityai/sdxl-turbo"
+    assert settings.presigned_url_ttl_seconds == 300
+    assert settings.generation_timeout_seconds == 0
+    assert settings.bedrock_region == "us-west-2"
+    assert settings.cors_allow_origins == ("*",)
+    assert (settings.require_api_key, settings.metrics_enabled, settings.bedrock) == (False, False, False)
+
+
+def test_values_are_read_by_kind() -> None:
+    read = Settings.of(
+        {"REQUIRE_API_KEY": "1", "ALLOWED_MODELS": "a, b,", "PRESIGNED_URL_TTL_SECONDS": "60", "BASE_URL": "  "}
+    )
+    assert read.require_api_key is True
+    assert read.allowed_models == ("a", "b")
+    assert read.presigned_url_ttl_seconds == 60
+    assert read.base_url == ""
+
+
+def test_a_wrong_value_names_its_setting() -> None:
+    with pytest.raises(ValueError, match="PRESIGNED_URL_TTL_SECONDS"):
+        Settings.of({"PRESIGNED_URL_TTL_SECONDS": "soon"})
