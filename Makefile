@@ -41,7 +41,7 @@ snapshot: $(VENV)/.dev ## Write the templates that `make run` deploys
 	$(PY) -m infra.snapshot
 
 deploy: $(VENV)/.dev ## Deploy to the AWS account of the current credentials
-	PATH="$(CURDIR)/$(BIN):$$PATH" npx --yes aws-cdk@2.1148.1 deploy --all
+	$(PY) -m infra.cli deploy --all
 
 bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provider's time
 	$(PY) -m benchmarks.cold

@@ -39,6 +39,10 @@ class EmfMeter:
             metric.add_dimension("provider", provider)
             metric.add_dimension("model", model)
 
+    def abandoned(self) -> None:
+        with single_metric("JobsAbandoned", MetricUnit.Count, 1, namespace=NAMESPACE):
+            pass
+
     def job(self, status: str, images: Sequence[StoredImage]) -> None:
         logger.info("job ended", extra={"status": status, "images": [image.id for image in images]})
 

@@ -7,10 +7,10 @@ from functools import cache
 from lambdas.adapters.clock import SystemClock
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
 from lambdas.adapters.pictures import PillowPictures
-from lambdas.adapters.registry import ProviderRegistry
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.workers import LambdaWorkers, SqsQueue
 from lambdas.observability import EmfMeter
+from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 

@@ -55,8 +55,9 @@ class Console:
 
     def event(self, event: dict[str, Any]) -> None:
         """A function that ended; the emulator's word."""
-        if event["function"] not in QUIET_FUNCTIONS or event["error"]:
-            what = f"{event['function']:6} job {event['job_id']}" if event["job_id"] else event["function"]
+        job = event["job_id"]
+        if event["error"] or (job and event["function"] not in QUIET_FUNCTIONS):
+            what = f"{event['function']:6} job {job}" if job else event["function"]
             word, colour = ("failed", 31) if event["error"] else ("done", 36)
             self._print(what, word, colour, event["ms"], event["request_id"])
 

@@ -79,7 +79,7 @@ class Front:
                     answer = await self._forward(scope, method, path, headers, body)
             except TimeoutError:
                 return self.gateway.error("INTEGRATION_TIMEOUT", path)
-            except httpx2.HTTPError:
+            except (httpx2.HTTPError, asyncio.CancelledError):  # cancelled when the run ends in mid-request
                 return self.gateway.error("INTEGRATION_FAILURE", path)
         kind = failure(answer)
         if kind or payload_size(answer.body, answer.headers) > MAX_PAYLOAD:

@@ -1,6 +1,7 @@
 """One whole local run: emulator, deployed template and front; a context manager, also for tests."""
 
 import contextlib
+import logging
 import socket
 import sys
 import threading
@@ -108,6 +109,10 @@ class Stack:
     def _serve(self, listener: socket.socket, deployed: Deployed) -> None:
         import uvicorn
 
+        log = logging.getLogger("uvicorn.error")
+        log.handlers = [logging.FileHandler(self.settings.data_dir / "logs" / "front.log", "w", "utf-8", delay=True)]
+        log.setLevel(logging.WARNING)
+        log.propagate = False
         front = Front(
             f"{self.emulator.url}/_aws/execute-api/{deployed.api_id}",
             deployed.stage,
@@ -117,13 +122,13 @@ class Stack:
         )
         config = uvicorn.Config(
             front,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
             date_header=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

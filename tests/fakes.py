@@ -189,9 +189,13 @@ class FakeMeter:
     def __init__(self) -> None:
         self.attempts: list[tuple[str, str, str]] = []
         self.jobs: list[str] = []
+        self.takeovers = 0
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
         self.attempts.append((provider, model, outcome))
+
+    def abandoned(self) -> None:
+        self.takeovers += 1
 
     def job(self, status: str, images: Any) -> None:
         self.jobs.append(status)

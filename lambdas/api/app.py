@@ -53,9 +53,10 @@ def _answer(event: dict[str, Any], call: Call, settings: Settings) -> dict[str, 
     try:
         router = _router()
         router.append_context(  # type: ignore[no-untyped-call]
-            call=call, settings=settings)
+            call=call, settings=settings
+        )
         method = "GET" if call.method == "HEAD" else call.method
-        return router.resolve({**event, "httpMethod": method, "path": call.path}, {})
+        return router.resolve({**event, "httpMethod": method, "path": call.path}, {})  # type: ignore[arg-type]
     except Exception:  # noqa: BLE001 - the last wall: a client gets an answer whatever broke
         logger.exception("unhandled")
         failed = _error_answer(ServiceError("the service failed to answer; the request id helps to find out why"), call)

@@ -118,4 +118,7 @@ class Meter(Protocol):
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None: ...
 
+    def abandoned(self) -> None:
+        """A job was taken over from a run that had died."""
+
     def job(self, status: str, images: Sequence[StoredImage]) -> None: ...

@@ -44,6 +44,8 @@ def run_job(tenant: str, job_id: str, deadline: float, deps: Deps) -> Job | None
     job = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
     if job is None:
         return deps.jobs.get(tenant, job_id)
+    if job.fence > 1:
+        deps.meter.abandoned()
     try:
         with _lease_kept(job, deps):
             job = _work(job, deadline, deps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -73,6 +74,11 @@ def test_settings_take_known_names_only():
     for secret in config.SECRETS:
         with pytest.raises(SystemExit, match="Put it into the provider secret"):
             config.settings({secret: "sk-1"})
+
+
+def test_documentation_lists_every_setting():
+    text = (ROOT / "docs" / "deploy.md").read_text().partition("## Settings")[2].partition("Three of them")[0]
+    assert set(re.findall(r"`([A-Z_]+)`", text)) == config.SETTINGS
 
 
 def test_environments_are_complete_and_frozen():

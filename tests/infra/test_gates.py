@@ -73,6 +73,14 @@ def test_a_new_wildcard_stops_the_synthesis(tmp_path, action, resource, finding)
     assert finding in (tmp_path / "validation-report.json").read_text()
 
 
+def test_what_cloudformation_would_refuse_stops_the_synthesis(tmp_path):
+    app = build({"env": "dev", **NOT_BUNDLED}, outdir=str(tmp_path))
+    function = app.node.find_child("image-api-dev-service").node.find_child("Api").function
+    function.add_environment("A", "names of one letter are not allowed")
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
 def test_cfn_lint(templates):
     # W3005: CDK writes DependsOn beside a reference that implies it
     arguments = ManualArgs(regions=["us-west-2", "eu-central-1"], ignore_checks=["W3005"])

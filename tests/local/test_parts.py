@@ -1,17 +1,18 @@
 """The small parts: metrics from logs, the zip, the fitted template, the gateway's answers, the banner."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
 
 from local import package
-from local.banner import banner
+from local.banner import Console, banner
 from local.gateway import Answer, Gateway, failure, in_openai_shape, payload_size
 from local.metrics import Metric, metrics
 from local.settings import ROOT, load
 from local.template import fit
-from local.verbs import missing
+from local.verbs import VERBS, missing
 from tests.local import standin
 
 
@@ -130,3 +131,20 @@ def test_missing_packages_are_seen(tmp_path):
     assert missing(tmp_path / "a.txt")
     (tmp_path / "b.txt").write_text("no-such-package==1\n")
     assert missing(tmp_path / "a.txt")
+
+
+def test_every_verb_of_the_makefile_is_here():
+    verbs = set(re.findall(r"^([a-z0-9]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert verbs - {"help", "clean"} == set(VERBS)
+
+
+def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys):
+    console = Console()
+    console.request("POST", "/generate", 200, 0.0834, "r-1")
+    event = {"request_id": "r-2", "ms": 12, "error": False, "job_id": "j-1"}
+    console.event({**event, "function": "worker"})
+    console.event({**event, "function": "worker", "job_id": None})
+    console.event({**event, "function": "api"})
+    console.event({**event, "function": "api", "error": True, "job_id": None})
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["POST   /generate 200 83 ms r-1", "worker job j-1 done 12 ms r-2", "api failed 12 ms r-2"]

@@ -310,8 +310,10 @@ def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path):
 def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
     service = standin.write(tmp_path / "service")
     template = standin.service()
-    template["Resources"]["Odd"] = {"Type": "AWS::Odd::Thing", "Properties": {}}
+    template["Resources"]["Odd"] = standin.resource("CloudWatch::Alarm", AlarmName="no threshold")
     (tmp_path / "service" / "service.json").write_text(json.dumps(template))
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
-    with pytest.raises(DeployError, match=r"image-api-service could not be deployed[\s\S]*Odd.*AWS::Odd::Thing"):
+    with pytest.raises(
+        DeployError, match=r"image-api-service could not be deployed[\s\S]*Odd .AWS::CloudWatch::Alarm.: \w+"
+    ):
         Stack(settings.load(environment, ROOT / "none"), **service).start()

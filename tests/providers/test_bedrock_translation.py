@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import FAILURES, ProviderFailure
 from lambdas.domain.requests import Order
-from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, to_failure, to_image, to_payload
+from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, _lost, to_failure, to_image, to_payload
 
 CORE = catalogue.default_of("bedrock")
 
@@ -193,3 +195,34 @@ def test_validation_says_what_was_wrong_and_access_says_no_names() -> None:
     assert len(wrong.detail) < 400
     denied = to_failure(_response("AccessDeniedException", 403, "User: arn:aws:sts::111122223333:assumed-role/x"))
     assert "arn:" not in denied.detail
+
+
+URL = {"endpoint_url": "https://bedrock.test", "error": "x"}
+UNVERIFIED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "answered", "code", "paid"),
+    [
+        (aws.ConnectTimeoutError(**URL), False, "unavailable", "no"),
+        (aws.EndpointConnectionError(**URL), False, "unavailable", "no"),
+        (aws.ProxyConnectionError(proxy_url="http://x", error="x"), False, "unavailable", "no"),
+        (aws.SSLError(endpoint_url="https://x", error=UNVERIFIED), False, "unavailable", "no"),
+        (aws.SSLError(**URL), False, "outcome_unknown", "unknown"),
+        (aws.ConnectionClosedError(**URL), False, "outcome_unknown", "unknown"),
+        (aws.ReadTimeoutError(**URL), False, "timeout", "unknown"),
+        (aws.ReadTimeoutError(**URL), True, "timeout", "unknown"),
+        (aws.HTTPClientError(error="x"), False, "outcome_unknown", "unknown"),
+        (aws.ResponseStreamingError(error="x"), True, "outcome_unknown", "unknown"),
+        (aws.IncompleteReadError(actual_bytes=1, expected_bytes=2), True, "outcome_unknown", "unknown"),
+        (aws.NoCredentialsError(), False, "not_authorized", "no"),
+        (aws.CredentialRetrievalError(provider="x", error_msg="x"), False, "not_authorized", "no"),
+        (aws.NoRegionError(), False, "not_authorized", "no"),
+        (ResponseParserError("x"), False, "outcome_unknown", "unknown"),
+        (ConnectionResetError(), False, "outcome_unknown", "unknown"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_calls_without_an_answer(error: Exception, answered: bool, code: str, paid: str) -> None:
+    failure = _lost(error, answered=answered)
+    assert (failure.code, failure.paid) == (code, paid)

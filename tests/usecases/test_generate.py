@@ -81,7 +81,7 @@ def test_the_same_key_while_the_first_is_in_progress() -> None:
 
 
 def test_a_key_is_free_again_after_a_day() -> None:
-    deps, _, provider = bedrock()
+    deps, _, _provider = bedrock()
     first, _ = ask(deps, "k")
     deps.clock.sleep(IDEMPOTENCY_SECONDS + 1)
     second, replayed = ask(deps, "k")

@@ -35,7 +35,7 @@ def run(deps: Deps, job: Job) -> Job:
 
 
 def test_a_job_ends_with_its_image_and_receipt() -> None:
-    deps, provider = bedrock()
+    deps, _provider = bedrock()
     job = run(deps, submitted(deps, width=512, height=512, seed=7))
     assert job.status == COMPLETED
     [image] = job.images
@@ -112,7 +112,7 @@ def test_retries_end() -> None:
 
 
 def test_a_hint_past_the_deadline_is_not_waited_for() -> None:
-    deps, provider = bedrock(ProviderFailure("throttled", "slow down", retry_after=900))
+    deps, _provider = bedrock(ProviderFailure("throttled", "slow down", retry_after=900))
     assert run(deps, submitted(deps)).status == FAILED
     assert deps.clock.slept == []  # type: ignore[attr-defined]
 
@@ -172,6 +172,7 @@ def test_an_interrupted_run_that_had_stored_the_bytes_is_finished_from_them() ->
     assert ended.status == COMPLETED
     assert [(a.outcome, a.cost_usd) for a in ended.attempts] == [("success", 0.04)]
     assert provider.orders == []
+    assert deps.meter.takeovers == 1  # type: ignore[attr-defined]
 
 
 def test_an_interrupted_free_call_is_made_again() -> None:
@@ -257,7 +258,7 @@ def test_a_lost_write_of_the_bytes_leaves_the_job_to_its_watchdog() -> None:
         def put(self, key: str, data: bytes, media_type: str) -> None:
             raise OSError("no space")
 
-    deps, provider = bedrock(blobs=Broken())
+    deps, _provider = bedrock(blobs=Broken())
     job = submitted(deps)
     with pytest.raises(OSError, match="no space"):
         run(deps, job)
