@@ -15,6 +15,7 @@ IMAGE_MODELS: tuple[str, ...] = (
     "stability.stable-image-ultra-v1:1",
     "stability.sd3-5-large-v1:0",
 )
+TEXT_MODEL = "openai.gpt-oss-20b-1:0"  # compresses long prompts
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     "images/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     "raw/*": ("s3:GetObject", "s3:PutObject"),  # what a provider answered, kept before it is looked at
@@ -64,7 +65,8 @@ def closing(data: DataStack) -> list[iam.PolicyStatement]:
 def model_arns(settings: Mapping[str, str]) -> list[str]:
     """The models by their full names: the region is the models', not the stack's, and an account has no part in it."""
     region = settings.get("BEDROCK_REGION", REGION_OF_BEDROCK)
-    return [f"arn:aws:bedrock:{region}::foundation-model/{model}" for model in IMAGE_MODELS]
+    models = (*IMAGE_MODELS, settings.get("BEDROCK_TEXT_MODEL", TEXT_MODEL))
+    return [f"arn:aws:bedrock:{region}::foundation-model/{model}" for model in models]
 
 
 def _table(table: Table, *operations: str) -> iam.PolicyStatement:

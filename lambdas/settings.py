@@ -41,6 +41,18 @@ class Settings:
     bedrock_region: str = "us-west-2"
     bedrock_text_model: str = "openai.gpt-oss-20b-1:0"
     gpu_worker_url: str = ""
+    sagemaker_endpoint: str = ""  # the project's own endpoint; set by the template where there is one
+    sagemaker_async: bool = False  # whether that endpoint takes its work through S3
+    leonardo_api_key: str = ""
+    leonardo_base_url: str = "https://cloud.leonardo.ai/api/rest"
+    runware_api_key: str = ""
+    runware_base_url: str = "https://api.runware.ai/v1"
+    gemini_api_key: str = ""
+    gemini_base_url: str = "https://generativelanguage.googleapis.com/v1beta"
+    comfyui_url: str = ""
+    ollama_url: str = ""
+    ollama_model: str = "gpt-oss:20b"
+    allow_private_urls: bool = False
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Settings:

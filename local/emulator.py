@@ -38,6 +38,7 @@ class Emulator:
     def __init__(self, data_dir: Path, environ: Mapping[str, str], on_event: Callable[[dict[str, Any]], None]) -> None:
         self.data_dir, self.environ, self.on_event = data_dir, environ, on_event
         self.log = data_dir / "logs" / "emulator.log"
+        self.temporary = data_dir / "tmp"
         self.process: subprocess.Popen[bytes] | None = None
         self.lock: int | None = None
         self.port = 0
@@ -51,8 +52,8 @@ class Emulator:
         """Starts the child; `wait` says when it answers."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self.lock = lock_folder(self.data_dir)
-        shutil.rmtree(self.data_dir / "tmp", ignore_errors=True)  # what a killed run left there
-        (self.data_dir / "tmp").mkdir()
+        shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed run left there
+        self.temporary.mkdir()
         self.port = self._port()
         group: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
@@ -110,6 +111,7 @@ class Emulator:
                         os.killpg(process.pid, sign)
                         time.sleep(0.05)
             process.wait()
+            shutil.rmtree(self.temporary, ignore_errors=True)
         if self.lock is not None:
             os.close(self.lock)
             self.lock = None
@@ -126,7 +128,7 @@ class Emulator:
         return port
 
     def _environment(self) -> dict[str, str]:
-        temporary = str(self.data_dir / "tmp")
+        temporary = str(self.temporary)
         inherited = {k: v for k, v in self.environ.items() if INHERITED.fullmatch(k)}
         return {
             **inherited,

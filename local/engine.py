@@ -46,7 +46,7 @@ class Engine:
         lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.004, 0.002, 0.250)
         lambda_svc._emit_lambda_logs = self._after(lambda_svc._emit_lambda_logs, self.on_logs)
         lambda_svc._run_sqs_batch = self._after(lambda_svc._run_sqs_batch, self.on_batch)
-        emulator._load_persisted_state = self._after(emulator._load_persisted_state, self.release_messages)
+        emulator._load_persisted_state = self._after(emulator._load_persisted_state, self.on_loaded)
 
     @staticmethod
     def _after(original: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
@@ -121,8 +121,10 @@ class Engine:
                 message["visible_at"] = time.time() + RETRY_AFTER
 
     @staticmethod
-    def release_messages() -> None:
-        """At start: what a function was holding when the last run ended is visible again, as its holder is gone."""
+    def on_loaded() -> None:
+        """With the state of the last run loaded: free the messages that its functions held, and know their keys."""
+        for function in lambda_svc._functions._data.values():
+            lambda_runtime.execution_credentials(function["config"])  # else a signed link waits for its function
         for queue in sqs._queues._data.values():
             for message in queue["messages"]:
                 if message.get("receive_count"):
@@ -155,9 +157,15 @@ class Engine:
         config.backlog = 512
         config.loglevel = "WARNING"
         saving = asyncio.create_task(self.save_while_running())
-        await serve(self, config, shutdown_trigger=stop.wait)
+
+        async def told_to_end() -> None:
+            await stop.wait()
+            lambda_svc._poll_sqs = lambda: False  # no new job may begin
+            await asyncio.to_thread(lambda_runtime.reset)  # running functions end, else the server waits for them
+
+        await serve(self, config, shutdown_trigger=told_to_end)
         saving.cancel()
-        lambda_runtime.reset()  # ends the function processes and removes their folders
+        lambda_runtime.reset()  # what was started meanwhile, and the folders
 
 
 def short_name(config: dict[str, Any]) -> str:

@@ -40,7 +40,8 @@ class Deployed:
 
 def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """The template with local code and settings, and the names of the resources that were left out."""
-    fitted = copy.deepcopy(dict(template))
+    secrets = {name for name, r in template["Resources"].items() if r["Type"] == "AWS::SecretsManager::Secret"}
+    fitted = _arns_of(copy.deepcopy(dict(template)), secrets)
     for section, names in (("Parameters", ["BootstrapVersion"]), ("Rules", ["CheckBootstrapVersion"])):
         for name in names:
             fitted.get(section, {}).pop(name, None)
@@ -62,6 +63,15 @@ def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, st
             wanted = resource["DependsOn"]
             resource["DependsOn"] = [w for w in ([wanted] if isinstance(wanted, str) else wanted) if w in resources]
     return fitted, left_out
+
+
+def _arns_of(node: Any, secrets: set[str]) -> Any:
+    """References to secrets as AWS resolves them: to the ARN, where the emulator gives the name."""
+    if isinstance(node, dict):
+        if set(node) == {"Ref"} and node["Ref"] in secrets:
+            return {"Fn::GetAtt": [node["Ref"], "Id"]}
+        return {key: _arns_of(value, secrets) for key, value in node.items()}
+    return [_arns_of(value, secrets) for value in node] if isinstance(node, list) else node
 
 
 def not_served(resource: Mapping[str, Any]) -> str | None:

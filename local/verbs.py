@@ -22,7 +22,7 @@ VERBS: dict[str, list[str]] = {
     "e2e": ["python -m pytest -m e2e"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],
-    "deploy": ["npx --yes aws-cdk@2.1148.1 deploy --all"],
+    "deploy": ["python -m infra.cli deploy --all"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
 }
 

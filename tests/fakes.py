@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lambdas.domain.catalogue import Size
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.health import Health, may_call, observed, probing
+from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Batch, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.model_card import Size
 from lambdas.domain.ports import Page
 from lambdas.domain.requests import Order, Painted
 from lambdas.usecases.deps import Deps
@@ -35,6 +36,7 @@ class FakeJobs:
         self.images: dict[tuple[str, str], StoredImage] = {}
         self.keys: dict[tuple[str, str], Idempotency] = {}
         self.saved: list[Job] = []
+        self.cache: dict[tuple[str, str], str] = {}
 
     def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
         if idempotency:
@@ -97,6 +99,12 @@ class FakeJobs:
         jobs = [j for j in jobs if where.status in (None, j.status) and (cursor is None or j.id < cursor)]
         return Page(jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None)
 
+    def remember(self, job: Job) -> None:
+        self.cache[job.tenant, job.cache_key or ""] = job.id
+
+    def recall(self, tenant: str, cache_key: str) -> Job | None:
+        return self.get(tenant, self.cache.get((tenant, cache_key), ""))
+
     def find_image(self, tenant: str, name: str) -> StoredImage | None:
         return self.images.get((tenant, name))
 
@@ -130,6 +138,9 @@ class FakePictures:
             raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
         return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
 
+    def take(self, data: bytes) -> tuple[bytes, str]:
+        return data, "image/png"
+
 
 @dataclass
 class FakeProvider:
@@ -159,6 +170,28 @@ class FakeProviders:
 
     def get(self, provider_id: str) -> FakeProvider:
         return self.providers[provider_id]
+
+
+class FakeBatches:
+    def __init__(self, jobs: FakeJobs) -> None:
+        self.all = jobs
+        self.rows: dict[tuple[str, str], Batch] = {}
+
+    def create(self, batch: Batch, idempotency: Idempotency | None) -> Idempotency | None:
+        if idempotency:
+            at = (idempotency.tenant, idempotency.key)
+            if at in self.all.keys:
+                return self.all.keys[at]
+            self.all.keys[at] = idempotency
+        self.rows[batch.tenant, batch.id] = batch
+        return None
+
+    def get(self, tenant: str, batch_id: str) -> Batch | None:
+        return self.rows.get((tenant, batch_id))
+
+    def jobs(self, batch: Batch) -> list[Job]:
+        found = (self.all.get(batch.tenant, job_id) for job_id in batch.job_ids)
+        return [job for job in found if job]
 
 
 class FakeQueue:
@@ -213,8 +246,31 @@ def make_deps(**changes: Any) -> Deps:
         "providers": FakeProviders(demo=FakeProvider()),
         "clock": FakeClock(),
         "meter": FakeMeter(),
+        "health": FakeHealth(),
         "default_model": "stabilityai/sdxl-turbo",
     }
-    deps = Deps(**(ports | changes))
+    ports |= changes
+    ports.setdefault("batches", FakeBatches(ports["jobs"]))
+    deps = Deps(**ports)
     workers.deps = deps
     return deps
+
+
+class FakeHealth:
+    def __init__(self, **rows: Health) -> None:
+        self.rows: dict[str, Health] = dict(rows)
+        self.observed: list[tuple[str, str, str]] = []
+
+    def snapshot(self) -> dict[str, Health]:
+        return dict(self.rows)
+
+    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
+        self.observed.append((provider, model, outcome_code))
+        self.rows[provider] = observed(self.rows.get(provider, Health()), outcome_code, seconds, cost, now, model)
+
+    def claim_probe(self, provider: str, now: float) -> bool:
+        health = self.rows.get(provider, Health())
+        verdict = may_call(health, now)
+        if verdict == "probe":
+            self.rows[provider] = probing(health, now)
+        return verdict != "no"

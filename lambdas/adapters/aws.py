@@ -1,4 +1,4 @@
-"""AWS clients of this process: one session, each client made on first use and kept."""
+"""AWS clients of this process: one session, shared with the providers, each client made on first use and kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 def _session() -> Any:
     import boto3
 
-    return boto3.session.Session()
+    boto3.setup_default_session()
+    return boto3.DEFAULT_SESSION
 
 
 @cache

@@ -12,7 +12,8 @@ from typing import Any
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb_listing import list_jobs
-from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.adapters.dynamodb_once import put_once
+from lambdas.domain.jobs import CANCELLED, COMPLETED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
 from lambdas.domain.ports import Page
 
 Item = dict[str, Any]
@@ -27,35 +28,8 @@ class DynamoJobs:
         self._images = images_table
 
     def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
-        db = aws.client("dynamodb")
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
-        if idempotency is None:
-            db.put_item(**put)
-            return None
-        record = {
-            "TableName": self._jobs,
-            "Item": _idempotency_item(idempotency),
-            "ConditionExpression": "attribute_not_exists(pk) OR expires_at < :now",
-            "ExpressionAttributeValues": {":now": {"N": str(int(job.created_at))}},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        try:
-            db.transact_write_items(TransactItems=[{"Put": put}, {"Put": record}])
-        except db.exceptions.TransactionCanceledException as cancelled:
-            reasons = cancelled.response.get("CancellationReasons", [])
-            if any(r.get("Code") == "ConditionalCheckFailed" for r in reasons[1:]):
-                return self._living(idempotency)
-            if any(r.get("Code") == "TransactionConflict" for r in reasons):
-                # two equal requests in the same instant: the other one has written, or is about to
-                return self._living(idempotency) or self.create(job, idempotency)
-            raise
-        return None
-
-    def _living(self, wanted: Idempotency) -> Idempotency | None:
-        item = self._get(self._jobs, f"{wanted.tenant}#idempotency", wanted.key)
-        if item is None:
-            return None
-        return replace(wanted, fingerprint=item["fingerprint"]["S"], job_id=item["job_id"]["S"])
+        return put_once(put, idempotency, job.created_at)
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         item = self._get(self._jobs, tenant, job_id)
@@ -130,6 +104,20 @@ class DynamoJobs:
         items, following = list_jobs(self._jobs, tenant, where, limit, cursor)
         return Page([from_item(item) for item in items], following)
 
+    def remember(self, job: Job) -> None:
+        item = {
+            "pk": {"S": f"{job.tenant}#cache"},
+            "sk": {"S": job.cache_key or ""},
+            "job_id": {"S": job.id},
+            "expires_at": {"N": str(job.expires_at)},
+        }
+        aws.client("dynamodb").put_item(TableName=self._jobs, Item=item)
+
+    def recall(self, tenant: str, cache_key: str) -> Job | None:
+        item = self._get(self._jobs, f"{tenant}#cache", cache_key)
+        job = self.get(tenant, item["job_id"]["S"]) if item else None
+        return job if job and job.status == COMPLETED else None
+
     def find_image(self, tenant: str, name: str) -> StoredImage | None:
         item = self._get(self._images, tenant, name)
         return None if item is None else StoredImage(**json.loads(item["doc"]["S"]))
@@ -184,16 +172,6 @@ def from_item(item: Item) -> Job:
         "lease_until": float(item["lease_until"]["N"]),
     }
     return Job.from_dict(json.loads(item["doc"]["S"]) | outside)
-
-
-def _idempotency_item(record: Idempotency) -> Item:
-    return {
-        "pk": {"S": f"{record.tenant}#idempotency"},
-        "sk": {"S": record.key},
-        "fingerprint": {"S": record.fingerprint},
-        "job_id": {"S": record.job_id},
-        "expires_at": {"N": str(record.expires_at)},
-    }
 
 
 def _image_item(job: Job, image: StoredImage) -> Item:

@@ -32,7 +32,7 @@ def list_jobs(
         if first > last:
             return found, None
         ids, more = _ids(table, tenant, where, first, last, limit)
-        for item in _items(table, tenant, ids):
+        for item in read_items(table, tenant, ids):
             if _matches(item, tenant, where):
                 found.append(item)
                 if len(found) == limit:
@@ -45,9 +45,11 @@ def list_jobs(
 
 
 def _before(job_id: str) -> str:
-    if not JOB_ID.fullmatch(job_id) or uuid.UUID(job_id).int == 0:
+    """The largest id below this one; empty text, which is below every id, where there is none."""
+    if not JOB_ID.fullmatch(job_id):
         raise InvalidRequest("cursor must be a next_cursor of an earlier page")
-    return str(uuid.UUID(int=uuid.UUID(job_id).int - 1))
+    number = uuid.UUID(job_id).int
+    return str(uuid.UUID(int=number - 1)) if number else ""
 
 
 def _ids(table: str, tenant: str, where: JobFilter, first: str, last: str, limit: int) -> tuple[list[str], bool]:
@@ -75,7 +77,7 @@ def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:
     return None, "pk", tenant
 
 
-def _items(table: str, tenant: str, ids: list[str]) -> list[Item]:
+def read_items(table: str, tenant: str, ids: list[str]) -> list[Item]:
     """The records of these ids, in their order; one deleted in between is left out."""
     wanted = [{"pk": {"S": tenant}, "sk": {"S": job_id}} for job_id in ids]
     got: dict[str, Item] = {}

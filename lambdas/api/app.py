@@ -14,14 +14,23 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from lambdas.api import errors
 from lambdas.api.call import Call
-from lambdas.api.routers import files, generate, jobs, meta, models
+from lambdas.api.routers import files, generate, jobs, meta, models, prompts, providers, unified
 from lambdas.api.routes import Answer, Route
 from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated
 from lambdas.observability import logger, request_done
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 
-ROUTES: tuple[Route, ...] = (*meta.ROUTES, *generate.ROUTES, *files.ROUTES, *models.ROUTES, *jobs.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *meta.ROUTES,
+    *generate.ROUTES,
+    *files.ROUTES,
+    *models.ROUTES,
+    *providers.ROUTES,
+    *jobs.ROUTES,
+    *unified.ROUTES,
+    *prompts.ROUTES,
+)
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
 ANSWER_RESERVE_SECONDS = 3.0  # of the function's time, kept for making the answer

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from lambdas.domain import requests as r
+from lambdas.domain.ids import JOB_ID
 from lambdas.domain.jobs import JobFilter
 from lambdas.domain.requests import ImageRequest
 
@@ -22,17 +23,27 @@ Prompt = Annotated[
     ),
 ]
 NegativePrompt = Annotated[str | None, Field(max_length=r.MAX_PROMPT, description="What to avoid.")]
+
+
+def _whole(value: object) -> object:
+    """To JSON Schema 512.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
 Side = Annotated[
     int | None,
     Field(ge=r.MIN_SIDE, le=r.MAX_SIDE, multiple_of=r.SIDE_STEP, description="Pixels, a multiple of 8."),
+    Whole,
 ]
-Steps = Annotated[int | None, Field(ge=1, le=r.MAX_STEPS, description="Denoising steps.")]
+Steps = Annotated[int | None, Field(ge=1, le=r.MAX_STEPS, description="Denoising steps."), Whole]
 Cfg = Annotated[
     float | None, Field(ge=0, le=r.MAX_CFG, allow_inf_nan=False, description="Classifier-free guidance scale.")
 ]
 Seed = Annotated[
     int | None,
     Field(ge=0, le=r.MAX_SEED, description="The same seed, model and parameters give the same image."),
+    Whole,
 ]
 Model = Annotated[str | None, Field(min_length=1, max_length=200, description="A model of GET /v1/models.")]
 
@@ -116,8 +127,9 @@ def _moment(value: object) -> object:
 
 Moment = Annotated[
     float | None,
-    BeforeValidator(_moment, json_schema_input_type=str),
+    BeforeValidator(_moment),
     Field(description="ISO 8601, UTC where no zone is given.", examples=["2026-11-20T12:00:00Z"]),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
 
@@ -132,7 +144,7 @@ class JobsQuery(BaseModel):
     since: Moment = Field(None, alias="from")
     until: Moment = Field(None, alias="to")
     limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = Field(None, min_length=1, max_length=200)
+    cursor: str | None = Field(None, pattern=f"^{JOB_ID.pattern}$")
 
     @model_validator(mode="after")
     def _in_order(self) -> JobsQuery:

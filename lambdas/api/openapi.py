@@ -18,7 +18,11 @@ from lambdas.domain import catalogue
 VERSION = "0.1.0"
 Json = dict[str, Any]
 
-_PATH_PATTERNS = {"name": "File name, such as im_0123456789abcdef.png.", "job_id": "A generation_id."}
+_PATH_PATTERNS = {
+    "name": "File name, such as im_0123456789abcdef.png.",
+    "job_id": "A generation_id.",
+    "batch_id": "A batch_id.",
+}
 _REQUEST_HEADERS: dict[str, Json] = {
     "Idempotency-Key": {
         "description": "The same key and body within 24 hours get the first answer again; nothing is paid twice.",
@@ -85,8 +89,9 @@ def _schemas() -> Json:
 
 
 def _name_models(schema: Json) -> None:
+    """The choices of a client, whose text is bounded; a model in an answer may be of another kind."""
     schema["anyOf"] = [
-        {"type": "string", "enum": [card.id for card in catalogue.CARDS]} if part.get("type") == "string" else part
+        {"type": "string", "enum": [card.id for card in catalogue.CARDS]} if "maxLength" in part else part
         for part in schema["anyOf"]
     ]
 

@@ -36,6 +36,7 @@ class PromptValidation(View):
     optimized_length: int
     optimization_time: float = Field(description="Seconds.")
     method: Literal["none", "llm", "deterministic"]
+    engine: str | None = Field(description="The model that rewrote the prompt.")
 
 
 class Sizing(View):
@@ -60,17 +61,21 @@ class Metadata(View):
 
     @classmethod
     def of(cls, job: Job) -> Metadata:
-        length = len(job.request.prompt)
+        rewriting = job.rewriting or {"method": "none", "engine": None, "seconds": 0.0, "warnings": []}
         took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
         return cls(
             prompt_validation=PromptValidation(
-                original_length=length, optimized_length=length, optimization_time=0.0, method="none"
+                original_length=len(job.request.prompt),
+                optimized_length=len(job.prompt or job.request.prompt),
+                optimization_time=round(rewriting["seconds"], 3),
+                method=rewriting["method"],
+                engine=rewriting["engine"],
             ),
             generation_time=None if took is None else round(took, 3),
             provider=job.provider,
             provider_model=job.model,
             cost_usd=job.cost_usd,
-            cached=False,
+            cached=job.cached,
             dropped_params=[DroppedParam(**d) for d in job.dropped],
             attempts=[
                 AttemptView(
@@ -84,7 +89,7 @@ class Metadata(View):
                 for a in job.attempts
             ],
             size=Sizing(**job.sizing) if job.sizing else None,
-            warnings=list(job.warnings),
+            warnings=[*job.warnings, *rewriting["warnings"]],
         )
 
 
@@ -118,6 +123,7 @@ class JobView(View):
     started_at: str | None
     finished_at: str | None
     error: JobError | None
+    labels: dict[str, str] = Field(description="The `metadata` that the client sent along.")
 
     @classmethod
     def of(cls, job: Job, blobs: Blobs) -> JobView:
@@ -140,7 +146,7 @@ class JobView(View):
             generation_id=job.id,
             provider=job.provider,
             status=job.status,
-            prompt=job.request.prompt,
+            prompt=job.prompt or job.request.prompt,
             images=images,
             metadata=Metadata.of(job),
             project_id=job.request.project_id,
@@ -148,6 +154,7 @@ class JobView(View):
             started_at=iso(job.started_at),
             finished_at=iso(job.finished_at),
             error=JobError(**job.error) if job.error else None,
+            labels=job.request.labels,
         )
 
 
@@ -161,6 +168,18 @@ class AcceptedView(View):
 
     generation_id: str
     status: Literal["queued", "running", "completed", "failed", "cancelled"]
+
+
+class BatchAccepted(View):
+    batch_id: str
+    jobs: list[AcceptedView]
+
+
+class BatchView(View):
+    batch_id: str
+    status: Literal["queued", "running", "completed"]
+    counts: dict[str, int]
+    jobs: list[JobView]
 
 
 class SimpleView(View):

@@ -30,3 +30,9 @@ def job_id_at(now: float, *, end: bool = False) -> str:
 def image_id(job_id: str, index: int) -> str:
     """The id of a job's image: the same for every run of the job, so that a retry finds what is stored."""
     return "im_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:16]
+
+
+def call_id(job_id: str, index: int, model: str, number: int) -> str:
+    """A UUID for the job's call number `number` to `model` for an image: the same for whoever takes it up again."""
+    digest = hashlib.sha256(f"{job_id}:{index}:{model}:{number}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))

@@ -42,6 +42,7 @@ class Attempt:
     cost_usd: float = 0.0
     image: int = 0  # which of the job's images the call was for
     started_at: float = 0.0
+    ticket: str | None = None  # the provider's own id of the work, once it has accepted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,16 @@ class Job:
     tenant: str
     id: str
     request: ImageRequest
-    model: str
+    model: str  # that answers, or is to answer
     provider: str
     seed: int
     created_at: float
     request_id: str = ""
+    plan: tuple[str, ...] = ()  # the models to ask, in order
+    prompt: str = ""  # as sent to the provider, where it is not the request's own
+    rewriting: dict[str, Any] | None = None  # how the prompt came to be
+    cache_key: str | None = None
+    cached: bool = False  # its images are those of an earlier job
     status: str = QUEUED
     fence: int = 0
     lease_until: float = 0.0
@@ -95,6 +101,7 @@ class Job:
                 "request": ImageRequest.from_dict(data["request"]),
                 "images": tuple(StoredImage(**i) for i in data["images"]),
                 "attempts": tuple(Attempt(**a) for a in data["attempts"]),
+                "plan": tuple(data.get("plan", ())),
                 "dropped": tuple(data["dropped"]),
                 "warnings": tuple(data["warnings"]),
             }
@@ -109,6 +116,17 @@ class Idempotency:
     key: str
     fingerprint: str
     job_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that were asked for together, by their ids."""
+
+    tenant: str
+    id: str
+    job_ids: tuple[str, ...]
+    created_at: float
     expires_at: int
 
 

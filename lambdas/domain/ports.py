@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from lambdas.domain.catalogue import Size
-from lambdas.domain.jobs import Idempotency, Job, JobFilter, StoredImage
-from lambdas.domain.requests import Order, Painted
+from lambdas.domain.health import Health
+from lambdas.domain.jobs import Batch, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.model_card import Size
+from lambdas.domain.requests import Order, Painted, Ticket
 
 
 class Provider(Protocol):
@@ -21,11 +22,36 @@ class Provider(Protocol):
         """
 
 
+@runtime_checkable
+class TicketProvider(Protocol):
+    """An image service whose work outlives the call that starts it.
+
+    `client_chooses_id`: whether the work's id is `order.id`, so that it can be asked after by whoever knows the
+    order, even where the answer to `submit` was lost.
+    """
+
+    client_chooses_id: bool
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        """Start one image in one paid call, never retried here. Raises ProviderFailure.
+
+        Where the service lets the client choose the id of the work, it is `order.id`.
+        """
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+        """Ask once whether the work is done: its image, or `None` while it goes on.
+
+        Raises ProviderFailure: `unavailable` or `throttled` where asking failed and may be tried again, `failed`
+        or `content_policy` where the work ended without an image, `outcome_unknown` where the service does not
+        know the ticket. Asking costs nothing and may be repeated without limit.
+        """
+
+
 class Providers(Protocol):
     def configured(self) -> frozenset[str]:
         """The ids of the providers that could be called now."""
 
-    def get(self, provider_id: str) -> Provider:
+    def get(self, provider_id: str) -> Provider | TicketProvider:
         """The provider, imported on first use."""
 
 
@@ -65,6 +91,12 @@ class Jobs(Protocol):
 
     def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page: ...
 
+    def remember(self, job: Job) -> None:
+        """Let this completed job answer later requests of the same cache key."""
+
+    def recall(self, tenant: str, cache_key: str) -> Job | None:
+        """The completed job of an equal request, if there is one."""
+
     def find_image(self, tenant: str, name: str) -> StoredImage | None: ...
 
 
@@ -91,6 +123,24 @@ class Pictures(Protocol):
         Raises ProviderFailure("bad_answer") for what is not a whole PNG, JPEG or WebP within the pixel cap.
         Bytes that already fit are passed through untouched.
         """
+
+    def take(self, data: bytes) -> tuple[bytes, str]:
+        """A client's picture, without its metadata and upright, and its media type.
+
+        Raises MalformedBody, UnsupportedMediaType or TooLarge.
+        """
+
+
+class Batches(Protocol):
+    """Which jobs were asked for together."""
+
+    def create(self, batch: Batch, idempotency: Idempotency | None) -> Idempotency | None:
+        """As Jobs.create; the record's `job_id` is then the batch's id."""
+
+    def get(self, tenant: str, batch_id: str) -> Batch | None: ...
+
+    def jobs(self, batch: Batch) -> list[Job]:
+        """The batch's jobs that exist, in its order."""
 
 
 class Queue(Protocol):
@@ -122,3 +172,40 @@ class Meter(Protocol):
         """A job was taken over from a run that had died."""
 
     def job(self, status: str, images: Sequence[StoredImage]) -> None: ...
+
+
+class ProviderHealth(Protocol):
+    """What all functions together have lately seen of the providers. Never raises: without it, all look well."""
+
+    def snapshot(self) -> Mapping[str, Health]:
+        """By provider id, a few seconds old at the most; a provider that was not called lately is not in it."""
+
+    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
+        """A call ended at `now`: `success`, or a word of errors.FAILURES."""
+
+    def claim_probe(self, provider: str, now: float) -> bool:
+        """Ask before calling a provider that health.may_call says `probe` of: whether the caller may call it.
+
+        True for one caller over all functions, until its outcome is observed or health.PROBE_SECONDS have passed;
+        for every caller once the provider is open again.
+        """
+
+
+class PromptEngine(Protocol):
+    """A language model that shortens prompts. Its rewrites are strangers' text: domain/prompts/guard.py judges them."""
+
+    @property
+    def name(self) -> str:
+        """The service it runs on: `ollama` or `bedrock`."""
+
+    @property
+    def model(self) -> str: ...
+
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+        """The prompt in fewer than `limit` characters, as well as the model can count, within `timeout` seconds.
+
+        Raises ProviderFailure for everything else.
+        """
+
+    def health(self, timeout: float) -> bool:
+        """Whether it would answer now."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lambdas.domain.catalogue import ModelCard, Size
+from lambdas.domain.model_card import ModelCard, Size
 
 MAX_PROMPT = 10_000
+DEFAULT_STRATEGY = "default"  # the default model where it is configured, else as `balanced`
 MAX_SIDE = 2048
 MIN_SIDE = 64
 SIDE_STEP = 8
@@ -42,15 +45,39 @@ class ImageRequest:
     n: int = 1
     format: str = "png"
     project_id: str = "default"
+    reference_key: str | None = None  # where the reference image stands in the bucket
+    reference_type: str = ""
+    strategy: str = DEFAULT_STRATEGY
+    fallback: bool | tuple[str, ...] = True  # or the providers to ask, in order
+    optimize_prompt: bool = True
+    cache: bool = False  # whether an earlier image of an equal request may be the answer
+    labels: dict[str, str] = field(default_factory=dict)  # the client's own `metadata`
+    ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
     given: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As stored on the job record."""
         return asdict(self)
 
+    def cache_key(self) -> str | None:
+        """Equal for requests that must give the same images; `None` where the client gave no seed or wants none.
+
+        What only concerns the client (its labels, its project) does not count.
+        """
+        if not self.cache or self.seed is None:
+            return None
+        asked = {k: v for k, v in asdict(self).items() if k not in ("labels", "ignored", "given", "project_id")}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ImageRequest:
-        return cls(**{**data, "given": tuple(data.get("given", ()))})
+        fallback = data.get("fallback", True)
+        lists = {
+            "given": tuple(data.get("given", ())),
+            "ignored": tuple(data.get("ignored", ())),
+            "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
+        }
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +97,9 @@ class Order:
     steps: int | None = None
     cfg: float | None = None
     format: str = "png"  # one of card.formats
-    title: str = ""  # what to call this job at the provider; never shown to a client
+    id: str = ""  # a UUID of ours for this call: the same when the call is taken up again by another process
+    reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
+    reference_type: str = ""  # its media type
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +108,12 @@ class Painted:
 
     data: bytes = field(repr=False)
     seed: int | None = None
+    cost_usd: float | None = None  # where the provider says what it charged
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A provider's own id of work it has accepted (and may charge for); enough to ask after it from anywhere."""
+
+    id: str
+    cost_usd: float | None = None  # where the provider says so on acceptance

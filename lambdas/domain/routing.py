@@ -1,16 +1,18 @@
-"""Which model answers a request, and what of the request that model cannot honour."""
+"""Which models are asked for a request, in which order, and what of the request the chosen one cannot honour."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 
-from lambdas.domain import catalogue, sizes
-from lambdas.domain.catalogue import ModelCard
+from lambdas.domain import catalogue, fallback, sizes
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
-from lambdas.domain.requests import MAX_SEED, SAFE_NEGATIVE_PROMPT, ImageRequest, Order
+from lambdas.domain.health import Health
+from lambdas.domain.model_card import ModelCard
+from lambdas.domain.ranking import Strategy, rank
+from lambdas.domain.requests import DEFAULT_STRATEGY, MAX_SEED, SAFE_NEGATIVE_PROMPT, ImageRequest, Order
 
 PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
 DEMO = "demo"
@@ -21,58 +23,80 @@ Dropped = tuple[dict[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What this deployment offers: its configured providers and its choice of models."""
+    """What this deployment offers: its configured providers, what is known of them, and its choice of models."""
 
     configured: frozenset[str]
     default_model: str
     allowed_models: Collection[str] = ()
+    healths: Mapping[str, Health] | None = None
 
     def allows(self, model_id: str) -> bool:
         return not self.allowed_models or model_id in self.allowed_models
 
+    def cards(self, now: float) -> list[ModelCard]:
+        """The models that could be asked: configured, allowed, and living."""
+        today = datetime.fromtimestamp(now, UTC).date()
+        return [
+            card
+            for card in catalogue.CARDS
+            if card.provider in self.configured and self.allows(card.id) and not catalogue.retired(card.id, today)
+        ]
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The model that will answer, what it drops of the request, and what the client should know."""
 
-    card: ModelCard
-    dropped: Dropped
-    warnings: tuple[str, ...] = ()
+def plan(request: ImageRequest, house: House, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
+    """The models to ask, in order; at least one.
 
-
-def choose(request: ImageRequest, house: House, today: date) -> Choice:
-    """Pick the model. Raises the 4xx errors for names that are unknown, retired, contradictory or not configured."""
-    _check_provider(request.provider, house)
-    stand_in: Dropped = ()
+    Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for what no
+    model can do; NoneAvailable where every model that could is resting.
+    """
+    _check_providers(request, house)
+    named = None
     if request.model is not None:
-        card = _named(request.model, house, today)
-        if request.provider not in ("auto", card.provider):
-            raise InvalidRequest(f"model {card.id!r} belongs to provider {card.provider!r}, not {request.provider!r}")
-        if card.provider not in house.configured:
+        named = _named(request.model, house, now)
+        if request.provider not in ("auto", named.provider):
+            raise InvalidRequest(f"model {named.id!r} belongs to provider {named.provider!r}, not {request.provider!r}")
+        if named.provider not in house.configured:
             if house.configured != {DEMO}:
-                raise ProviderUnconfigured(
-                    f"model {card.id!r} needs provider {card.provider!r}, which is not configured"
-                )
-            stand_in = ({"name": "model", "reason": f"no provider is configured: the demo drew instead of {card.id}"},)
-            card = catalogue.default_of(DEMO)
-    else:
-        card = _default(request.provider, house, today)
-    warnings: tuple[str, ...] = ()
-    if card.retires_on and card.retires_on - today <= WARN_BEFORE:
-        warnings = (f"model {card.id} retires on {card.retires_on.isoformat()}",)
-    return Choice(card, stand_in + _dropped(request, card), warnings)
+                message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
+                raise ProviderUnconfigured(message)
+            named = catalogue.default_of(DEMO)  # it says so: see replaced()
+    pool = house.cards(now)
+    references = int(request.reference_key is not None)
+    reasons = {card.id: fallback.able(card, request, references) for card in pool}
+    if named and reasons.get(named.id):
+        raise InvalidRequest(reasons[named.id] or "")
+    fit = [card for card in pool if reasons[card.id] is None]
+    wanted = [card for card in fit if request.provider in ("auto", card.provider)]
+    if not wanted:
+        said = next(
+            (r for card in pool if (r := reasons[card.id]) and request.provider in ("auto", card.provider)), None
+        )
+        if said:
+            raise InvalidRequest(said)
+        raise NoneAvailable("no configured provider has an allowed model")
+    strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
+    losses = {card.id: len(dropped(request, card)) for card in fit}
+    ranking = rank(fit, house.healths or {}, strategy, now, rng, losses=losses)
+    model = named.id if named else _preferred(request, house, fit)
+    cards = fallback.candidates(model, request.provider, request.fallback, ranking)
+    if not cards:
+        wait = max(1, round((ranking.free_at or now) - now))
+        raise NoneAvailable("every provider that could do this is resting after failures", retry_after=wait)
+    return tuple(cards)
 
 
-def _check_provider(provider: str, house: House) -> None:
-    if provider == "auto" or provider in house.configured:
-        return
-    if provider in PROVIDERS or provider == DEMO:
-        raise ProviderUnconfigured(f"provider {provider!r} is not configured here")
-    raise InvalidRequest(f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}")
+def _check_providers(request: ImageRequest, house: House) -> None:
+    others = request.fallback if isinstance(request.fallback, tuple) else ()
+    for provider in (request.provider, *others):
+        if provider == "auto" or provider in house.configured:
+            continue
+        if provider in PROVIDERS or provider == DEMO:
+            raise ProviderUnconfigured(f"provider {provider!r} is not configured here")
+        raise InvalidRequest(f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}")
 
 
-def _named(model: str, house: House, today: date) -> ModelCard:
-    if end := catalogue.retired(model, today):
+def _named(model: str, house: House, now: float) -> ModelCard:
+    if end := catalogue.retired(model, datetime.fromtimestamp(now, UTC).date()):
         raise RetiredModel(f"model {model!r} is retired: {end.reason} Use {end.replacement!r} instead.")
     card = catalogue.card(model)
     if card is None:
@@ -82,22 +106,15 @@ def _named(model: str, house: House, today: date) -> ModelCard:
     return card
 
 
-def _default(provider: str, house: House, today: date) -> ModelCard:
-    preferred = catalogue.card(house.default_model)
-    if preferred and preferred.provider in house.configured and provider in ("auto", preferred.provider):
-        return preferred
-    for candidate in [provider] if provider != "auto" else [*PROVIDERS, DEMO]:
-        if candidate not in house.configured:
-            continue
-        if candidate == DEMO:
-            return catalogue.default_of(DEMO)
-        for card in catalogue.cards_of(candidate):
-            if house.allows(card.id) and not catalogue.retired(card.id, today):
-                return card
-    raise NoneAvailable("no configured provider has an allowed model")
+def _preferred(request: ImageRequest, house: House, fit: list[ModelCard]) -> str | None:
+    """The default model, for a request that leaves model, provider and strategy to the house."""
+    if request.strategy != DEFAULT_STRATEGY or request.provider != "auto":
+        return None
+    return next((card.id for card in fit if card.id == house.default_model), None)
 
 
-def _dropped(request: ImageRequest, card: ModelCard) -> Dropped:
+def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
+    """What the client sent that the model cannot honour, each with the reason."""
     gone = [
         {"name": name, "reason": f"{card.id} has no such parameter"}
         for name in ("negative_prompt", "steps", "cfg", "seed")
@@ -106,7 +123,27 @@ def _dropped(request: ImageRequest, card: ModelCard) -> Dropped:
     if "seed" in card.honours and request.seed is not None and not card.seed_min <= request.seed <= card.seed_max:
         reason = f"{card.id} takes seeds from {card.seed_min} to {card.seed_max}; one was drawn instead"
         gone.append({"name": "seed", "reason": reason})
+    if "steps" in card.honours and "steps" in request.given and (request.steps or 0) > card.steps_max:
+        reason = f"{card.id} takes {card.steps_max} steps at the most and was given those"
+        gone.append({"name": "steps", "reason": reason})
     return tuple(gone)
+
+
+def replaced(request: ImageRequest, card: ModelCard) -> Dropped:
+    """That another model answered than the one, or the provider, that the client named."""
+    if request.model not in (None, card.id):
+        what = "no provider is configured" if card.provider == DEMO else f"{request.model} gave no image"
+        return ({"name": "model", "reason": f"{what}: {card.id} answered instead"},)
+    if request.provider not in ("auto", card.provider):
+        return ({"name": "provider", "reason": f"{request.provider} gave no image: {card.provider} answered instead"},)
+    return ()
+
+
+def warnings(card: ModelCard, now: float) -> tuple[str, ...]:
+    """What the client should know of the model that answers."""
+    if card.retires_on and card.retires_on - datetime.fromtimestamp(now, UTC).date() <= WARN_BEFORE:
+        return (f"model {card.id} retires on {card.retires_on.isoformat()}",)
+    return ()
 
 
 def draw_seed(request: ImageRequest, card: ModelCard) -> int:
@@ -119,18 +156,21 @@ def draw_seed(request: ImageRequest, card: ModelCard) -> int:
 def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Order:
     """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
+    avoid = request.negative_prompt or SAFE_NEGATIVE_PROMPT
     direct = request.format in card.formats and size.generate == size.final
     span = card.seed_max - card.seed_min + 1
     return Order(
         card=card,
         prompt=request.prompt,
-        negative_prompt=(request.negative_prompt or SAFE_NEGATIVE_PROMPT)
-        if "negative_prompt" in card.honours
-        else None,
+        negative_prompt=avoid if "negative_prompt" in card.honours else None,
         seed=card.seed_min + (seed - card.seed_min + index) % span,
         generate=size.generate,
         ratio=size.ratio,
-        steps=request.steps if "steps" in card.honours else None,
+        steps=min(request.steps, card.steps_max) if request.steps and "steps" in card.honours else None,
         cfg=request.cfg if "cfg" in card.honours else None,
-        format=request.format if direct else "png",  # what will be scaled is taken without loss
+        format=request.format if direct else _lossless(card),  # what will be scaled is taken without loss
     )
+
+
+def _lossless(card: ModelCard) -> str:
+    return "png" if "png" in card.formats else card.formats[0]

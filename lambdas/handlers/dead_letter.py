@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from lambdas import wiring
+from lambdas.handlers import ready
 from lambdas.observability import job_dead_lettered, logger
 from lambdas.usecases.attend_job import give_up_job
 
@@ -26,3 +27,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             logger.exception("message not handled", extra={"message_id": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
+
+
+ready()

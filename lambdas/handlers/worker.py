@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from lambdas import wiring
+from lambdas.handlers import ready
 from lambdas.observability import logger
 from lambdas.usecases.attend_job import attend_job
 
@@ -32,3 +33,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _attend(message: dict[str, Any], deadline: float) -> None:
     logger.append_keys(job_id=message["job_id"])
     attend_job(message["tenant"], message["job_id"], deadline, wiring.live(), watchdog=message["watchdog"])
+
+
+ready()

@@ -7,5 +7,10 @@ from typing import Final
 # Each module has `build(settings) -> Provider`; settings are lambdas.settings.Settings.
 MODULES: Final = {
     "bedrock": "lambdas.providers.bedrock",
+    "comfyui": "lambdas.providers.comfyui",
     "demo": "lambdas.providers.demo",
+    "gemini": "lambdas.providers.gemini",
+    "leonardo_ai": "lambdas.providers.leonardo_ai",
+    "runware_ai": "lambdas.providers.runware_ai",
+    "sagemaker": "lambdas.providers.sagemaker",
 }

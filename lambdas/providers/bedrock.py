@@ -119,8 +119,8 @@ class Bedrock:
                     retries={"mode": "standard", "total_max_attempts": 1},  # a call is paid: never sent twice
                     tcp_keepalive=True,
                 )
-                session = boto3.session.Session()
-                self._clients[region] = session.client("bedrock-runtime", region_name=region, config=config)
+                # boto3's own session, as the adapters use: another would parse its tables anew, 45 ms each time
+                self._clients[region] = boto3.client("bedrock-runtime", region_name=region, config=config)
             # The wall clock, because a monotonic one may stand still while a Lambda is frozen.
             now = time.time()
             if now - self._used_at > IDLE_SECONDS:

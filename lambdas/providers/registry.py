@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 
-from lambdas.domain.ports import Provider
+from lambdas.domain.ports import Provider, TicketProvider
 from lambdas.domain.routing import DEMO
 from lambdas.providers import MODULES
 from lambdas.settings import Settings
 
+SECRETS = ("leonardo_api_key", "runware_api_key", "gemini_api_key")
+
 
 class ProviderRegistry:
-    """The port Providers. The demo is there only where nothing else is, and never when deployed."""
+    """The port Providers. The demo is there only where nothing else is, and never when deployed.
 
-    def __init__(self, settings: Settings) -> None:
+    `secrets` gives the keys that stand in a secret, by the names of their settings; a provider is made anew
+    when its keys change.
+    """
+
+    def __init__(self, settings: Settings, secrets: Callable[[], Mapping[str, str]] = dict) -> None:
         self._settings = settings
-        self._made: dict[str, Provider] = {}
+        self._secrets = secrets
+        self._made: dict[str, tuple[Settings, Provider | TicketProvider]] = {}
 
     def configured(self) -> frozenset[str]:
-        real = {"bedrock": self._settings.bedrock}
-        found = frozenset(name for name, on in real.items() if on)
-        return found or (frozenset() if self._settings.deployed else frozenset({DEMO}))
+        s = self._current()
+        found = frozenset(
+            name
+            for name, on in {
+                "bedrock": s.bedrock,
+                "sagemaker": s.gpu_worker_url or s.sagemaker_endpoint,
+                "leonardo_ai": s.leonardo_api_key,
+                "runware_ai": s.runware_api_key,
+                "gemini": s.gemini_api_key,
+                "comfyui": s.comfyui_url,
+            }.items()
+            if on
+        )
+        return found or (frozenset() if s.deployed else frozenset({DEMO}))
 
-    def get(self, provider_id: str) -> Provider:
-        if provider_id not in self._made:
-            self._made[provider_id] = import_module(MODULES[provider_id]).build(self._settings)
-        return self._made[provider_id]
+    def get(self, provider_id: str) -> Provider | TicketProvider:
+        settings = self._current()
+        made = self._made.get(provider_id)
+        if made is None or made[0] != settings:
+            made = settings, import_module(MODULES[provider_id]).build(settings)
+            self._made[provider_id] = made
+        return made[1]
+
+    def _current(self) -> Settings:
+        secrets = self._secrets()
+        found = {name: value for name in SECRETS if (value := secrets.get(name.upper()))}
+        return replace(self._settings, **found) if found else self._settings  # type: ignore[arg-type]

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambdas.domain.ports import Blobs, Clock, Jobs, Meter, Pictures, Providers, Queue, Workers
+from lambdas.domain.ports import (
+    Batches,
+    Blobs,
+    Clock,
+    Jobs,
+    Meter,
+    Pictures,
+    PromptEngine,
+    ProviderHealth,
+    Providers,
+    Queue,
+    Workers,
+)
 from lambdas.domain.routing import House
 
 
@@ -20,10 +32,15 @@ class Deps:
     providers: Providers
     clock: Clock
     meter: Meter
+    health: ProviderHealth
+    batches: Batches
     default_model: str
     allowed_models: tuple[str, ...] = ()
     generation_timeout: float = 0.0
     retention_days: int = 30
+    engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
 
     def house(self) -> House:
-        return House(self.providers.configured(), self.default_model, self.allowed_models)
+        """What the deployment offers now."""
+        configured = self.providers.configured()
+        return House(configured, self.default_model, self.allowed_models, self.health.snapshot())

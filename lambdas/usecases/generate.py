@@ -16,7 +16,7 @@ def generate(
 ) -> tuple[Job, bool]:
     """Returns the job, final or not, and whether it is an earlier one answered again.
 
-    A model that always answers fast is asked right here. Any other is asked by a worker, which has the time
+    Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
     to end what it began: this function only waits for it, until `deadline` (Unix seconds).
     """
     job, replayed = submit_job(request, caller, deps)
@@ -24,11 +24,13 @@ def generate(
         if not job.final and not respond_async:
             raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)
         return job, True
+    if job.final:
+        return job, False
     if respond_async:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
-    card = catalogue.card(job.model)
-    if card and card.call == "instant":
+    cards = [catalogue.card(model) for model in job.plan]
+    if all(card and card.call == "instant" for card in cards):
         ended = run_job(job.tenant, job.id, deadline, deps)
     else:
         deps.workers.run(job.tenant, job.id, deadline - deps.clock.now())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import random
+from dataclasses import dataclass, replace
 
 from lambdas.domain import ids, routing
 from lambdas.domain.errors import IdempotencyMismatch
@@ -32,24 +32,12 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, 
 
     Raises the routing errors, and IdempotencyMismatch where the key was used for another request.
     """
-    now = deps.clock.now()
-    choice = routing.choose(request, deps.house(), datetime.fromtimestamp(now, UTC).date())
-    job = Job(
-        tenant=caller.tenant,
-        id=ids.new_job_id(now),
-        request=request,
-        model=choice.card.id,
-        provider=choice.card.provider,
-        seed=routing.draw_seed(request, choice.card),
-        created_at=now,
-        request_id=caller.request_id,
-        dropped=choice.dropped,
-        warnings=choice.warnings,
-        expires_at=int(now) + deps.retention_days * 86_400,
-    )
+    job = planned_job(request, caller, deps)
+    now = job.created_at
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     key = caller.idempotency_key
+    job = _recalled(job, deps)
     record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
     earlier = deps.jobs.create(job, record or None)
     if earlier is None:
@@ -60,3 +48,45 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, 
     if first is None:
         raise IdempotencyMismatch("the job of this Idempotency-Key is gone; use a new key")
     return first, True
+
+
+def _recalled(job: Job, deps: Deps) -> Job:
+    """The job as it is when an equal earlier one has its images already: completed at once, and free."""
+    earlier = deps.jobs.recall(job.tenant, job.cache_key) if job.cache_key else None
+    if earlier is None:
+        return job
+    done = replace(
+        job,
+        cached=True,
+        images=earlier.images,
+        model=earlier.model,
+        provider=earlier.provider,
+        prompt=earlier.prompt,
+        rewriting=earlier.rewriting,
+        dropped=earlier.dropped,
+        sizing=earlier.sizing,
+        started_at=job.created_at,
+    )
+    return done.completed(job.created_at)
+
+
+def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None = None) -> Job:
+    """A job that is not stored yet. Raises the routing errors."""
+    now = deps.clock.now()
+    cards = routing.plan(request, deps.house(), now, random.Random())
+    card = cards[0]
+    return Job(
+        tenant=caller.tenant,
+        id=job_id or ids.new_job_id(now),
+        request=request,
+        model=card.id,
+        provider=card.provider,
+        plan=tuple(card.id for card in cards),
+        cache_key=request.cache_key(),
+        seed=routing.draw_seed(request, card),
+        created_at=now,
+        request_id=caller.request_id,
+        dropped=routing.replaced(request, card) + routing.dropped(request, card) + request.ignored,
+        warnings=routing.warnings(card, now),
+        expires_at=int(now) + deps.retention_days * 86_400,
+    )

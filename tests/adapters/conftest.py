@@ -19,7 +19,7 @@ def cloud() -> Iterator[None]:
         aws.client.cache_clear()
         aws._session.cache_clear()
         db = boto3.client("dynamodb")
-        for table, indexes in (("jobs", INDEXES), ("images", {}), ("keys", {})):
+        for table, indexes in (("jobs", INDEXES), ("images", {}), ("keys", {}), ("providers", {})):
             attributes = ["pk", "sk", *indexes.values()]
             db.create_table(
                 TableName=table,

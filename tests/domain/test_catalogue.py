@@ -8,7 +8,8 @@ from datetime import date, timedelta
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.catalogue import CARDS, RETIRED, ModelCard
+from lambdas.domain.catalogue import CARDS, RETIRED
+from lambdas.domain.model_card import ModelCard
 from lambdas.domain.requests import FORMATS, MAX_SEED
 
 
@@ -20,7 +21,7 @@ def test_ids_are_unique() -> None:
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
 def test_each_card_holds_together(card: ModelCard) -> None:
     assert card.honours <= {"negative_prompt", "steps", "cfg", "seed"}
-    assert card.formats[0] == "png"
+    assert card.formats
     assert set(card.formats) <= set(FORMATS)
     assert 0 <= card.seed_min < card.seed_max <= MAX_SEED
     assert card.price_usd >= 0
@@ -29,8 +30,13 @@ def test_each_card_holds_together(card: ModelCard) -> None:
     for ratio, (width, height) in card.ratios.items():
         across, down = map(int, ratio.split(":"))
         assert (width / height) / (across / down) == pytest.approx(1, abs=0.04)
-        assert 640 <= min(width, height) <= max(width, height) <= 1536
-        assert width % 64 == height % 64 == 0
+        assert 512 <= min(width, height) <= max(width, height) <= 4096
+    assert not (card.ratios and card.sides)
+    if card.sides:
+        assert card.sides.least <= min(card.default_size) <= max(card.default_size) <= card.sides.most
+    assert ("image-to-image" in card.capabilities) == (card.references > 0)
+    assert 1 <= card.quality <= 10
+    assert 0 < card.typical_seconds < card.max_seconds
 
 
 def test_bedrock_as_of_2026_11_20() -> None:
@@ -43,6 +49,9 @@ def test_bedrock_as_of_2026_11_20() -> None:
     for card in cards:
         assert card.honours == {"negative_prompt", "seed"}
         assert len(card.ratios) == 9
+        for size in card.ratios.values():
+            assert 640 <= min(size) <= max(size) <= 1536
+            assert size[0] % 64 == size[1] % 64 == 0
     assert catalogue.default_of("bedrock") is cards[0]
     assert cards[0].id == "stability.stable-image-core-v1:1"
 

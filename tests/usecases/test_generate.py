@@ -94,3 +94,20 @@ def test_a_key_is_its_tenants_own() -> None:
     other = Caller("umbrella", "req", "k", "f")
     _, replayed = generate(ImageRequest("a fox"), other, deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert not replayed
+
+
+def test_a_long_prompt_is_shortened_before_it_is_sent_and_the_job_says_so() -> None:
+    deps, _, provider = bedrock()
+    words = ", ".join(
+        f"a {color} {thing}" for color in ("red", "teal", "golden") for thing in ("fox", "castle", "lake")
+    )
+    prompt = " ".join([words] * 40)[:9000]
+    request = ImageRequest(prompt)
+    job, _ = generate(request, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
+    assert job.status == COMPLETED
+    assert provider.orders[0].prompt == job.prompt
+    assert 0 < len(job.prompt) < 3000
+    assert job.rewriting and job.rewriting["method"] == "deterministic"
+    plain = ImageRequest(prompt, optimize_prompt=False)
+    job, _ = generate(plain, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
+    assert provider.orders[1].prompt == prompt

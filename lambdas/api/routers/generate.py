@@ -11,14 +11,13 @@ from lambdas.api.call import Call
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.domain.errors import BY_CODE, JobCancelled, ServiceError
 from lambdas.domain.jobs import CANCELLED, FAILED, Job
+from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.generate import generate
 
 
-def _painted(call: Call, view: Callable[[Job, Call], BaseModel]) -> Answer:
+def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], BaseModel]) -> Answer:
     """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
-    job, replayed = generate(
-        call.payload.to_request(), call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline
-    )
+    job, replayed = generate(request, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     if call.wants_async or not job.final:
         headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"
@@ -61,7 +60,7 @@ def _route(
         "POST",
         path,
         summary,
-        lambda call: _painted(call, make),
+        lambda call: answer_with(call, call.payload.to_request(), make),
         {200: view, 202: views.AcceptedView},
         body=body,
         errors=GENERATING,

@@ -1,0 +1,11 @@
+"""The floor of the cold starts: a function that knows nothing but JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A greeting."""
+    return {"statusCode": 200, "body": json.dumps({"path": event["path"]})}

@@ -1,0 +1,41 @@
+"""Simulated hours of traffic: what clients notice when the best provider fails, and what learning costs."""
+
+from __future__ import annotations
+
+from lambdas.domain.ranking import STRATEGIES
+from tests.simulation import MINUTE, Service, Spell, simulate
+
+SEEDS = range(10)
+START, END = 10 * MINUTE, 30 * MINUTE
+FAULTS = (("unavailable", 0.3), ("throttled", 0.2), ("timeout", 15.0), ("out_of_credit", 0.2))
+
+
+def outages() -> None:
+    """Twenty minutes without the best of two providers, one request in three seconds."""
+    print("outage of 20 min     strategy   errors  returned after  calls in vain  wait p50 / p99 in it")
+    for code, seconds in FAULTS:
+        services = {
+            "best": Service(0.01, 4, 8, spells=(Spell(START, END, code, seconds),)),
+            "other": Service(0.03, 8, 6),
+        }
+        for strategy in STRATEGIES:
+            runs = [simulate(services, minutes=50, seed=seed, strategy=strategy) for seed in SEEDS]
+            errors = sum(run.failed for run in runs)
+            back = max(run.returned_after("best", END) for run in runs)
+            vain = max(sum(1 for at, name, _ in r.calls if name == "best" and START <= at < END) for r in runs)
+            p50, p99 = (max(run.wait(q, START, END) for run in runs) for q in (0.5, 0.99))
+            print(f"{code:20} {strategy:10} {errors:6} {back:13.0f} s {vain:14} {p50:10.1f} / {p99:.1f} s")
+
+
+def learning() -> None:
+    """An hour without faults, by the loss that `balanced` goes by."""
+    services = {"a": Service(0.01, 4, 7, 0.99), "b": Service(0.03, 8, 7, 0.99), "c": Service(0.05, 6, 7, 0.99)}
+    runs = [simulate(services, minutes=60, seed=seed) for seed in SEEDS]
+    regret = sum(r.regret for r in runs) / sum(len(r.served) for r in runs)
+    best = sum(r.share("a", 0, 3600) for r in runs) / len(runs)
+    print(f"\nbalanced, no faults: {best:.1%} of requests to the best, regret {regret * 100:.3f} cents per request")
+
+
+if __name__ == "__main__":
+    outages()
+    learning()

@@ -1,0 +1,74 @@
+"""What clients may send to /unified/generate and its relatives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt
+from lambdas.domain import ids
+from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.take_image import take_image
+
+ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
+Label = Annotated[str, StringConstraints(max_length=500)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+_NOT_COPIED = {"reference_image", "cache", "webhook_url", "metadata", "fallback"}
+_NO_WEBHOOKS = {"name": "webhook_url", "reason": "webhooks are not sent by this version; ask after the job instead"}
+
+
+class UnifiedBody(Painting):
+    """POST /unified/generate."""
+
+    prompt: Prompt
+    negative_prompt: NegativePrompt = None
+    provider: Literal["auto"] | ProviderName = "auto"
+    n: int = Field(1, ge=1, le=8, description="How many images.")
+    format: Literal["png", "jpeg", "webp"] = "png"
+    reference_image: str | None = Field(
+        None, min_length=1, description="An image to start from: base64, a data URI, or an upload_id."
+    )
+    project_id: str = Field("default", pattern=f"^{ids.PROJECT.pattern}$")
+    strategy: Literal["balanced", "fastest", "cheapest", "quality"] = "balanced"
+    fallback: bool | Annotated[list[ProviderName], Field(min_length=1, max_length=8)] = Field(
+        True, description="Whether another provider may answer, or which, in order."
+    )
+    optimize_prompt: bool = Field(True, description="Whether a prompt of 3,000 characters or more may be compressed.")
+    cache: Literal["auto", "off"] = "auto"
+    webhook_url: str | None = Field(None, min_length=1, max_length=2000)
+    metadata: dict[LabelName, Label] = Field(default_factory=dict, max_length=16, description="Kept with the job.")
+
+    def to_request(self, tenant: str, deps: Deps) -> ImageRequest:
+        """Stores the reference image, if there is one. Raises its errors."""
+        sent: dict[str, Any] = self.model_dump(exclude=_NOT_COPIED)
+        order = tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback
+        if self.reference_image is not None:
+            sent["reference_key"], sent["reference_type"] = take_image(self.reference_image, tenant, deps)
+        ignored = (_NO_WEBHOOKS,) if self.webhook_url else ()
+        return ImageRequest(
+            **sent,
+            cache=self.cache == "auto",
+            fallback=order,
+            labels=dict(self.metadata),
+            ignored=ignored,
+            given=self.given(),
+        )
+
+
+class QuickBody(Body):
+    """POST /unified/generate/quick."""
+
+    prompt: Prompt
+
+    def to_request(self) -> ImageRequest:
+        return ImageRequest(self.prompt, strategy="fastest", given=("prompt",))
+
+
+class BatchBody(Body):
+    """POST /unified/generate/batch. Each item is a body of POST /unified/generate, judged on its own."""
+
+    requests: list[dict[str, Any]] = Field(min_length=1, max_length=100)

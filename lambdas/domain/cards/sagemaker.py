@@ -1,0 +1,27 @@
+"""The models of the project's own GPU worker."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lambdas.domain.model_card import ModelCard, Sides, day
+
+CARDS: Final = (
+    ModelCard(
+        "stabilityai/sdxl-turbo",
+        provider="sagemaker",
+        owned_by="stabilityai",
+        price_usd=0.0,  # a GPU endpoint is billed by the hour it stands, not by the image
+        default_size=(512, 512),
+        honours=frozenset({"steps", "cfg", "seed"}),  # a negative prompt does nothing at the guidance turbo is made for
+        formats=("png", "webp", "jpeg"),
+        created=day(2023, 11, 28),
+        capabilities=frozenset({"text-to-image", "image-to-image"}),
+        sides=Sides(least=256, most=1024, step=8, most_pixels=768 * 768),  # made for 512 x 512; repeats itself beyond
+        max_seconds=840.0,  # an asynchronous endpoint may first have to start its instance
+        references=1,
+        quality=4,
+        typical_seconds=3.0,
+        licence="Stability AI Community Licence: free below USD 1 million of yearly revenue",
+    ),
+)

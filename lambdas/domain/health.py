@@ -1,0 +1,174 @@
+"""What the service has lately seen of a provider, and whether it may be called now.
+
+Counts fade with a half-life, so that what a provider did an hour ago says little about it today. After repeated
+failures nobody calls it for a while (a cooldown); then one call over all functions tries it (the probe), and its
+success opens the provider to everybody again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from typing import Any, Final, Literal
+
+HALF_LIFE: Final = 600.0  # seconds after which a count has half its weight
+KEPT: Final = 40  # latest successes whose seconds are remembered
+KEPT_SECONDS: Final = 3600.0
+TRIP_AFTER: Final = 4  # failures in a row that begin a cooldown: one more than the tries of one image
+FIRST_COOLDOWN: Final = 15.0  # doubled with each one that did not help
+LONGEST_COOLDOWN: Final = 300.0
+PROBE_SECONDS: Final = 60.0  # a probe that has not ended by then no longer keeps others away
+ENOUGH: Final = 3.0  # faded calls below which a success rate says nothing
+SOUND: Final = 0.8  # a lower success rate is `degraded`
+SUCCESS: Final = "success"
+
+Status = Literal["available", "degraded", "cooling_down"]
+
+
+class Says(Enum):
+    """What a failure tells about the provider."""
+
+    NOTHING = 0  # it was up, and the request was at fault
+    FAILED = 1  # it, or the way to it, failed
+    SHUT = 2  # it will refuse every call until a person has done something
+    MODEL = 3  # one of its models is not there
+
+
+# every word of errors.FAILURES
+SAYS: Final[dict[str, Says]] = {
+    "throttled": Says.FAILED,
+    "unavailable": Says.FAILED,
+    "timeout": Says.FAILED,
+    "bad_answer": Says.FAILED,
+    "content_policy": Says.NOTHING,
+    "invalid_request": Says.NOTHING,
+    "not_authorized": Says.SHUT,
+    "out_of_credit": Says.SHUT,
+    "model_gone": Says.MODEL,
+    "failed": Says.FAILED,
+    "outcome_unknown": Says.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One provider's statistics. Times are Unix seconds; counts are as they were at `updated`."""
+
+    successes: float = 0.0
+    failures: float = 0.0  # those of probes not counted
+    cost_usd: float = 0.0  # paid for all these calls, fading like their counts
+    lost_seconds: float = 0.0  # spent on the failures, fading likewise
+    latencies: tuple[tuple[float, float, str], ...] = ()  # of successes: when, seconds, model; oldest first
+    gone: tuple[tuple[str, float], ...] = ()  # models found missing, and until when each is left alone
+    streak: int = 0  # failures since the last success
+    cooldowns: int = 0  # in a row; halved by each success
+    cooldown_until: float = 0.0  # 0: none, or a success has ended it
+    probe_until: float = 0.0  # 0: nobody is trying
+    updated: float = 0.0
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of the faded calls; `None` where there were none."""
+        calls = self.successes + self.failures
+        return self.successes / calls if calls > 1e-6 else None
+
+    def latency(self, quantile: float, now: float) -> float | None:
+        """That quantile (0 to 1) of the seconds of the latest successes; `None` where there are none."""
+        seconds = sorted(s for when, s, _ in self.latencies if now - when <= KEPT_SECONDS)
+        return seconds[min(int(quantile * len(seconds)), len(seconds) - 1)] if seconds else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored: plain values only."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Health:
+        latencies = tuple((float(when), float(s), str(model)) for when, s, model in data.get("latencies", ()))
+        gone = tuple((str(model), float(until)) for model, until in data.get("gone", ()))
+        return cls(**{**data, "latencies": latencies, "gone": gone})
+
+
+def faded(health: Health, now: float) -> Health:
+    """The same health with its counts faded to `now`."""
+    weight: float = 0.5 ** (max(0.0, now - health.updated) / HALF_LIFE)
+    return replace(
+        health,
+        successes=health.successes * weight,
+        failures=health.failures * weight,
+        cost_usd=health.cost_usd * weight,
+        lost_seconds=health.lost_seconds * weight,
+        updated=max(now, health.updated),
+    )
+
+
+def observed(health: Health, outcome_code: str, seconds: float, cost: float, now: float, model: str = "") -> Health:
+    """The health after a call that ended at `now`: `success`, or a word of errors.FAILURES."""
+    health = faded(health, now)
+    if outcome_code == SUCCESS:
+        return _succeeded(health, seconds, cost, now, model)
+    says = SAYS[outcome_code]
+    if says is Says.NOTHING:
+        # no verdict: whoever comes next may try the provider
+        return replace(health, cost_usd=health.cost_usd + cost, probe_until=0.0)
+    if says is Says.MODEL:
+        left_alone = tuple((m, until) for m, until in health.gone if m != model and until > now)
+        return replace(health, gone=(*left_alone, (model, now + LONGEST_COOLDOWN)), probe_until=0.0)
+    tried_again = 0 < health.cooldown_until <= now
+    if not tried_again:  # that it is down was known: counted again and again, it would outweigh the recovery
+        health = replace(health, failures=health.failures + 1, lost_seconds=health.lost_seconds + seconds)
+    health = replace(health, cost_usd=health.cost_usd + cost, streak=health.streak + 1)
+    if says is Says.SHUT:
+        return replace(health, cooldown_until=now + LONGEST_COOLDOWN, probe_until=0.0)
+    if tried_again or (not health.cooldown_until and health.streak >= TRIP_AFTER):
+        pause = min(FIRST_COOLDOWN * 2**health.cooldowns, LONGEST_COOLDOWN)
+        cooldowns = min(health.cooldowns + 1, 10)
+        return replace(health, cooldowns=cooldowns, cooldown_until=now + pause, probe_until=0.0)
+    return health  # a first failure, or a call that was under way when the cooldown began
+
+
+def _succeeded(health: Health, seconds: float, cost: float, now: float, model: str) -> Health:
+    kept = [seen for seen in health.latencies if now - seen[0] <= KEPT_SECONDS]
+    return replace(
+        health,
+        successes=health.successes + 1,
+        cost_usd=health.cost_usd + cost,
+        latencies=(*kept, (round(now, 1), round(seconds, 3), model))[-KEPT:],
+        gone=tuple((m, until) for m, until in health.gone if m != model and until > now),
+        streak=0,
+        cooldowns=health.cooldowns // 2,
+        cooldown_until=0.0,
+        probe_until=0.0,
+    )
+
+
+def status(health: Health, now: float) -> Status:
+    """`degraded`: it may be called, and fails more than it should, or a cooldown is over and nobody has tried yet."""
+    if now < health.cooldown_until:
+        return "cooling_down"
+    if health.cooldown_until or health.streak >= 2:
+        return "degraded"
+    recent = faded(health, now)
+    rate = recent.success_rate
+    enough = recent.successes + recent.failures >= ENOUGH
+    return "degraded" if enough and rate is not None and rate < SOUND else "available"
+
+
+def may_call(health: Health, now: float, model: str = "") -> Literal["yes", "probe", "no"]:
+    """Whether a call may be made: `probe` means by one caller only, who claims it first."""
+    if now < health.cooldown_until or any(m == model and now < until for m, until in health.gone):
+        return "no"
+    if not health.cooldown_until:
+        return "yes"
+    return "no" if now < health.probe_until else "probe"
+
+
+def probing(health: Health, now: float) -> Health:
+    """The health while the caller tries the provider."""
+    return replace(health, probe_until=now + PROBE_SECONDS)
+
+
+def free_at(health: Health, now: float, model: str = "") -> float:
+    """When the provider may be called again, as far as is known now."""
+    missing = [until for m, until in health.gone if m == model]
+    trying = [health.probe_until] if health.cooldown_until else []
+    return max(now, health.cooldown_until, *missing, *trying)

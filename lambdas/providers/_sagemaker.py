@@ -1,0 +1,155 @@
+"""The calls of AWS that the provider `sagemaker` makes, each within one total deadline and sent once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from threading import Lock
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.providers._deadline import within
+
+CONNECT_SECONDS: Final = 5
+CHUNK: Final = 65536
+JSON: Final = "application/json"
+
+T = TypeVar("T")
+
+
+class RefusedError(Exception):
+    """SageMaker's own error response, as botocore parsed it."""
+
+    def __init__(self, response: Mapping[str, Any]) -> None:
+        super().__init__("refused")
+        self.response = response
+
+
+class Aws:
+    """Clients of the deployment's own region, made on first use. `who` is for the sentences."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def invoke(self, endpoint: str, body: bytes, call_id: str, timeout: float, max_bytes: int) -> bytes:
+        """The answer of a real-time endpoint."""
+
+        def call() -> bytes:
+            answer = self._client("sagemaker-runtime").invoke_endpoint(
+                EndpointName=endpoint, ContentType=JSON, Accept=JSON, Body=body, InferenceId=call_id
+            )
+            return self._read(answer["Body"], max_bytes)
+
+        return self._call(timeout, call)
+
+    def start(self, endpoint: str, bucket: str, key: str, body: bytes, call_id: str, timeout: float) -> str:
+        """Start work at an asynchronous endpoint: where its outcome will lie, as a text for `fetch`."""
+
+        def call() -> str:
+            self._client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=JSON)
+            answer = self._client("sagemaker-runtime").invoke_endpoint_async(
+                EndpointName=endpoint,
+                ContentType=JSON,
+                Accept=JSON,
+                InputLocation=f"s3://{bucket}/{key}",
+                InferenceId=call_id,
+            )
+            # Where an endpoint has no place for failures, only an image is ever found.
+            return json.dumps([answer["OutputLocation"], answer.get("FailureLocation", "")])
+
+        return self._call(timeout, call)
+
+    def fetch(self, places: str, timeout: float, max_bytes: int) -> tuple[bytes | None, bytes | None]:
+        """The image and the failure of started work, as far as they are there."""
+        try:
+            image, failure = json.loads(places)
+            at, failed_at = _place(image), _place(failure) if failure else None
+        except (ValueError, TypeError):
+            raise ProviderFailure("outcome_unknown", f"{self._who} did not give such a ticket") from None
+
+        def call() -> tuple[bytes | None, bytes | None]:
+            found = self._get(*at, max_bytes)
+            return found, self._get(*failed_at, max_bytes) if found is None and failed_at else None
+
+        try:
+            return self._call(timeout, call)
+        except RefusedError as refused:
+            status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            code = "not_authorized" if status in (401, 403) else "unavailable"
+            raise ProviderFailure(code, "the bucket could not be read") from refused
+        except ProviderFailure as failed:
+            if failed.code == "timeout":
+                raise ProviderFailure("unavailable", failed.detail) from failed
+            raise
+
+    def _get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
+        s3 = self._client("s3")
+        try:
+            answer = s3.get_object(Bucket=bucket, Key=key)
+        except s3.exceptions.NoSuchKey:
+            return None
+        return self._read(answer["Body"], max_bytes)
+
+    def _read(self, stream: Any, max_bytes: int) -> bytes:
+        body = bytearray()
+        with closing(stream):
+            while chunk := stream.read(CHUNK):  # by chunks, so that botocore notices an early end
+                body += chunk
+                if len(body) > max_bytes:
+                    raise ProviderFailure("bad_answer", f"{self._who} answered too much")
+        return bytes(body)
+
+    def _call(self, timeout: float, call: Callable[[], T]) -> T:
+        """What the call returns. Raises RefusedError, and ProviderFailure for a call without an answer."""
+        from botocore import exceptions as aws
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError
+
+        broken = (
+            aws.ConnectionError,
+            aws.HTTPClientError,
+            aws.IncompleteReadError,
+            ResponseParserError,
+            HTTPError,
+            OSError,
+        )
+        if timeout <= 0:
+            raise ProviderFailure("timeout", f"no time was left to call {self._who}")
+        try:
+            return within(timeout, call)
+        except aws.ClientError as error:
+            raise RefusedError(error.response) from error
+        except (TimeoutError, aws.ReadTimeoutError):
+            raise ProviderFailure("timeout", f"{self._who} did not answer within {timeout:.0f} s") from None
+        except broken as error:
+            raise ProviderFailure("unavailable", f"the connection to {self._who} could not be made or broke") from error
+        except (aws.BotoCoreError, KeyError) as error:
+            raise ProviderFailure("not_authorized", f"our credentials for {self._who} cannot be used") from error
+
+    def _client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        with self._lock:
+            if service not in self._clients:
+                config = Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=75,  # for one wait; SageMaker itself gives up after 60
+                    retries={"mode": "standard", "total_max_attempts": 1},
+                    tcp_keepalive=True,
+                )
+                session: Any = boto3.session.Session()
+                self._clients[service] = session.client(service, config=config)
+            return self._clients[service]
+
+
+def _place(location: object) -> tuple[str, str]:
+    """Bucket and key of an `s3://` location. Raises ValueError."""
+    parts = urlsplit(str(location))
+    if parts.scheme != "s3" or not parts.netloc or len(parts.path) < 2:
+        raise ValueError(location)
+    return parts.netloc, parts.path[1:]

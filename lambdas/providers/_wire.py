@@ -1,0 +1,167 @@
+"""One HTTP exchange on a connection of its own: one total deadline, no retries, no redirects, no proxy.
+
+On the standard library, because it must own the socket: that is what keeps the deadline against a peer that drips,
+tells "nothing was sent" from "may have been paid for", and lets a checked address be the one connected to. A
+connection is never kept: one that a frozen Lambda woke up with would make the outcome of a paid call unknown.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final
+
+from lambdas.providers._deadline import within
+
+CONNECT_SECONDS: Final = 5.0  # for each address; an unreachable peer must not eat the time of the one after it
+CHUNK: Final = 65536
+
+
+class NotReachedError(Exception):
+    """Nothing of the request was sent: no name, no connection, no TLS."""
+
+
+class NotSendableError(Exception):
+    """Nothing of the request was sent: the address, or a header with our key, is not one that HTTP can carry."""
+
+
+class TooLargeError(Exception):
+    """The answer is over the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom to connect to: `host` is for the Host header and the certificate, `addresses` are what is dialled."""
+
+    tls: bool
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+def resolve(host: str, port: int, ends_at: float) -> tuple[str, ...]:
+    """Every address of the name. In a thread, because a resolver's wait has no timeout."""
+    try:
+        found = within(_left(ends_at), lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        raise NotReachedError("the name was not resolved") from error
+    return tuple(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def exchange(
+    peer: Peer,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    ends_at: float,
+    max_bytes: int,
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (names in lower case) and body of the answer.
+
+    Raises NotReachedError or NotSendableError before a byte was sent; after that TimeoutError, TooLargeError, or
+    OSError and HTTPException where the connection broke.
+    """
+    with closing(_connected(peer, ends_at)) as sock:
+        try:
+            connection = _connection(peer)
+            connection.sock = _Wire(sock, ends_at)
+            connection.request(method, path, body, dict(headers))
+        except (ValueError, HTTPException):
+            # Not chained: the message would quote the header, which may be our key.
+            raise NotSendableError("the address or a header cannot be sent") from None
+        with closing(connection.getresponse()) as response:
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, _read(response, max_bytes)
+
+
+def _connection(peer: Peer) -> HTTPConnection:
+    if peer.tls:
+        return HTTPSConnection(peer.host, peer.port, context=tls_context())
+    return HTTPConnection(peer.host, peer.port)
+
+
+def _connected(peer: Peer, ends_at: float) -> socket.socket:
+    failed: OSError | None = None
+    for address in peer.addresses:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(min(CONNECT_SECONDS, _left(ends_at)))
+            sock.connect((address, peer.port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return tls_context().wrap_socket(sock, server_hostname=peer.host) if peer.tls else sock
+        except OSError as error:  # a certificate that does not hold is one too
+            sock.close()
+            failed = error
+        except ValueError:  # a name that no certificate can bear
+            sock.close()
+            raise NotReachedError("the name is not valid") from None
+    raise NotReachedError("no connection could be made") from failed
+
+
+@lru_cache(maxsize=1)
+def tls_context() -> ssl.SSLContext:
+    """Certificates and host names are verified; made once, because reading the authorities takes long."""
+    return ssl.create_default_context()
+
+
+def _read(response: HTTPResponse, max_bytes: int) -> bytes:
+    body = bytearray()
+    if (response.length or 0) > max_bytes:
+        raise TooLargeError
+    while chunk := response.read(CHUNK):
+        body += chunk
+        if len(body) > max_bytes:
+            raise TooLargeError
+    if response.length:  # http.client takes an early end for the end
+        raise ConnectionResetError("the answer ended early")
+    return bytes(body)
+
+
+def _left(ends_at: float) -> float:
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _Wire:
+    """As much of a socket as http.client uses, with every wait cut at one moment in time."""
+
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self._sock = sock
+        self._ends_at = ends_at
+
+    def sendall(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            self._sock.settimeout(_left(self._ends_at))
+            view = view[self._sock.send(view[:CHUNK]) :]
+
+    def recv_into(self, buffer: Any) -> int:
+        self._sock.settimeout(_left(self._ends_at))
+        return self._sock.recv_into(buffer)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Incoming(self), CHUNK)
+
+    def close(self) -> None:
+        """The exchange closes the socket itself."""
+
+
+class _Incoming(io.RawIOBase):
+    def __init__(self, wire: _Wire) -> None:
+        self._wire = wire
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._wire.recv_into(buffer)

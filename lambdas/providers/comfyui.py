@@ -1,0 +1,238 @@
+"""ComfyUI, the operator's own server: a Flux graph in API format is queued, then asked after until it is painted."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from lambdas.domain.cards.comfyui import LOADERS
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.providers import _http
+from lambdas.settings import Settings
+
+WHO: Final = "ComfyUI"
+FOLDER: Final = "image-api"  # under its output and input folders
+SAVE: Final = "10"  # the node that ends the graph
+STEPS: Final = 20  # where the order names none: the numbers of ComfyUI's own Flux example
+GUIDANCE: Final = 3.5
+DENOISE: Final = 0.8  # of a picture to start from: how much is painted anew
+SUBMIT_SECONDS: Final = 30.0  # to be put into the queue takes milliseconds
+MAX_IMAGE: Final = 40_000_000
+EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+def build(settings: Settings) -> ComfyUI:
+    """The provider; nothing is connected before its first call."""
+    return ComfyUI(settings.comfyui_url.rstrip("/"))
+
+
+class ComfyUI:
+    """A ticket is the prompt's id, which is ours to choose. Nothing here costs money; the address is trusted."""
+
+    client_chooses_id = True
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        """Queue one image. Where the answer is lost the ticket is good all the same: asking tells what became of it."""
+        ends_at = time.monotonic() + timeout
+        if order.reference:
+            self._upload(order, timeout)
+        left = min(ends_at - time.monotonic(), SUBMIT_SECONDS)
+        try:
+            answer = _http.post_json(f"{self._url}/prompt", to_payload(order), timeout=left, paid=True, who=WHO)
+        except ProviderFailure as lost:
+            if lost.paid == "unknown":  # it may have been queued
+                return Ticket(order.id)
+            raise
+        if answer.status != 200:
+            raise to_failure(answer)
+        return Ticket(to_id(answer.body) or order.id)
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  the port's
+        """The image, or `None` while it is queued or painted. Raises ProviderFailure."""
+        ends_at = time.monotonic() + timeout
+        entry = self._history(ticket.id, ends_at)
+        if entry is None and self._is_queued(ticket.id, ends_at):
+            return None
+        entry = entry or self._history(ticket.id, ends_at)  # it may have ended between the two questions
+        if entry is None:
+            raise ProviderFailure("outcome_unknown", f"{WHO} does not know this work")
+        return Painted(self._fetch(to_file(entry), ends_at))
+
+    def _upload(self, order: Order, timeout: float) -> None:
+        media_type, body = to_upload(order)
+        headers = {"Content-Type": media_type}
+        answer = _http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
+        if answer.status != 200:
+            raise _http.failure(answer, WHO)
+        taken = _dict(answer.json(WHO))
+        if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(order):
+            raise ProviderFailure("bad_answer", f"{WHO} put the reference image elsewhere")
+
+    def _history(self, prompt_id: str, ends_at: float) -> dict[str, Any] | None:
+        answer = self._ask(f"/history/{quote(prompt_id, safe='')}", ends_at)
+        return _dict(answer.json(WHO)).get(prompt_id)
+
+    def _is_queued(self, prompt_id: str, ends_at: float) -> bool:
+        queue = _dict(self._ask("/queue", ends_at).json(WHO))
+        items = [*_list(queue.get("queue_running")), *_list(queue.get("queue_pending"))]
+        return any(isinstance(item, list) and prompt_id in item[1:2] for item in items)
+
+    def _fetch(self, file: dict[str, str], ends_at: float) -> bytes:
+        data = self._ask(f"/view?{urlencode(file)}", ends_at).body
+        if not data:
+            raise ProviderFailure("bad_answer", "the image was empty")
+        return data
+
+    def _ask(self, path: str, ends_at: float) -> _http.Answer:
+        left = ends_at - time.monotonic()
+        answer = _http.settled(_http.ask("GET", self._url + path, timeout=left, who=WHO, max_bytes=MAX_IMAGE), WHO)
+        if answer.status in (401, 403):
+            raise ProviderFailure("not_authorized", f"{WHO} does not let us ask")
+        if answer.status != 200:
+            raise ProviderFailure("failed", f"{WHO} answered HTTP {answer.status} when asked for the image")
+        return answer
+
+
+def to_payload(order: Order) -> dict[str, Any]:
+    """The body of the submission. A seed and a file name that are new keep ComfyUI's cache from answering."""
+    return {"prompt": to_graph(order), "prompt_id": order.id}
+
+
+def to_graph(order: Order) -> dict[str, Any]:
+    """The Flux graph in API format: nodes by id, links as [node, number of its output]."""
+    loader = LOADERS[order.card.id]
+    width, height = order.generate
+    graph = {
+        **loader.nodes,
+        "4": _node("CLIPTextEncode", text=order.prompt, clip=list(loader.clip)),
+        "5": _node("FluxGuidance", conditioning=["4", 0], guidance=GUIDANCE if order.cfg is None else order.cfg),
+        "6": _node("ConditioningZeroOut", conditioning=["4", 0]),
+        "7": _node("EmptySD3LatentImage", width=width, height=height, batch_size=1),
+        "8": _node(
+            "KSampler",
+            model=list(loader.model),
+            seed=order.seed,
+            steps=order.steps or STEPS,
+            cfg=1.0,  # Flux is guided by FluxGuidance alone
+            sampler_name="euler",
+            scheduler="simple",
+            positive=["5", 0],
+            negative=["6", 0],
+            latent_image=["7", 0],
+            denoise=1.0,
+        ),
+        "9": _node("VAEDecode", samples=["8", 0], vae=list(loader.vae)),
+        SAVE: _node("SaveImage", images=["9", 0], filename_prefix=f"{FOLDER}/{order.id}"),
+    }
+    if order.reference:
+        scaled = {"upscale_method": "lanczos", "width": width, "height": height, "crop": "center"}
+        graph["11"] = _node("LoadImage", image=_reference_name(order))
+        graph["12"] = _node("ImageScale", image=["11", 0], **scaled)
+        graph["7"] = _node("VAEEncode", pixels=["12", 0], vae=list(loader.vae))
+        graph["8"]["inputs"]["denoise"] = DENOISE
+    return graph
+
+
+def to_upload(order: Order) -> tuple[str, bytes]:
+    """The reference image as a form, and the form's media type."""
+    mark = f"image-api-{order.id}"
+    folder, _, name = _reference_name(order).partition("/")
+    fields = {"type": "input", "subfolder": folder, "overwrite": "true"}
+    lines = [f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    lines.append(f'--{mark}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n')
+    lines.append(f"Content-Type: {order.reference_type}\r\n\r\n")
+    body = "".join(lines).encode() + (order.reference or b"") + f"\r\n--{mark}--\r\n".encode()
+    return f"multipart/form-data; boundary={mark}", body
+
+
+def to_id(body: bytes) -> str | None:
+    """The id under which the prompt was queued: not ours where the server is too old to take one."""
+    prompt_id = _parsed(body).get("prompt_id")
+    return prompt_id if isinstance(prompt_id, str) and 0 < len(prompt_id) <= 100 else None
+
+
+def to_file(entry: object) -> dict[str, str]:
+    """The file that the graph has saved, as `/view` wants it. Raises ProviderFailure where there is none."""
+    status = _dict(_dict(entry).get("status"))
+    if status.get("status_str") == "error":
+        raise _ended(status.get("messages"))
+    saved = _dict(_dict(_dict(entry).get("outputs")).get(SAVE))
+    image = _dict(next(iter(_list(saved.get("images"))), None))
+    file = {name: image.get(name) for name in ("filename", "subfolder", "type")}
+    texts = {name: value for name, value in file.items() if isinstance(value, str)}
+    if len(texts) < 3 or not texts["filename"]:
+        raise ProviderFailure("failed", "the graph ended without an image")
+    path = f"{texts['subfolder']}/{texts['filename']}".replace("\\", "/")
+    if texts["type"] != "output" or ".." in path.split("/"):
+        raise ProviderFailure("bad_answer", "the image lies where no image of ours is saved")
+    return texts
+
+
+def to_failure(answer: _http.Answer) -> ProviderFailure:
+    """What a refused submission means for us."""
+    body = _parsed(answer.body)
+    kind = _dict(body.get("error")).get("type")
+    if answer.status != 400 or not kind:
+        failure = _http.failure(answer, WHO)
+        failure.paid = "no"
+        return failure
+    if kind in ("invalid_prompt", "missing_node_type"):
+        return ProviderFailure("model_gone", f"{WHO} lacks a node that the model's graph needs; update it")
+    wrong = [
+        _dict(error) for node in _dict(body.get("node_errors")).values() for error in _list(_dict(node).get("errors"))
+    ]
+    for error in wrong:
+        name = str(_dict(error.get("extra_info")).get("input_name"))
+        if error.get("type") == "value_not_in_list" and name in _FILE_INPUTS:
+            return ProviderFailure("model_gone", f"{WHO} lacks a file of the model ({name})")
+    types = ", ".join(sorted({str(error.get("type")) for error in wrong})) or str(kind)
+    return ProviderFailure("invalid_request", f"{WHO} did not accept the graph: {_http.quote(types)}")
+
+
+_FILE_INPUTS: Final = frozenset(
+    name for loader in LOADERS.values() for node in loader.nodes.values() for name in node["inputs"] if "name" in name
+)
+
+
+def _ended(messages: object) -> ProviderFailure:
+    """Why the graph did not end well. Interrupts are errors too, and an error's own words may hold the prompt."""
+    told = {message[0]: _dict(message[1]) for message in _list(messages) if _is_pair(message)}
+    if "execution_interrupted" in told:
+        return ProviderFailure("failed", f"the work was interrupted at {WHO}")
+    if "OutOfMemory" in str(told.get("execution_error", {}).get("exception_type")):
+        return ProviderFailure("failed", f"{WHO} ran out of memory")
+    return ProviderFailure("failed", f"the graph failed at {WHO}")
+
+
+def _is_pair(message: object) -> bool:
+    return isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
+
+
+def _reference_name(order: Order) -> str:
+    return f"{FOLDER}/{order.id}.{EXTENSIONS[order.reference_type]}"
+
+
+def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object; empty for anything else, since some of its errors are plain text."""
+    try:
+        return _dict(json.loads(body))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,203 @@
+"""Google Gemini: one image per call of generateContent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lambdas.domain.cards.gemini import RATES
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_card import Size
+from lambdas.domain.requests import Order, Painted
+from lambdas.providers import _http
+from lambdas.settings import Settings
+
+WHO: Final = "Gemini"
+MAX_BYTES: Final = 40_000_000  # a picture of four megapixels as base64, and the drafts that may come with it
+MAX_TOKENS: Final = 1_000_000  # a greater count is no count
+ONE_K: Final = 1_600_000  # pixels: what is above is `2K`
+
+# Refusals come under HTTP 200. Of the reasons for which a candidate ends, these are a policy's; the others
+# (NO_IMAGE, IMAGE_OTHER, OTHER, MALFORMED_RESPONSE, MAX_TOKENS, or STOP without an image) may pass by another try.
+# https://ai.google.dev/api/generate-content#FinishReason, as of 2026-11; the division is ours.
+POLICY: Final = frozenset(
+    {
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "BLOCKLIST",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "RECITATION",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
+    }
+)
+
+
+def build(settings: Settings) -> Gemini:
+    """The provider; nothing is connected before its first call."""
+    return Gemini(settings.gemini_base_url.rstrip("/"), settings.gemini_api_key)
+
+
+class Gemini:
+    """Stateless: each call is a connection of its own."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._key = key
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        """One call, one image. Raises ProviderFailure for everything else."""
+        answer = _http.post_json(
+            f"{self._url}/models/{order.card.id}:generateContent",
+            to_payload(order),
+            headers={"x-goog-api-key": self._key},  # never as `?key=`: addresses are logged
+            timeout=timeout,
+            max_bytes=MAX_BYTES,
+            paid=True,
+            who=WHO,
+        )
+        if answer.status != 200:
+            raise to_failure(answer, self._key)
+        return to_image(answer.json(WHO), order.card.id)
+
+
+def to_payload(order: Order) -> dict[str, Any]:
+    """The request body. A size is an aspect ratio and a class; nothing else of an order exists here."""
+    parts: list[dict[str, Any]] = [{"text": order.prompt}]
+    if order.reference:
+        data = base64.b64encode(order.reference).decode()
+        parts.append({"inlineData": {"mimeType": order.reference_type, "data": data}})
+    image: dict[str, str] = {"imageSize": _size_class(order.generate)}
+    if order.ratio:
+        image["aspectRatio"] = order.ratio
+    return {
+        "contents": [{"role": "user", "parts": parts}],
+        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": image, "seed": order.seed},
+    }
+
+
+def to_image(answer: Any, model: str) -> Painted:
+    """Read the answer to a call that succeeded in HTTP's eyes, which a refused one does as well."""
+    if not isinstance(answer, dict):
+        raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
+    usage = _dict(answer.get("usageMetadata"))
+    # Where no image was made, what was read and thought costs a fraction of a cent: that is the price of asking.
+    charged = "no" if usage and not _image_tokens(usage) else "unknown"
+    candidate = _dict(next(iter(_list(answer.get("candidates"))), None))
+    if not candidate:
+        if _dict(answer.get("promptFeedback")).get("blockReason"):
+            raise ProviderFailure("content_policy", "its content filter refused the prompt", paid=charged)
+        raise ProviderFailure("bad_answer", "the answer held no candidate", paid=charged)
+    reason = str(candidate.get("finishReason"))
+    if reason in POLICY:
+        raise ProviderFailure("content_policy", "its content filter refused the image", paid=charged)
+    for part in _list(_dict(candidate.get("content")).get("parts")):
+        blob = _dict(_dict(part).get("inlineData"))
+        if blob and not part.get("thought"):  # a thought may hold a draft of the picture
+            return Painted(_decoded(blob), None, _cost(usage, model))
+    words = "it answered with words instead of an image" if reason == "STOP" else "it ended without an image"
+    raise ProviderFailure("failed", words, paid=charged)
+
+
+def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
+    """What an error answer means for us. Google charges for none but those that took too long."""
+    error = _error(answer.body)
+    said = str(error.get("message", ""))
+    reasons = {str(detail.get("reason")) for detail in _details(error, "ErrorInfo")}
+    if "API_KEY_INVALID" in reasons or "API key not valid" in said:
+        return ProviderFailure("not_authorized", f"{WHO} did not accept our key")
+    if error.get("status") == "FAILED_PRECONDITION":
+        return ProviderFailure("not_authorized", f"{WHO} wants billing to be enabled or does not serve this region")
+    if answer.status == 429:
+        if any(_is_spent(violation) for violation in _violations(error)):
+            return ProviderFailure("out_of_credit", f"our quota at {WHO} is used up; waiting a little will not help")
+        wait = next(filter(None, map(_delay, _details(error, "RetryInfo"))), answer.retry_after)
+        return ProviderFailure("throttled", f"{WHO} is throttling this account", retry_after=wait)
+    failure = _http.failure(answer, WHO, _http.quote(said, key))
+    if answer.status == 500:
+        # "If your request fails with a 400 or 500 error, you won't be charged": https://ai.google.dev/gemini-api/docs/billing
+        failure.paid = "no"
+    return failure
+
+
+def _size_class(size: Size) -> str:
+    return "1K" if size[0] * size[1] <= ONE_K else "2K"
+
+
+def _decoded(blob: dict[str, Any]) -> bytes:
+    if not str(blob.get("mimeType")).startswith("image/"):
+        raise ProviderFailure("bad_answer", "the answer held something else than an image", paid="unknown")
+    try:
+        data = base64.b64decode(blob.get("data", ""), validate=True)
+    except (ValueError, TypeError):
+        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
+    if not data:
+        raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
+    return data
+
+
+def _cost(usage: dict[str, Any], model: str) -> float | None:
+    """USD by the model's rates; `None` where nothing was counted, and the card's price holds."""
+    image = _image_tokens(usage)
+    if not image:
+        return None
+    rates = RATES[model]
+    text = max(_count(usage, "candidatesTokenCount") - image, 0) + _count(usage, "thoughtsTokenCount")
+    micros = rates.prompt * _count(usage, "promptTokenCount") + rates.text * text + rates.image * image
+    return round(micros / 1_000_000, 6)
+
+
+def _image_tokens(usage: dict[str, Any]) -> int:
+    details = [_dict(entry) for entry in _list(usage.get("candidatesTokensDetails"))]
+    if not details:
+        return _count(usage, "candidatesTokenCount")
+    return sum(_count(entry, "tokenCount") for entry in details if entry.get("modality") == "IMAGE")
+
+
+def _count(counts: dict[str, Any], name: str) -> int:
+    value = counts.get(name)
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else 0
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return _dict(_dict(answer).get("error"))
+
+
+def _details(error: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
+    """The details of that kind, whose type is named like `type.googleapis.com/google.rpc.RetryInfo`."""
+    for detail in map(_dict, _list(error.get("details"))):
+        if str(detail.get("@type")).endswith(f".{kind}"):
+            yield detail
+
+
+def _violations(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for detail in _details(error, "QuotaFailure"):
+        yield from map(_dict, _list(detail.get("violations")))
+
+
+def _is_spent(violation: dict[str, Any]) -> bool:
+    """Whether the quota is a day's, or none at all (a free account and a model that is not free)."""
+    return "PerDay" in str(violation.get("quotaId")) or str(violation.get("quotaValue")) == "0"
+
+
+def _delay(info: dict[str, Any]) -> float | None:
+    """The seconds of a text like `31s` or `0.4s`."""
+    found = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,9})?)s", str(info.get("retryDelay")))
+    return min(float(found[1]), _http.MAX_RETRY_AFTER) if found else None
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

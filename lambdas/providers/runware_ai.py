@@ -1,0 +1,213 @@
+"""Runware: a task under an id of our choosing, asked after until it is done, its image fetched from their CDN."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any, Final
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.providers import _http
+from lambdas.providers._fetch import fetch_image, trusted_hosts
+from lambdas.settings import Settings
+
+WHO: Final = "Runware"
+FORMATS: Final = {"png": "PNG", "jpeg": "JPG", "webp": "WEBP"}
+LEAST_PROMPT: Final = 2
+
+# Steps where the client names none: the service's own default is the same 20 for every model. 28 is what the card's
+# price is for, 4 what schnell is distilled for.
+STEPS: Final = {"runware:101@1": 28, "runware:100@1": 4, "runware:400@1": 28}
+GUIDANCE: Final = {"runware:101@1": 3.5}  # the default of 7 is far too much for FLUX.1; 3.5 is its authors' own
+SEED_IMAGE: Final = frozenset({"runware:101@1"})  # starts from the reference; FLUX.2 edits it
+
+# By an error's code in lower case. Codes are being renamed (runware.ai/docs/platform/errors), so what is not here is
+# judged by the code's words, then by the HTTP status.
+REFUSALS: Final = frozenset(
+    {
+        "contentpolicyviolation",
+        "providercontentpolicyviolation",
+        "sensitivecontentdetected",
+        "unsafecontentdetected",
+        "nsfwcontentdetected",
+        "promptblocked",
+        "imageblocked",
+        "moderationfailed",
+        "invalidprovidercontent",
+    }
+)
+WORDS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("credit", "out_of_credit", "says that our account is out of credit"),
+    ("quota", "out_of_credit", "says that our account is out of credit"),
+    ("balance", "out_of_credit", "says that our account is out of credit"),
+    ("apikey", "not_authorized", "did not accept our key"),
+    ("ratelimit", "throttled", "is throttling this account"),
+    ("timeout", "timeout", "took too long"),
+    ("invalidmodel", "model_gone", "does not have the model"),
+    ("modelnotfound", "model_gone", "does not have the model"),
+)
+
+
+def build(settings: Settings) -> Runware:
+    """The provider; nothing is connected before its first call."""
+    return Runware(settings)
+
+
+class Runware:
+    """See ports.TicketProvider. The task's id is the order's: one whose answer was lost can still be asked after."""
+
+    client_chooses_id = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.runware_api_key
+        self._url = settings.runware_base_url
+        self._trusted = trusted_hosts(self._url, Settings().runware_base_url)
+        self._allow_private = settings.allow_private_urls
+        self._headers = {"Authorization": f"Bearer {self._key}"}
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        """One task in one call, which only queues it."""
+        tasks = [to_payload(order)]
+        answer = _http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
+        return to_ticket(answer, order.id, self._key)
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
+        """One look at the task and, if it is done, the download of its image."""
+        ends_at = time.monotonic() + timeout
+        tasks = [{"taskType": "getResponse", "taskUUID": ticket.id}]
+        found = to_image(
+            _http.ask("POST", self._url, tasks, headers=self._headers, timeout=timeout, who=WHO, any_status=True),
+            ticket.id,
+            self._key,
+        )
+        if found is None:
+            return None
+        data = fetch_image(
+            found["imageURL"],
+            timeout=ends_at - time.monotonic(),
+            trusted=self._trusted,
+            allow_private=self._allow_private,
+            who=WHO,
+            later="unavailable",  # the next look may fetch it
+        )
+        seed = found.get("seed")
+        return Painted(data, seed if type(seed) is int and seed >= 0 else None, _http.dollars(found.get("cost")))
+
+
+def to_payload(order: Order) -> dict[str, Any]:
+    """The task. Its image is asked for by address, so that the answer is small and the image can be fetched again."""
+    model = order.card.id
+    task: dict[str, Any] = {
+        "taskType": "imageInference",
+        "taskUUID": order.id,
+        "model": model,
+        "positivePrompt": order.prompt.ljust(LEAST_PROMPT),
+        "width": order.generate[0],
+        "height": order.generate[1],
+        "seed": order.seed,
+        "numberResults": 1,
+        "outputType": "URL",
+        "outputFormat": FORMATS[order.format],
+        "deliveryMethod": "async",
+        "includeCost": True,
+    }
+    if model.startswith("runware:"):
+        task["safety"] = {"checkContent": True}  # models that others host have a filter of their own
+    if order.negative_prompt:
+        task["negativePrompt"] = order.negative_prompt
+    if steps := order.steps or STEPS.get(model):
+        task["steps"] = steps
+    guidance = GUIDANCE.get(model) if order.cfg is None else order.cfg
+    if guidance is not None:
+        task["CFGScale"] = guidance
+    if order.reference is not None:
+        image = f"data:{order.reference_type};base64,{base64.b64encode(order.reference).decode()}"
+        task["inputs"] = {"seedImage": image} if model in SEED_IMAGE else {"referenceImages": [image]}
+    return task
+
+
+def to_ticket(answer: _http.Answer, task_id: str, key: str = "") -> Ticket:
+    """Read the acknowledgement of a task."""
+    data, errors = _read(answer)
+    if not answer.ok or errors:
+        raise to_failure(answer, errors[0] if errors else {}, key)
+    if not any(item.get("taskUUID") == task_id for item in data):
+        raise ProviderFailure("bad_answer", f"{WHO} did not acknowledge the task", paid="unknown")
+    return Ticket(task_id)
+
+
+def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any] | None:
+    """Read the answer about a task: its one item when it is done, or `None` while it is not.
+
+    An error of the type getResponse is one of the question, any other how the task ended.
+    """
+    data, errors = _read(answer)
+    items = [item for item in data if item.get("taskUUID") == task_id]
+    errors = [error for error in errors if error.get("taskUUID", task_id) == task_id]
+    errors += [item for item in items if item.get("status") == "error"]
+    for error in errors:
+        if _code(error) in REFUSALS:
+            raise _ended(to_failure(answer, error, key))
+    _http.settled(answer, WHO)
+    for error in errors:
+        if error.get("taskType") != "getResponse" and (answer.ok or "taskType" in error):
+            raise _ended(to_failure(answer, error, key))
+    if errors or not answer.ok:
+        if answer.status in (401, 402, 403):
+            failure = to_failure(answer, errors[0] if errors else {}, key)
+            raise ProviderFailure(failure.code, failure.detail, paid="unknown")
+        raise ProviderFailure("outcome_unknown", f"{WHO} does not know the task", paid="unknown")
+    done = [item for item in items if "imageURL" in item]
+    if not done and all(item.get("status", "processing") == "processing" for item in items):
+        return None
+    if len(done) != 1 or not isinstance(done[0]["imageURL"], str):
+        raise ProviderFailure("bad_answer", f"{WHO} did not answer with exactly one image", paid="unknown")
+    if done[0].get("NSFWContent") is True:
+        raise ProviderFailure("content_policy", f"the content filter of {WHO} marked the image", paid="unknown")
+    return done[0]
+
+
+def to_failure(answer: _http.Answer, error: dict[str, Any], key: str = "") -> ProviderFailure:
+    """What an error means that came with the answer; `{}` where there was none."""
+    code = _code(error)
+    said = _http.quote(error.get("message"), key)
+    if code in REFUSALS:
+        return ProviderFailure("content_policy", f"the content filter of {WHO} refused the request")
+    for word, meaning, end in WORDS:
+        if word in code:
+            charged = answer.charged if meaning == "timeout" else "no"
+            return ProviderFailure(meaning, f"{WHO} {end}", paid=charged, retry_after=answer.retry_after)
+    if not answer.ok:
+        return _http.failure(answer, WHO, said)
+    if error.get("parameter"):
+        return ProviderFailure("invalid_request", f"{WHO} did not accept the request: {said}")
+    return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
+
+
+def _code(error: dict[str, Any]) -> str:
+    return str(error.get("code", "")).lower()
+
+
+def _ended(failure: ProviderFailure) -> ProviderFailure:
+    """The same of a task that was accepted and has ended so: asking again would change nothing."""
+    code = "failed" if failure.code in ("throttled", "unavailable", "timeout", "bad_answer") else failure.code
+    return ProviderFailure(code, failure.detail, paid="unknown")
+
+
+def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The items and the errors of an answer; none of either in an error page that is no JSON."""
+    try:
+        said = answer.json(WHO)
+    except ProviderFailure:
+        if answer.ok:
+            raise
+        return [], []
+    if not isinstance(said, dict):
+        raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
+    errors = said.get("errors") or said.get("error") or []
+    return _dicts(said.get("data")), _dicts([errors] if isinstance(errors, dict) else errors)
+
+
+def _dicts(found: object) -> list[dict[str, Any]]:
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

@@ -1,0 +1,211 @@
+"""The project's own GPU worker, one image per call: over plain HTTP or behind a SageMaker endpoint of either kind.
+
+The wire is gpu_worker/contract.py; tests/contract/ holds the two together. A call costs nothing, since the machine is
+paid by the hour: nothing here is ever `paid`, and whatever fails may be tried again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.ports import Provider, TicketProvider
+from lambdas.domain.requests import MAX_SEED, Order, Painted, Ticket
+from lambdas.providers import _http, _sagemaker
+from lambdas.settings import Settings
+
+WHO: Final = "the GPU worker"
+MAX_ANSWER: Final = 40_000_000
+MAX_SYNC: Final = 6_291_456  # bytes: SageMaker's limit of a call that waits
+
+Meaning = tuple[str, str]  # our code, and the end of a sentence
+
+# By the code of the worker's own error.
+CODES: Final[dict[str, Meaning]] = {
+    "invalid_request": ("invalid_request", "did not accept the request"),
+    "unknown_model": ("model_gone", "does not serve the model"),
+    "too_large": ("invalid_request", "did not accept a request of that size"),
+    "content_policy": ("content_policy", "refused the prompt or the image"),
+    "failed": ("failed", "failed while it painted"),
+    "busy": ("unavailable", "has no room in its queue"),
+    "timeout": ("timeout", "did not paint the image in its time"),
+}
+
+# What SageMaker says itself, by AWS's error class: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+AWS_ERRORS: Final[dict[str, Meaning]] = {
+    "ModelNotReadyException": ("unavailable", "is not ready yet"),
+    "ServiceUnavailable": ("unavailable", "is not available now"),
+    "InternalDependencyException": ("unavailable", "is not available now"),
+    "ThrottlingException": ("throttled", "is being throttled"),
+    "InternalFailure": ("failed", "had an internal error"),
+    "ValidationError": ("invalid_request", "did not accept the request"),
+    "AccessDeniedException": ("not_authorized", "may not be called with our credentials"),
+}
+
+# By what a message says, where that tells more than the class.
+MESSAGES: Final[dict[str, Meaning]] = {
+    "timed out": CODES["timeout"],
+    "no capacity": ("unavailable", "has no instance running yet"),
+    "not found": ("model_gone", "has no endpoint of that name"),
+}
+
+
+def build(settings: Settings) -> Provider | TicketProvider:
+    """The way to the worker that the settings name; nothing is connected before its first call.
+
+    An asynchronous endpoint gives tickets, the others paint: which port the object has is for its caller to ask.
+    """
+    if settings.gpu_worker_url:
+        return Worker(settings.gpu_worker_url.rstrip("/"))
+    if settings.sagemaker_async:
+        return AsyncEndpoint(settings.sagemaker_endpoint, settings.images_bucket)
+    return Endpoint(settings.sagemaker_endpoint)
+
+
+class Worker:
+    """A worker on a machine at hand."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        """One call, one image. Raises ProviderFailure for everything else."""
+        answer = _http.post_json(
+            f"{self._url}/invocations", to_payload(order), timeout=timeout, max_bytes=MAX_ANSWER, who=WHO
+        )
+        if answer.status == 200:
+            return to_image(answer.body, order)
+        failure = to_failure(answer.body) or _http.failure(answer, WHO)
+        failure.retry_after = failure.retry_after or answer.retry_after
+        raise failure
+
+
+class Endpoint:
+    """The worker behind a real-time endpoint, which answers within 60 seconds or not at all."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._aws = _sagemaker.Aws(WHO)
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        """One call, one image. Raises ProviderFailure for everything else."""
+        body = json.dumps(to_payload(order)).encode()
+        if len(body) > MAX_SYNC:
+            raise ProviderFailure("invalid_request", "the reference image is too large for this endpoint")
+        try:
+            return to_image(self._aws.invoke(self._name, body, order.id, timeout, MAX_ANSWER), order)
+        except _sagemaker.RefusedError as refused:
+            raise to_aws_failure(refused.response) from refused
+
+
+class AsyncEndpoint:
+    """The worker behind an asynchronous endpoint: it reads from the bucket, writes to it, and may sleep in between."""
+
+    client_chooses_id = False  # the endpoint says where it will write
+
+    def __init__(self, name: str, bucket: str) -> None:
+        self._name = name
+        self._bucket = bucket
+        self._aws = _sagemaker.Aws(WHO)
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        """Put the request into the bucket and call for it. The ticket says where the image or the failure will lie."""
+        body = json.dumps(to_payload(order)).encode()
+        key = f"async/in/{order.id}.json"
+        try:
+            return Ticket(self._aws.start(self._name, self._bucket, key, body, order.id, timeout))
+        except _sagemaker.RefusedError as refused:
+            raise to_aws_failure(refused.response) from refused
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+        """The image, or `None` while neither it nor a failure lies in the bucket. Raises ProviderFailure."""
+        image, failure = self._aws.fetch(ticket.id, timeout, MAX_ANSWER)
+        if image is not None:
+            return to_image(image, order)
+        if failure is not None:
+            raise to_lost(failure.decode(errors="replace"))
+        return None
+
+
+def to_payload(order: Order) -> dict[str, Any]:
+    """The request. What the order leaves to the model is left out."""
+    payload: dict[str, Any] = {
+        "task": "image-to-image" if order.reference else "text-to-image",
+        "id": order.id,
+        "model": order.card.id,
+        "prompt": order.prompt,
+        "width": order.generate[0],
+        "height": order.generate[1],
+        "seed": order.seed,
+        "format": order.format,
+    }
+    optional = {"negative_prompt": order.negative_prompt or None, "steps": order.steps, "guidance": order.cfg}
+    payload |= {name: value for name, value in optional.items() if value is not None}
+    if order.reference:
+        payload["image"] = base64.b64encode(order.reference).decode()
+    return payload
+
+
+def to_image(body: bytes, order: Order) -> Painted:
+    """Read the worker's answer to that order."""
+    answer = _object(body)
+    if answer is None:
+        raise ProviderFailure("bad_answer", f"{WHO} answered in an unknown form")
+    if answer.get("id") != order.id:
+        raise ProviderFailure("bad_answer", f"{WHO} answered another request")
+    try:
+        data = base64.b64decode(answer.get("image", ""), validate=True)
+    except (ValueError, TypeError):
+        raise ProviderFailure("bad_answer", "the image was not valid base64") from None
+    if not data:
+        raise ProviderFailure("bad_answer", "the image was empty")
+    seed = answer.get("seed")
+    return Painted(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
+
+
+def to_failure(body: bytes | str) -> ProviderFailure | None:
+    """What an error of the worker means for us; `None` for what is none of its errors."""
+    error = (_object(body) or {}).get("error")
+    meaning = CODES.get(str(error.get("code"))) if isinstance(error, dict) else None
+    if not meaning or not isinstance(error, dict):
+        return None
+    code, end = meaning
+    said = _http.quote(error.get("message")) if code == "invalid_request" else ""
+    wait = error.get("retry_after")
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= _http.MAX_RETRY_AFTER:
+        wait = None
+    sentence = f"{WHO} {end}: {said}" if said else f"{WHO} {end}"
+    return ProviderFailure(code, sentence, retry_after=wait)
+
+
+def to_aws_failure(response: Mapping[str, Any]) -> ProviderFailure:
+    """What an error response of SageMaker means for us: the worker's own error is inside a ModelError."""
+    error = response.get("Error", {})
+    name, said = str(error.get("Code", "")), str(error.get("Message", ""))
+    if name == "ModelError":
+        return to_lost(str(response.get("OriginalMessage") or said))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if meaning := AWS_ERRORS.get(name):
+        code, end = next((m for text, m in MESSAGES.items() if text in said.lower()), meaning)
+        return ProviderFailure(code, f"{WHO} {end}")
+    return _http.failure(_http.Answer(status, {}, b""), WHO)
+
+
+def to_lost(said: str) -> ProviderFailure:
+    """The failure that SageMaker tells of: the worker's own error, alone or quoted within a sentence of SageMaker's."""
+    quoted = said[said.find("{") : said.rfind("}") + 1]
+    if failure := to_failure(quoted) or to_failure(quoted.replace('\\"', '"')):
+        return failure
+    code, end = next((m for text, m in MESSAGES.items() if text in said.lower()), CODES["failed"])
+    return ProviderFailure(code, f"{WHO} {end}")
+
+
+def _object(body: bytes | str) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -1,0 +1,133 @@
+"""A text model on Amazon Bedrock: shortens prompts by Converse."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from threading import Lock
+from typing import Any, Final
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.prompts.brief import instruction
+from lambdas.providers._deadline import within
+
+MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
+PING_TOKENS: Final = 16
+CONNECT_SECONDS: Final = 3
+IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
+HEALTHY_SECONDS: Final = 60.0  # a finding is kept so long, as each new one costs a call
+
+# Why a model stopped, where that makes its answer no use, as a sentence.
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, as of 2026-11
+STOPPED: Final = {
+    "max_tokens": ("bad_answer", "the model was cut off in its answer"),
+    "model_context_window_exceeded": ("invalid_request", "the prompt was too long for the model"),
+    "guardrail_intervened": ("content_policy", "a guardrail held the answer back"),
+    "content_filtered": ("content_policy", "a content filter held the answer back"),
+}
+FINISHED: Final = ("end_turn", "stop_sequence")
+
+
+class BedrockText:
+    """One client, shared by the threads of this process."""
+
+    name: Final = "bedrock"
+
+    def __init__(self, region: str, model: str) -> None:
+        self._region = region
+        self.model = model
+        self._made: Any = None
+        self._used_at = 0.0
+        self._lock = Lock()
+        self._finding = (False, 0.0)  # healthy, and until when that is believed
+
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+        """One call within `timeout` seconds, never repeated."""
+        canary = secrets.token_hex(8)
+        answer = self._converse(to_payload(self.model, instruction(limit, canary), prompt, MAX_TOKENS), timeout)
+        text = to_text(answer)
+        if canary in text:
+            raise ProviderFailure("bad_answer", "the model gave away its instructions")
+        return text
+
+    def health(self, timeout: float) -> bool:
+        """Whether the model answers, found by the smallest call there is: it costs about 0.00001 USD."""
+        healthy, until = self._finding
+        if time.time() < until:
+            return healthy
+        try:
+            self._converse(to_payload(self.model, "Answer: ok", "ok", PING_TOKENS), timeout)
+            healthy = True
+        except ProviderFailure:
+            healthy = False
+        self._finding = (healthy, time.time() + HEALTHY_SECONDS)
+        return healthy
+
+    def _converse(self, payload: dict[str, Any], timeout: float) -> Any:
+        if timeout <= 0:
+            raise ProviderFailure("timeout", "no time was left for the call")
+        try:
+            return within(timeout, lambda: self._call(payload))
+        except TimeoutError:
+            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s") from None
+
+    def _call(self, payload: dict[str, Any]) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError
+
+        from lambdas.providers.bedrock import to_failure
+
+        try:
+            return self._client().converse(**payload)
+        except ClientError as error:
+            raise to_failure(error.response) from error
+        except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
+            raise ProviderFailure("unavailable", "it could not be asked") from error
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on JSON that is no answer
+            raise ProviderFailure("bad_answer", "the answer had an unknown form") from error
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        with self._lock:
+            if self._made is None:
+                config = Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=60,  # for one wait; a call's own deadline is kept around it
+                    retries={"mode": "standard", "total_max_attempts": 1},
+                    tcp_keepalive=True,
+                )
+                session = boto3.session.Session()
+                self._made = session.client("bedrock-runtime", region_name=self._region, config=config)
+            now = time.time()
+            if now - self._used_at > IDLE_SECONDS:
+                self._made.close()  # only its idle connections; it opens new ones
+            self._used_at = now
+            return self._made
+
+
+def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[str, Any]:
+    """The arguments of Converse. Only gpt-oss knows `reasoning_effort`."""
+    payload: dict[str, Any] = {
+        "modelId": model,
+        "system": [{"text": system}],
+        "messages": [{"role": "user", "content": [{"text": prompt}]}],
+        "inferenceConfig": {"maxTokens": max_tokens, "temperature": 0.2},
+    }
+    if "gpt-oss" in model:
+        payload["additionalModelRequestFields"] = {"reasoning_effort": "low"}
+    return payload
+
+
+def to_text(answer: Any) -> str:
+    """The text of an answer, without the reasoning that stands beside it."""
+    reason = answer.get("stopReason")
+    if reason in STOPPED:
+        raise ProviderFailure(*STOPPED[reason])
+    blocks = ((answer.get("output") or {}).get("message") or {}).get("content") or []
+    text = "".join(block["text"] for block in blocks if isinstance(block.get("text"), str))
+    if reason not in FINISHED or not text.strip():
+        raise ProviderFailure("bad_answer", "the answer held no text")
+    return text

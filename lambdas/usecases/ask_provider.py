@@ -1,0 +1,78 @@
+"""Ask one provider for one image, whether it answers at once or gives a ticket to ask after."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.ports import Clock, Provider, TicketProvider
+from lambdas.domain.requests import Order, Painted, Ticket
+
+MAX_TRIES = 3  # of one image at one provider, where a try surely cost nothing
+SUBMIT_SECONDS = 20.0
+COLLECT_SECONDS = 20.0
+FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks at a ticket, growing
+
+Asked = Provider | TicketProvider
+
+
+def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Callable[[Ticket], None]) -> Painted:
+    """The image, before `until` (Unix seconds). `accepted` stores a ticket before anything else happens.
+
+    Raises ProviderFailure.
+    """
+    left = until - clock.now()
+    if not isinstance(provider, TicketProvider):
+        return provider.paint(order, left)
+    try:
+        ticket = provider.submit(order, min(SUBMIT_SECONDS, left))
+    except ProviderFailure as failure:
+        if failure.paid != "unknown" or not provider.client_chooses_id:
+            raise
+        ticket = Ticket(order.id)  # it may have been accepted: by our own id that can be found out
+    accepted(ticket)
+    painted = collect(provider, ticket, order, until, clock)
+    if painted.cost_usd is None and ticket.cost_usd is not None:
+        return Painted(painted.data, painted.seed, ticket.cost_usd)
+    return painted
+
+
+def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: Clock) -> Painted:
+    """Ask after a ticket until its work is done; a look that fails is free and made again.
+
+    Raises ProviderFailure: `timeout` with paid `unknown` where the work was not done by `until`.
+    """
+    assert isinstance(provider, TicketProvider)  # noqa: S101 - only these give tickets
+    wait = FIRST_WAIT
+    while True:
+        left = until - clock.now()
+        if left <= 0:
+            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid="unknown")
+        try:
+            painted = provider.collect(ticket, order, min(COLLECT_SECONDS, left))
+        except ProviderFailure as failure:
+            if failure.code not in ("unavailable", "throttled", "timeout"):
+                raise
+            painted, wait = None, max(wait, failure.retry_after or 0)
+        if painted is not None:
+            return painted
+        clock.sleep(min(wait, max(0.0, until - clock.now())))
+        wait = min(wait * 1.5, LAST_WAIT)
+
+
+def may_collect(provider: Asked) -> bool:
+    """Whether work can be asked after by our own id, even when the provider's answer was never seen."""
+    return isinstance(provider, TicketProvider) and provider.client_chooses_id
+
+
+def wait_before_retry(failure: ProviderFailure, number: int) -> float | None:
+    """Seconds until try `number` + 1: the provider's own hint, else full jitter; `None` where none is due.
+
+    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    if not FAILURES[failure.code] or failure.paid != "no" or number >= MAX_TRIES:
+        return None
+    if failure.retry_after is not None:
+        return failure.retry_after
+    return random.uniform(0, 0.5 * 2**number)

@@ -1,0 +1,84 @@
+"""Accept many requests at once: each becomes a job of its own, also one that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from lambdas.domain import ids
+from lambdas.domain.errors import IdempotencyMismatch, NotFound, ServiceError
+from lambdas.domain.jobs import Batch, Idempotency, Job
+from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, planned_job
+
+WRITERS = 8  # jobs stored at the same time
+
+Item = ImageRequest | ServiceError
+
+
+def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Batch, list[Job], bool]:
+    """Returns the batch, its jobs in the order of the items, and whether it is an earlier one answered again.
+
+    The batch's record names its jobs before they exist; so a second request under the same Idempotency-Key
+    finishes what a first one, that was cut off, had begun, and makes no job twice.
+    """
+    now = deps.clock.now()
+    expires_at = int(now) + deps.retention_days * 86_400
+    job_ids = tuple(ids.new_job_id(now + i / 1000) for i in range(len(items)))
+    batch = Batch(caller.tenant, ids.new_job_id(now), job_ids, now, expires_at)
+    key = caller.idempotency_key
+    until = int(now) + IDEMPOTENCY_SECONDS
+    record = key and Idempotency(caller.tenant, key, caller.fingerprint, batch.id, until)
+    earlier = deps.batches.create(batch, record or None)
+    if earlier is not None:
+        if earlier.fingerprint != caller.fingerprint:
+            raise IdempotencyMismatch("this Idempotency-Key was used for a different request; use a new key")
+        batch = find_batch(caller.tenant, earlier.job_id, deps)
+    stored = {job.id: job for job in deps.batches.jobs(batch)} if earlier else {}
+    missing = [(job_id, item) for job_id, item in zip(batch.job_ids, items, strict=True) if job_id not in stored]
+    with ThreadPoolExecutor(WRITERS) as pool:
+        made = pool.map(lambda pair: _submit(pair[1], replace(caller, idempotency_key=None), deps, pair[0]), missing)
+        stored |= {job.id: job for job in made}
+    return batch, [stored[job_id] for job_id in batch.job_ids], earlier is not None
+
+
+def find_batch(tenant: str, batch_id: str, deps: Deps) -> Batch:
+    """Raises NotFound."""
+    batch = deps.batches.get(tenant, batch_id) if ids.JOB_ID.fullmatch(batch_id) else None
+    if batch is None:
+        raise NotFound("no such batch")
+    return batch
+
+
+def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
+    try:
+        if isinstance(item, ServiceError):
+            raise item
+        job = planned_job(item, caller, deps, job_id)
+    except ServiceError as error:
+        job = _refused(item, error, caller, deps, job_id)
+        deps.jobs.create(job, None)
+        return job
+    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
+    deps.jobs.create(job, None)
+    deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+    return job
+
+
+def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id: str) -> Job:
+    now = deps.clock.now()
+    request = item if isinstance(item, ImageRequest) else ImageRequest("")
+    job = Job(
+        tenant=caller.tenant,
+        id=job_id,
+        request=request,
+        model=request.model or "",
+        provider=request.provider,
+        seed=0,
+        created_at=now,
+        request_id=caller.request_id,
+        expires_at=int(now) + deps.retention_days * 86_400,
+    )
+    return job.failed(now, error.code, error.detail)

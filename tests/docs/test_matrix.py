@@ -1,0 +1,43 @@
+"""The documents say what the tables in the code say."""
+
+from __future__ import annotations
+
+import re
+
+from docs import matrix
+from lambdas.domain import fallback, health, ranking
+from lambdas.domain.catalogue import CARDS
+
+ROUTING = matrix.FILE.with_name("routing.md").read_text(encoding="utf-8")
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table under that heading, without its head."""
+    section = ROUTING.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_feature_matrix_is_that_of_the_catalogue() -> None:
+    written = matrix.FILE.read_text(encoding="utf-8")
+    assert written == matrix.page(), "run: python -m docs.matrix"
+    assert all(f"`{card.id}`" in written for card in CARDS)
+
+
+def test_the_failures_are_described_as_the_tables_have_them() -> None:
+    told = {code.strip("`"): (elsewhere == "yes", says) for code, elsewhere, says, *_ in rows("Fallback")}
+    words = {
+        health.Says.NOTHING: "nothing",
+        health.Says.FAILED: "failure",
+        health.Says.SHUT: "shut",
+        health.Says.MODEL: "its model",
+    }
+    assert told == {code: (fallback.ELSEWHERE[code], words[health.SAYS[code]]) for code in fallback.ELSEWHERE}
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    told = {name: float(value) for name, value in re.findall(r"^\| `([A-Z_]+)` \| ([\d.]+)", ROUTING, re.MULTILINE)}
+    assert {"HALF_LIFE", "TRIP_AFTER", "LONGEST_COOLDOWN", "PROBE_SECONDS", "SECOND_USD", "MOST_LOSSES"} <= set(told)
+    for name, value in told.items():
+        [owner] = [m for m in (health, ranking, fallback) if hasattr(m, name) and name in vars(m)][:1]
+        assert getattr(owner, name) == value, name

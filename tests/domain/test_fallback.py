@@ -1,0 +1,72 @@
+"""Who is asked next, and who is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lambdas.domain.catalogue import CARDS
+from lambdas.domain.errors import FAILURES
+from lambdas.domain.fallback import ELSEWHERE, MOST_LOSSES, able, candidates, cures_elsewhere
+from lambdas.domain.model_card import ModelCard
+from lambdas.domain.ranking import Ranking
+from lambdas.domain.requests import ImageRequest
+
+
+def card(model: str, provider: str, **facts: object) -> ModelCard:
+    return replace(CARDS[0], id=model, provider=provider, **facts)  # type: ignore[arg-type]
+
+
+A1, A2, B1, C1 = card("a-1", "a"), card("a-2", "a"), card("b-1", "b"), card("c-1", "c")
+RANKED = Ranking(ready=(B1, A1, C1), spare=(A2,), resting=(card("d-1", "d"),), free_at=100.0)
+
+
+def test_the_table_knows_every_failure() -> None:
+    assert set(ELSEWHERE) == set(FAILURES)
+
+
+@pytest.mark.parametrize("paid", ["no", "unknown"])
+@pytest.mark.parametrize("code", FAILURES)
+def test_only_the_requests_own_faults_end_it(code: str, paid: str) -> None:
+    assert cures_elsewhere(code, paid) == (code not in ("content_policy", "invalid_request"))
+
+
+def test_what_may_have_been_paid_in_vain_is_bounded() -> None:
+    assert cures_elsewhere("outcome_unknown", "unknown", MOST_LOSSES - 1)
+    assert not cures_elsewhere("outcome_unknown", "unknown", MOST_LOSSES)
+    assert cures_elsewhere("throttled", "no", MOST_LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "fallback", "expected"),
+    [
+        (None, "auto", True, "b-1 a-1 c-1"),
+        (None, "auto", False, "b-1"),
+        (None, "c", True, "c-1 b-1 a-1"),
+        (None, "c", False, "c-1"),
+        ("a-2", "auto", True, "a-2 b-1 c-1 a-1"),
+        ("a-2", "a", False, "a-2"),
+        (None, "auto", ("c", "a"), "c-1 a-1"),
+        (None, "a", ("c", "a", "b"), "a-1 c-1 b-1"),
+        ("a-2", "auto", ("c-1", "a"), "a-2 c-1 a-1"),
+        (None, "auto", (), ""),
+        (None, "auto", ("nobody", "b"), "b-1"),
+        (None, "d", True, "b-1 a-1 c-1"),
+        (None, "d", False, ""),
+        ("d-1", "d", ("d", "c"), "c-1"),
+    ],
+)
+def test_candidates(model: str | None, provider: str, fallback: bool | tuple[str, ...], expected: str) -> None:
+    assert " ".join(c.id for c in candidates(model, provider, fallback, RANKED)) == expected
+
+
+def test_able() -> None:
+    request = ImageRequest("x" * 500)
+    plain = card("p", "p", prompt_max=500)
+    image = card("i", "i", references=1, capabilities=frozenset({"text-to-image", "image-to-image"}))
+    assert able(plain, request) is None
+    assert "500" in (able(plain, replace(request, prompt="x" * 501)) or "")
+    assert "reference" in (able(plain, request, references=1) or "")
+    assert able(image, request, references=1) is None
+    assert "not 2" in (able(image, request, references=2) or "")

@@ -1,0 +1,44 @@
+"""Schemathesis against the served OpenAPI document: no 5xx, and every answer as the document says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+CHECKS = ",".join(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
+        "unsupported_method",
+    ]
+)
+
+
+def test_the_served_document_is_kept(stack, tmp_path):
+    command = [
+        str(Path(sys.executable).parent / "schemathesis"),
+        "run",
+        f"{stack.url}/openapi.json",
+        "--checks",
+        CHECKS,
+        "--max-examples",
+        "25",
+        "--seed",
+        "7",
+        "--workers",
+        "2",
+        "--request-timeout",
+        "40",
+        "--no-color",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=380, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
