@@ -231,6 +231,7 @@ class ModelView(View):
     status: Literal["available", "unconfigured", "retired"]
     retires_on: str | None
     replacement: str | None = Field(description="For a retired model: what to use instead.")
+    warnings: list[str] = Field(description="Such as that the model will end soon.")
 
 
 class ModelsView(View):

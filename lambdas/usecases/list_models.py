@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
-from lambdas.domain import catalogue
+from lambdas.domain import catalogue, routing
 from lambdas.domain.routing import DEMO, House
 
 
-def list_models(house: House, today: date) -> list[dict[str, Any]]:
+def list_models(house: House, now: float) -> list[dict[str, Any]]:
     """One row per model: usable ones first, then those without a provider here, then retired ones."""
+    today = datetime.fromtimestamp(now, UTC).date()
     live = [c for c in catalogue.CARDS if house.allows(c.id) and not catalogue.retired(c.id, today)]
     rows = [
         {
@@ -22,6 +23,7 @@ def list_models(house: House, today: date) -> list[dict[str, Any]]:
             "status": "available" if card.provider in house.configured else "unconfigured",
             "retires_on": card.retires_on.isoformat() if card.retires_on else None,
             "replacement": None,
+            "warnings": list(routing.warnings(card, now)),
         }
         for card in live
         if card.provider != DEMO or DEMO in house.configured
@@ -37,6 +39,7 @@ def list_models(house: House, today: date) -> list[dict[str, Any]]:
             "status": "retired",
             "retires_on": gone.ended.isoformat() if gone.ended else None,
             "replacement": gone.replacement,
+            "warnings": [],
         }
         for gone in catalogue.RETIRED
     ]

@@ -44,8 +44,8 @@ def test_5_1_the_answer_in_full() -> None:
     "body",
     [
         {"n": 0}, {"n": 9}, {"provider": "nobody"}, {"strategy": "best"}, {"format": "gif"}, {"project_id": "a/b"},
-        {"project_id": ""}, {"fallback": "yes"}, {"fallback": []}, {"fallback": ["auto"]}, {"metadata": {"a": 1}}, {"metadata": {"": "x"}},
-        {"reference_image": "!!"}, {"optimize_prompt": "no"}, {"cache": "on"}, {"unknown": 1},
+        {"project_id": ""}, {"fallback": "yes"}, {"fallback": []}, {"metadata": {"a": 1}}, {"metadata": {"": "x"}},
+        {"reference_image": "!!"}, {"fallback": ["auto"]}, {"optimize_prompt": "no"}, {"cache": "on"}, {"unknown": 1},
     ],
 )  # fmt: skip
 def test_5_1_400_for_what_is_invalid(body: dict[str, object]) -> None:

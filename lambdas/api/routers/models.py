@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from lambdas.api import views
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
@@ -11,8 +9,7 @@ from lambdas.usecases.list_models import list_models
 
 
 def _models(call: Call) -> Answer:
-    today = datetime.fromtimestamp(call.deps.clock.now(), UTC).date()
-    rows = list_models(call.deps.house(), today)
+    rows = list_models(call.deps.house(), call.deps.clock.now())
     return json_answer(
         views.ModelsView(
             object="list",

@@ -136,7 +136,8 @@ def _inside_groups(text: str) -> bytearray:
 def _joined(text: str, at: int) -> bool:
     """Whether the characters before and at `at` belong together: the rules of UAX #29, a little on the safe side."""
     before, after = text[at - 1], text[at]
-    if unicodedata.category(before) == "Cf" or before == "\u0d4e":  # joiners and signs that stand before
+    # joiners and signs that stand before what they belong to; the tags of flags are of that class but stand behind
+    if (unicodedata.category(before) == "Cf" and before < "\U000e0000") or before == "\u0d4e":
         return True
     if after < "\u0300":
         return before == "\r" and after == "\n"
