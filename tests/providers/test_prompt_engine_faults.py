@@ -80,7 +80,7 @@ def test_every_fault_of_converse_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [*CLOUD_FAILS, *(bedrock_converse.BODIES.keys() - CLOUD_FAILS.keys() - CLOUD_GUARDED)]
+    "fault", [*CLOUD_FAILS, *sorted(bedrock_converse.BODIES.keys() - CLOUD_FAILS.keys() - CLOUD_GUARDED)]
 )
 def test_one_call_of_converse_under_every_fault(fault: str, cloud: BedrockText, fake: FakeBedrock) -> None:
     fake.inject(fault, times=None)
