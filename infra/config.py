@@ -80,6 +80,7 @@ SETTINGS: frozenset[str] = frozenset(
         "OLLAMA_MODEL",
         "OLLAMA_URL",
         "PRESIGNED_URL_TTL_SECONDS",
+        "PROVIDER_WEIGHTS",
         "RATE_LIMIT_PER_MINUTE",
         "REQUIRE_API_KEY",
         "RUNWARE_BASE_URL",

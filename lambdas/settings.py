@@ -27,6 +27,7 @@ class Settings:
     # section 3.6 and 10 of the contract
     default_model: str = "stabilityai/sdxl-turbo"
     allowed_models: tuple[str, ...] = ()
+    provider_weights: tuple[str, ...] = ()  # shares of traffic, such as bedrock:3,gemini:1
     require_api_key: bool = False
     api_key: str = ""
     api_keys: tuple[str, ...] = ()
@@ -67,6 +68,20 @@ class Settings:
     @classmethod
     def live(cls) -> Settings:
         return cls.of(os.environ)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Provider to its share of traffic. Raises ValueError for a share that is no number of 0 or more."""
+        found = {}
+        for entry in self.provider_weights:
+            name, _, share = entry.partition(":")
+            try:
+                found[name.strip()] = float(share)
+            except ValueError:
+                share = "-1"
+            if not 0 <= float(share) < float("inf"):
+                raise ValueError(f"PROVIDER_WEIGHTS must be such as bedrock:3,gemini:1, not {entry!r}")
+        return found
 
     @property
     def local_keys(self) -> dict[str, str]:

@@ -44,6 +44,7 @@ def live() -> Deps:
         batches=DynamoBatches(s.jobs_table),
         default_model=s.default_model,
         allowed_models=s.allowed_models,
+        weights=s.weights,
         generation_timeout=s.generation_timeout_seconds,
         retention_days=s.job_retention_days,
         engines=engines(s),

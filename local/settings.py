@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Given to the functions when set; the deployed template takes the same names.
 _NAMES = """
-    DEFAULT_MODEL ALLOWED_MODELS MAX_MODELS_CACHE REQUIRE_API_KEY API_KEY API_KEYS GENERATION_TIMEOUT_SECONDS
+    DEFAULT_MODEL ALLOWED_MODELS PROVIDER_WEIGHTS MAX_MODELS_CACHE REQUIRE_API_KEY API_KEY API_KEYS GENERATION_TIMEOUT_SECONDS
     METRICS_ENABLED BASE_URL LEONARDO_API_KEY RUNWARE_API_KEY GEMINI_API_KEY LEONARDO_BASE_URL RUNWARE_BASE_URL
     GEMINI_BASE_URL COMFYUI_URL OLLAMA_URL OLLAMA_MODEL BEDROCK BEDROCK_REGION BEDROCK_TEXT_MODEL GPU_WORKER_URL
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME RATE_LIMIT_PER_MINUTE BUDGET_USD_PER_MONTH
@@ -30,6 +30,7 @@ NUMBERS: dict[str, tuple[float, float]] = {
     "JOB_RETENTION_DAYS": (1, 3650),
 }
 FRACTIONS = ("BUDGET_USD_PER_MONTH", "GENERATION_TIMEOUT_SECONDS")
+WEIGHTS = re.compile(r"(\s*[a-z_]+:\d+(\.\d+)?\s*,?)+")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -112,6 +113,8 @@ def _checked(name: str, value: str) -> str:
             raise SettingsError(f"{name} must be a number from {low:g} to {high:.0f}, not {value!r}.")
     if (name.endswith("_URL") or "ENDPOINT_URL" in name) and not re.match(r"https?://[^\s/]+", value):
         raise SettingsError(f"{name} must be an address that begins with http:// or https://, not {value!r}.")
+    if name == "PROVIDER_WEIGHTS" and not WEIGHTS.fullmatch(value):
+        raise SettingsError(f"PROVIDER_WEIGHTS must be such as bedrock:3,gemini:1, not {value!r}.")
     if name == "LOG_LEVEL":
         if value.upper() not in LOG_LEVELS:
             raise SettingsError(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {value!r}.")

@@ -27,6 +27,13 @@ def test_values_are_read_by_kind() -> None:
     assert read.base_url == ""
 
 
+def test_weights() -> None:
+    assert Settings.of({"PROVIDER_WEIGHTS": "bedrock:3, gemini:0.5"}).weights == {"bedrock": 3.0, "gemini": 0.5}
+    for wrong in ("bedrock", "bedrock:", "bedrock:-1", "bedrock:nan", "bedrock:inf"):
+        with pytest.raises(ValueError, match="PROVIDER_WEIGHTS"):
+            _ = Settings.of({"PROVIDER_WEIGHTS": wrong}).weights
+
+
 def test_a_wrong_value_names_its_setting() -> None:
     with pytest.raises(ValueError, match="PRESIGNED_URL_TTL_SECONDS"):
         Settings.of({"PRESIGNED_URL_TTL_SECONDS": "soon"})

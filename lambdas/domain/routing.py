@@ -29,6 +29,7 @@ class House:
     default_model: str
     allowed_models: Collection[str] = ()
     healths: Mapping[str, Health] | None = None
+    weights: Mapping[str, float] | None = None  # shares of traffic by provider, before any strategy
 
     def allows(self, model_id: str) -> bool:
         return not self.allowed_models or model_id in self.allowed_models
@@ -76,7 +77,7 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
         raise NoneAvailable("no configured provider has an allowed model")
     strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
     losses = {card.id: len(dropped(request, card)) for card in fit}
-    ranking = rank(fit, house.healths or {}, strategy, now, rng, losses=losses)
+    ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
     model = named.id if named else _preferred(request, house, fit)
     cards = fallback.candidates(model, request.provider, request.fallback, ranking)
     if not cards:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lambdas.domain.ports import (
     Batches,
@@ -36,6 +37,7 @@ class Deps:
     batches: Batches
     default_model: str
     allowed_models: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
     generation_timeout: float = 0.0
     retention_days: int = 30
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
@@ -43,4 +45,4 @@ class Deps:
     def house(self) -> House:
         """What the deployment offers now."""
         configured = self.providers.configured()
-        return House(configured, self.default_model, self.allowed_models, self.health.snapshot())
+        return House(configured, self.default_model, self.allowed_models, self.health.snapshot(), self.weights)

@@ -140,3 +140,10 @@ def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
     assert routing.order(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
     assert routing.order(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
     assert routing.order(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
+
+
+def test_weights_share_the_traffic() -> None:
+    house = replace(BOTH, weights={"bedrock": 3.0, "sagemaker": 1.0})
+    request = ImageRequest("x", strategy="balanced")
+    first = [routing.plan(request, house, NOW, random.Random(i))[0].provider for i in range(400)]
+    assert 0.65 < first.count("bedrock") / 400 < 0.85

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.parser import BytesParser
 from typing import Any, ClassVar
 
-from tests.doubles.comfyui_nodes import wrong
+from tests.doubles.comfyui_nodes import described, wrong
 from tests.doubles.service import FakeService, RefusedError, Reply, Request, json_reply, paint
 
 
@@ -73,6 +73,8 @@ class FakeComfyUI(FakeService):
         super().__init__(port, seconds)
         self.jobs: list[Job] = []
         self.uploads: dict[str, bytes] = {}
+        self.absent: set[str] = set()  # nodes and files that /object_info does not tell of
+        self.newer = False  # whether it tells of lists as servers do since 2025
 
     def route(self, request: Request) -> Reply:
         host = request.headers.get("Host")
@@ -88,6 +90,9 @@ class FakeComfyUI(FakeService):
             return self.ask(lambda kind: _or_html(kind, self._queue_view))
         elif path.startswith("/history/"):
             return self.ask(lambda kind: _or_html(kind, lambda: self._history(path.removeprefix("/history/"))))
+        elif path == "/object_info":
+            nodes = described(self.absent, self.newer)
+            return self.ask(lambda kind: _or_html(kind, lambda: json_reply(200, nodes)))
         elif path == "/view":
             return self._view(request.query)
         raise RefusedError(Reply(404, b"404: Not Found"))

@@ -70,6 +70,35 @@ NODES: dict[str, tuple[list[str], dict[str, Spec]]] = {
 }
 
 
+def described(absent: Collection[str], newer: bool) -> dict[str, Any]:
+    """The answer of /object_info, without the nodes and the files that are absent."""
+    return {
+        kind: {
+            "input": {
+                group: {
+                    name.rstrip("?"): _described(spec, absent, newer)
+                    for name, spec in specs.items()
+                    if name.endswith("?") == (group == "optional")
+                }
+                for group in ("required", "optional")
+            },
+            "output": outputs,
+            "name": kind,
+        }
+        for kind, (outputs, specs) in NODES.items()
+        if kind not in absent
+    }
+
+
+def _described(spec: Spec, absent: Collection[str], newer: bool) -> list[Any]:
+    if isinstance(spec, list):
+        values = [value for value in spec if value not in absent]
+        return ["COMBO", {"options": values}] if newer else [values]
+    if isinstance(spec, tuple):
+        return ["FLOAT" if spec[2] == 0 else "INT", {"min": spec[0], "max": spec[1]}]
+    return [spec, {}]
+
+
 def wrong(graph: dict[str, Any], uploads: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """`error` and `node_errors` of a graph that ComfyUI would not queue; `None` for one that it would."""
     for node_id, node in graph.items():

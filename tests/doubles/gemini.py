@@ -159,7 +159,13 @@ class FakeGemini(FakeService):
         ["draft_first", "jpeg", "wrong_base64", "no_picture", "truncated_json", "list", "deep", "uncounted"], "work"
     )
 
+    def __init__(self, port: int = 0, seconds: float = 0.0) -> None:
+        super().__init__(port, seconds)
+        self.listed, self.page = ["gemini-2.5-pro", *MODELS, "gemini-embedding-001"], 2  # models, so many on a page
+
     def route(self, request: Request) -> Reply:
+        if request.method == "GET" and request.path == "/v1beta/models":
+            return self._list(request)
         found = re.fullmatch(r"/v1beta/models/([a-z0-9.-]+):generateContent", request.path)
         if request.method != "POST" or found is None:
             raise RefusedError(Reply(404, b""))
@@ -173,6 +179,19 @@ class FakeGemini(FakeService):
         return self.work(
             model, {"seed": config.get("seed"), **body}, lambda seconds, kind: self._answer(model, body, seconds, kind)
         )
+
+    def _list(self, request: Request) -> Reply:
+        """A page of the models; its token is the number of the first one on the next."""
+        at = request.query.get("pageToken", "0")
+        if request.headers.get("x-goog-api-key") != KEY or request.query.keys() - {"pageSize", "pageToken"}:
+            raise RefusedError(self.refusals["bad_key"])
+        if not at.isdigit() or not 1 <= int(request.query.get("pageSize", "50")) <= 1000:
+            raise RefusedError(self.refusals["invalid"])
+        end = int(at) + self.page
+        ways = {name: ["embedContent" if "embedding" in name else "generateContent"] for name in self.listed}
+        rows = [{"name": f"models/{n}", "supportedGenerationMethods": ways[n]} for n in self.listed[int(at) : end]]
+        more = {"nextPageToken": str(end)} if end < len(self.listed) else {}
+        return self.ask(lambda kind: json_reply(200, {"models": rows, **more}))
 
     def _answer(self, model: str, body: dict[str, Any], seconds: float, kind: str | None) -> Reply:
         self.pause(seconds)

@@ -77,6 +77,12 @@ MODELS = {
     ),
     "lucid-origin": _model(16, 3840, 1500, mode={"enum": ["FAST", "ULTRA"]}),
 }
+# What the two lists tell of them: a name that is shown and an id, never the name of API v2.
+NAMES = {
+    "Flux Dev": "b2614463-296c-462a-9586-aafdb8f00e36",
+    "Phoenix 1.0": "de7d3faf-762f-48e0-b3b7-9d0ac3a3fcf3",
+    "Lucid Origin": "7b592283-e8a7-4c5a-9ba6-d18c31f258b9",
+}
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class FakeLeonardo(FakeService):
     def __init__(self, port: int = 0, seconds: float = 0.0) -> None:
         super().__init__(port, seconds)
         self.generations: dict[str, Generation] = {}
+        self.listed = {"v2": ["Flux Dev", "Motion 2.0"], "v1": ["Phoenix 1.0", "Lucid Origin"]}
 
     @property
     def base_url(self) -> str:
@@ -143,7 +150,21 @@ class FakeLeonardo(FakeService):
             )
         if found := re.fullmatch(r"/api/rest/v1/generations/([0-9a-f-]{36})", request.path):
             return self.ask(lambda kind: self._state(found[1], kind))
+        if request.method == "GET" and (told := self._told().get(request.path)):
+            return self.ask(lambda kind: Reply(200, b"<html>") if kind == "html" else json_reply(200, told))
         raise RefusedError(_error(404, "not found"))
+
+    def _told(self) -> dict[str, dict[str, Any]]:
+        """The account and the lists of models, by path."""
+        rows = {
+            v: [{"id": NAMES.get(name, str(uuid.uuid4())), "name": name} for name in self.listed[v]]
+            for v in self.listed
+        }
+        return {
+            "/api/rest/v1/me": {"user_details": [{"apiPaidTokens": 1000, "apiConcurrencySlots": 10}]},
+            "/api/rest/v2/models": {"productionApiAvailableModels": [{**row, "parameters": {}} for row in rows["v2"]]},
+            "/api/rest/v1/platformModels": {"custom_models": [{**row, "nsfw": False} for row in rows["v1"]]},
+        }
 
     def _create(self, parameters: dict[str, Any], seconds: float, kind: str | None) -> Reply:
         generation = str(uuid.uuid4())

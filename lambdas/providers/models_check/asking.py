@@ -1,0 +1,56 @@
+"""Free questions to HTTP services: the answer's JSON, or a ProviderFailure that says why there is none."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.providers import _http
+
+MAX_BYTES: Final = 40_000_000  # the list of nodes of a ComfyUI with many extensions has several megabytes
+
+
+def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: str = "") -> Any:
+    """The answer to a GET, of any form."""
+    left = ends_at - time.monotonic()
+    sent = {"Accept": "application/json", **headers}
+    answer = _http.call("GET", url, headers=sent, timeout=left, max_bytes=MAX_BYTES, who=who)
+    if answer.status != 200:
+        raise refused(answer, who, secret)
+    return answer.json(who)
+
+
+def refused(answer: _http.Answer, who: str, secret: str = "") -> ProviderFailure:
+    """A refusal in the service's own words; what it means for a picture is not asked here."""
+    said = _http.quote(_words(answer.body), secret)
+    return ProviderFailure("failed", f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
+
+
+def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
+    """The objects of the list of that name."""
+    found = mapping(answer).get(name)
+    if not isinstance(found, list):
+        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+    return [row for row in found if isinstance(row, dict)]
+
+
+def texts(values: Iterable[object]) -> set[str]:
+    return {value for value in values if isinstance(value, str)}
+
+
+def mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _words(body: bytes) -> object:
+    """The message of an error of any of these services."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    errors = mapping(told).get("errors")
+    error = errors[0] if isinstance(errors, list) and errors else mapping(told).get("error")
+    return mapping(error).get("message") if isinstance(error, dict) else error

@@ -1,0 +1,145 @@
+"""What AWS says of the models of Amazon Bedrock and of the SageMaker endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_card import ModelCard
+from lambdas.providers import _http
+from lambdas.providers._deadline import within
+from lambdas.providers.models_check import findings as f
+from lambdas.providers.models_check.asking import mapping, rows, texts
+from lambdas.settings import Settings
+
+BEDROCK: Final = "Bedrock"
+PROMPTS: Final = "bedrock (prompts)"
+CONNECT_SECONDS: Final = 5
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html: an endpoint serves in these, with
+# an old configuration or a mix of two if need be. Of the others only `Creating` may still come to it.
+SERVING: Final = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
+LOST: Final = frozenset({"OutOfService", "Failed", "Deleting"})
+
+T = TypeVar("T")
+
+
+def bedrock(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
+    """Each model by the list of its Region, and the Stability models of that list which have no card."""
+    found = []
+    unknown: set[str] = set()
+    for region in dict.fromkeys(card.region or settings.bedrock_region for card in cards):
+        listed = _models(region, "IMAGE", timeout)
+        ours = [card for card in cards if (card.region or settings.bedrock_region) == region]
+        found += [_finding("bedrock", card.id, listed.get(card.id), region) for card in ours]
+        unknown |= {name for name, row in listed.items() if _is_text_to_image(name, row)}
+    return [*found, *f.unlisted("bedrock", unknown)]
+
+
+def text_model(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:  # noqa: ARG001
+    """The model that shortens prompts. One that is called by an inference profile is listed without its prefix."""
+    name, region = settings.bedrock_text_model, settings.bedrock_region
+    if name.startswith("arn:"):
+        return [f.Finding(PROMPTS, name, f.UNCHECKED, "an ARN stands in no list of models")]
+    listed = _models(region, "TEXT", timeout)
+    row = listed.get(name)
+    if row is None and (base := listed.get(name.partition(".")[2])):
+        row = {**base, "inferenceTypesSupported": None}
+    return [_finding(PROMPTS, name, row, region)]
+
+
+def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
+    """The state of the one endpoint; which model it has loaded is not told."""
+    try:
+        answer = _ask(
+            "sagemaker", None, timeout, lambda c: c.describe_endpoint(EndpointName=settings.sagemaker_endpoint)
+        )
+        status = _http.quote(mapping(answer).get("EndpointStatus"))
+    except ProviderFailure as failure:
+        if failure.code != "model_gone":
+            raise
+        return [f.Finding("sagemaker", card.id, f.GONE, "there is no endpoint of that name") for card in cards]
+    state = f.OK if status in SERVING else f.GONE if status in LOST else f.UNCHECKED
+    return [
+        f.Finding("sagemaker", card.id, state, f"the endpoint is {status or 'in no known state'}") for card in cards
+    ]
+
+
+def _finding(provider: str, name: str, row: dict[str, Any] | None, region: str) -> f.Finding:
+    if row is None:
+        return f.Finding(provider, name, f.GONE, f"not listed in {region}")
+    ways = row.get("inferenceTypesSupported")
+    if isinstance(ways, list) and ways and "ON_DEMAND" not in ways:
+        return f.Finding(provider, name, f.GONE, f"not to be had on demand in {region}")
+    life = mapping(row.get("modelLifecycle"))
+    end = _day(life, "endOfLifeTime")
+    if life.get("status") == "LEGACY":
+        marks = {"since": _day(life, "legacyTime"), "at a higher price from": _day(life, "publicExtendedAccessTime")}
+        told = ", ".join(f"{word} {day.isoformat()}" for word, day in marks.items() if day)
+        return f.Finding(provider, name, f.LEGACY, told, end)
+    if life.get("status") == "ACTIVE":
+        return f.Finding(provider, name, f.OK, until=end)
+    return f.Finding(provider, name, f.UNCHECKED, "its lifecycle is not told", end)
+
+
+def _is_text_to_image(name: str, row: dict[str, Any]) -> bool:
+    """Stability's editing services stand in the same list; they can only be called by an inference profile."""
+    return (
+        name.startswith("stability.")
+        and mapping(row.get("modelLifecycle")).get("status") == "ACTIVE"
+        and _holds(row, "inputModalities", "TEXT")
+        and _holds(row, "inferenceTypesSupported", "ON_DEMAND")
+    )
+
+
+def _holds(row: dict[str, Any], name: str, value: str) -> bool:
+    values = row.get(name)
+    return isinstance(values, list) and value in texts(values)
+
+
+def _day(life: dict[str, Any], name: str) -> date | None:
+    moment = life.get(name)
+    return moment.date() if isinstance(moment, datetime) else None
+
+
+def _models(region: str, modality: str, timeout: float) -> dict[str, dict[str, Any]]:
+    """The list, which has no pages, by the ids of the models."""
+    answer = _ask("bedrock", region, timeout, lambda c: c.list_foundation_models(byOutputModality=modality))
+    found = rows(answer, "modelSummaries", BEDROCK)
+    return {row["modelId"]: row for row in found if isinstance(row.get("modelId"), str)}
+
+
+def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any], T]) -> T:
+    """What the call returns, within `timeout` seconds in all."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return within(timeout, lambda: call(_client(service, region, timeout)))
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        missing = "could not find" in str(said.get("Message", "")).lower()
+        name = _http.quote(said.get("Code")) or "an error"
+        raise ProviderFailure("model_gone" if missing else "failed", f"AWS answered {name}") from error
+    except TimeoutError:
+        raise ProviderFailure("timeout", f"AWS did not answer within {timeout:.0f} s") from None
+    except (BotoCoreError, HTTPError, OSError) as error:  # its name says it: NoCredentialsError, NoRegionError, ...
+        raise ProviderFailure("unavailable", f"there was no answer of AWS ({type(error).__name__})") from error
+    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ProviderFailure("bad_answer", "AWS answered in a form that botocore cannot read") from error
+
+
+def _client(service: str, region: str | None, timeout: float) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=timeout,
+        retries={"mode": "standard", "total_max_attempts": 2},
+    )
+    session: Any = boto3.session.Session()
+    return session.client(service, region_name=region, config=config)
