@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit e2e synth snapshot deploy bench clean
+.PHONY: help run test check unit e2e synth snapshot deploy bench models-check clean
 
 help: ## List the verbs
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 run: ## Serve the whole API on http://localhost:8000, with no AWS account, no Docker and no key
 	@exec $(PYTHON) -m local run
@@ -46,6 +46,9 @@ deploy: $(VENV)/.dev ## Deploy to the AWS account of the current credentials
 bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provider's time
 	$(PY) -m benchmarks.cold
 	$(PY) -m benchmarks.gateway
+
+models-check: $(VENV)/.dev ## Compare the catalogue with what the configured accounts really have
+	$(PY) -m lambdas.providers.models_check
 
 clean: ## Remove what was built; the data of `make run` stays
 	rm -rf $(VENV) cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

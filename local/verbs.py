@@ -24,6 +24,7 @@ VERBS: dict[str, list[str]] = {
     "snapshot": ["python -m infra.snapshot"],
     "deploy": ["python -m infra.cli deploy --all"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
+    "models-check": ["python -m lambdas.providers.models_check"],
 }
 
 

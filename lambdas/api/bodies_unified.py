@@ -30,7 +30,7 @@ class UnifiedBody(Painting):
     n: int = Field(1, ge=1, le=8, description="How many images.")
     format: Literal["png", "jpeg", "webp"] = "png"
     reference_image: str | None = Field(
-        None, min_length=1, description="An image to start from: base64, a data URI, or an upload_id."
+        None, min_length=1, description="An image to start from: base64 or a data URI of a PNG, JPEG or WebP."
     )
     project_id: str = Field("default", pattern=f"^{ids.PROJECT.pattern}$")
     strategy: Literal["balanced", "fastest", "cheapest", "quality"] = "balanced"

@@ -132,8 +132,10 @@ def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
     if answer.status == 404:
         raise ProviderFailure("outcome_unknown", f"{WHO} does not know the generation", paid="unknown")
     if not answer.ok:
-        failure = _http.failure(answer, WHO)
-        raise ProviderFailure(failure.code, failure.detail, paid="unknown")
+        if _http.failure(answer, WHO).code == "not_authorized":
+            raise ProviderFailure("not_authorized", f"{WHO} does not let us ask", paid="unknown")
+        # Not what the status means: it was the question that was refused, the request is accepted and paid for.
+        raise ProviderFailure("outcome_unknown", f"{WHO} did not say what became of the work", paid="unknown")
     said = answer.json(WHO)
     if not isinstance(said, dict) or "generations_by_pk" not in said:
         raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid="unknown")

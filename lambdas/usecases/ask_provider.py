@@ -12,7 +12,8 @@ from lambdas.domain.requests import Order, Painted, Ticket
 MAX_TRIES = 3  # of one image at one provider, where a try surely cost nothing
 SUBMIT_SECONDS = 20.0
 COLLECT_SECONDS = 20.0
-FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks at a ticket, growing
+LOOK_SECONDS = 2.0  # what the last look at a ticket is given, however late it is
+FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks, growing
 
 Asked = Provider | TicketProvider
 
@@ -41,14 +42,13 @@ def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Cal
 def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: Clock) -> Painted:
     """Ask after a ticket until its work is done; a look that fails is free and made again.
 
+    However late it is, or however long a wait is asked for, there is a look at the end: the work may be done and paid.
     Raises ProviderFailure: `timeout` with paid `unknown` where the work was not done by `until`.
     """
     assert isinstance(provider, TicketProvider)  # noqa: S101 - only these give tickets
     wait = FIRST_WAIT
     while True:
-        left = until - clock.now()
-        if left <= 0:
-            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid="unknown")
+        left = max(until - clock.now(), LOOK_SECONDS)
         try:
             painted = provider.collect(ticket, order, min(COLLECT_SECONDS, left))
         except ProviderFailure as failure:
@@ -57,7 +57,10 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
             painted, wait = None, max(wait, failure.retry_after or 0)
         if painted is not None:
             return painted
-        clock.sleep(min(wait, max(0.0, until - clock.now())))
+        left = until - LOOK_SECONDS - clock.now()
+        if left <= 0:
+            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid="unknown")
+        clock.sleep(min(wait, left))
         wait = min(wait * 1.5, LAST_WAIT)
 
 

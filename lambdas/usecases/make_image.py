@@ -61,12 +61,16 @@ def make_image(job: Job, index: int, limit: float, deps: Deps) -> Job:
 
 
 def _models_left(job: Job, index: int, failure: ProviderFailure | None) -> list[str]:
-    """The planned models that were not asked for this image yet; none where the last failure is final."""
+    """The planned models to ask for this image: those not asked yet, and after an interrupted run free ones again.
+
+    `failure` is what became of that run's last call, if anything; where it is final, none is left.
+    """
     if failure and not _cured_elsewhere(failure, job, index):
         return []
     asked = {attempt.model for attempt in job.attempts if attempt.image == index}
     free = {model for model in asked if (card := catalogue.card(model)) and card.price_usd == 0}
-    return [model for model in job.plan or (job.model,) if model not in asked or (failure is None and model in free)]
+    again = free if failure is None or failure.code == "outcome_unknown" else set()
+    return [model for model in job.plan or (job.model,) if model not in asked or model in again]
 
 
 def _cured_elsewhere(failure: ProviderFailure, job: Job, index: int) -> bool:
@@ -89,10 +93,13 @@ def _state(card: ModelCard, deps: Deps) -> str:
 def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, ProviderFailure | None]:
     """Take up what an interrupted run left: stored bytes, work that a provider still holds, or an unknown call."""
     last = job.attempts[-1] if job.attempts else None
-    card = catalogue.card(last.model) if last else None
-    if last is None or card is None or last.image != index or last.outcome != "unknown" or last.error_code:
+    if last is None or last.image != index or last.outcome != "unknown" or last.error_code:
         return job, None
-    data = deps.blobs.get(_raw_key(job, index))
+    lost = ProviderFailure("outcome_unknown", "a run was interrupted during the call", paid="unknown")
+    card = catalogue.card(last.model)
+    if card is None:
+        return _settle(job, lost, deps, resumed=True), lost
+    data = deps.blobs.get(_raw_key(job))
     if data is not None:
         return _kept(job, card, index, Painted(data), deps, resumed=True)
     provider = deps.providers.get(card.provider)
@@ -104,10 +111,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
             job = _settle(job, failure, deps, resumed=True)
             return job, failure
         return _kept(job, card, index, painted, deps, resumed=True)
-    if card.price_usd == 0:
-        return job, None
-    lost = ProviderFailure("outcome_unknown", "a run was interrupted during the paid call", paid="unknown")
-    return _settle(job, lost, deps, resumed=True), lost
+    return _settle(job, lost, deps, resumed=True), None if card.price_usd == 0 else lost
 
 
 def _tried(
@@ -146,7 +150,7 @@ def _kept(
 ) -> tuple[Job, ProviderFailure | None]:
     """Store the bytes, settle the attempt, and bring the picture to the promised size and format."""
     if card.price_usd > 0 or painted.cost_usd:
-        deps.blobs.put(_raw_key(job, index), painted.data, "application/octet-stream")
+        deps.blobs.put(_raw_key(job), painted.data, "application/octet-stream")
     cost = card.price_usd if painted.cost_usd is None else painted.cost_usd
     request = job.request
     size = sizes.plan(card, request.width, request.height)
@@ -195,7 +199,8 @@ def _settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: floa
     outcome, code = "success", None
     if failure is not None:
         code = failure.code
-        unknown = failure.paid == "unknown" and code in ("timeout", "outcome_unknown")
+        # not_authorized: of work that was accepted before, and may not be asked after any more
+        unknown = failure.paid == "unknown" and code in ("timeout", "outcome_unknown", "not_authorized")
         outcome = "refused" if code == "content_policy" else "unknown" if unknown else "failed"
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost)
     deps.meter.attempt(attempt.provider, attempt.model, outcome, took)
@@ -231,8 +236,9 @@ def _patience(card: ModelCard, others: int) -> float:
     return min(card.max_seconds, max(PATIENCE_SECONDS[0], min(PATIENCE_SECONDS[1], PATIENCE * card.typical_seconds)))
 
 
-def _raw_key(job: Job, index: int) -> str:
-    return f"raw/{job.tenant}/{job.id}/{index}"
+def _raw_key(job: Job) -> str:
+    """Where the bytes lie that the last attempt got: each has its own, so that none is taken for another's."""
+    return f"raw/{job.tenant}/{job.id}/{len(job.attempts) - 1}"
 
 
 def _save(job: Job, deps: Deps) -> None:

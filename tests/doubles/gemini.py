@@ -159,9 +159,7 @@ class FakeGemini(FakeService):
         ["draft_first", "jpeg", "wrong_base64", "no_picture", "truncated_json", "list", "deep", "uncounted"], "work"
     )
 
-    def __init__(self, port: int = 0, seconds: float = 0.0) -> None:
-        super().__init__(port, seconds)
-        self.listed, self.page = ["gemini-2.5-pro", *MODELS, "gemini-embedding-001"], 2  # models, so many on a page
+    listed, page = ("gemini-2.5-pro", *MODELS, "gemini-embedding-001"), 2  # the list, and how much of it is a page
 
     def route(self, request: Request) -> Reply:
         if request.method == "GET" and request.path == "/v1beta/models":
@@ -182,11 +180,9 @@ class FakeGemini(FakeService):
 
     def _list(self, request: Request) -> Reply:
         """A page of the models; its token is the number of the first one on the next."""
-        at = request.query.get("pageToken", "0")
-        if request.headers.get("x-goog-api-key") != KEY or request.query.keys() - {"pageSize", "pageToken"}:
+        at, strange = request.query.get("pageToken", "0"), request.query.keys() - {"pageSize", "pageToken"}
+        if request.headers.get("x-goog-api-key") != KEY or strange or not at.isdigit():
             raise RefusedError(self.refusals["bad_key"])
-        if not at.isdigit() or not 1 <= int(request.query.get("pageSize", "50")) <= 1000:
-            raise RefusedError(self.refusals["invalid"])
         end = int(at) + self.page
         ways = {name: ["embedContent" if "embedding" in name else "generateContent"] for name in self.listed}
         rows = [{"name": f"models/{n}", "supportedGenerationMethods": ways[n]} for n in self.listed[int(at) : end]]

@@ -96,7 +96,7 @@ class FakeGpu(FakeService):
 
     def route(self, request: Request) -> Reply:
         if request.path == "/ping":
-            return Reply(200)
+            return self.ask(lambda kind: Reply(200))
         if request.method != "POST":
             raise RefusedError(Reply(405))
         if request.path == "/invocations":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,6 +11,7 @@ from lambdas.providers import bedrock
 from lambdas.providers.text.bedrock_text import BedrockText
 from lambdas.providers.text.ollama import Ollama
 from lambdas.settings import Settings
+from tests.doubles.accounts import KINDS, World
 from tests.doubles.bedrock import FakeBedrock
 from tests.doubles.ollama import FakeOllama
 
@@ -74,3 +76,19 @@ def _cloud() -> BedrockText:
 def cloud(_cloud: BedrockText, fake: FakeBedrock) -> BedrockText:
     _cloud._finding = (False, 0.0)
     return _cloud
+
+
+@pytest.fixture(scope="module")
+def _world() -> Iterator[World]:
+    with ExitStack() as stack:
+        yield World(*(stack.enter_context(kind()) for kind in KINDS))
+
+
+@pytest.fixture
+def world(_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An account at every service, all in order."""
+    _world.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", _world.aws.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", _world.aws.url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    return _world

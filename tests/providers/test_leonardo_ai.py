@@ -188,7 +188,7 @@ def test_a_generation_and_its_seed() -> None:
         (200, b"<html>", "bad_answer"),
         (404, b"", "outcome_unknown"),
         (401, {"error": "x"}, "not_authorized"),
-        (400, {"error": "x"}, "invalid_request"),
+        (400, {"error": "x"}, "outcome_unknown"),  # of the question, not of the request
     ],
 )
 def test_generations_without_an_image(status: int, said: Any, code: str) -> None:

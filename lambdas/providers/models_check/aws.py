@@ -52,19 +52,18 @@ def text_model(settings: Settings, cards: tuple[ModelCard, ...], timeout: float)
 
 def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
     """The state of the one endpoint; which model it has loaded is not told."""
+    name = settings.sagemaker_endpoint
     try:
-        answer = _ask(
-            "sagemaker", None, timeout, lambda c: c.describe_endpoint(EndpointName=settings.sagemaker_endpoint)
-        )
-        status = _http.quote(mapping(answer).get("EndpointStatus"))
+        answer = _ask("sagemaker", None, timeout, lambda client: client.describe_endpoint(EndpointName=name))
     except ProviderFailure as failure:
         if failure.code != "model_gone":
             raise
         return [f.Finding("sagemaker", card.id, f.GONE, "there is no endpoint of that name") for card in cards]
+    status = _http.quote(mapping(answer).get("EndpointStatus"))
+    if not status:
+        raise ProviderFailure("bad_answer", "AWS did not tell the state of the endpoint")
     state = f.OK if status in SERVING else f.GONE if status in LOST else f.UNCHECKED
-    return [
-        f.Finding("sagemaker", card.id, state, f"the endpoint is {status or 'in no known state'}") for card in cards
-    ]
+    return [f.Finding("sagemaker", card.id, state, f"the endpoint is {status}") for card in cards]
 
 
 def _finding(provider: str, name: str, row: dict[str, Any] | None, region: str) -> f.Finding:
@@ -141,5 +140,5 @@ def _client(service: str, region: str | None, timeout: float) -> Any:
         read_timeout=timeout,
         retries={"mode": "standard", "total_max_attempts": 2},
     )
-    session: Any = boto3.session.Session()
-    return session.client(service, region_name=region, config=config)
+    make: Any = boto3.client
+    return make(service, region_name=region, config=config)
