@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit e2e synth snapshot deploy bench models-check clean
+.PHONY: help run test check unit e2e synth snapshot deploy bench models-check key keys key-revoke key-rotate clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -49,6 +49,20 @@ bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provid
 
 models-check: $(VENV)/.dev ## Compare the catalogue with what the configured accounts really have
 	$(PY) -m lambdas.providers.models_check
+
+STACK ?= local
+
+key: ## Make an API key: TENANT=acme [NAME=...] [STACK=local|dev|prod]
+	@$(PYTHON) -m local key "$(TENANT)" --stack $(STACK) $(if $(NAME),--name "$(NAME)")
+
+keys: ## List the keys of a tenant: TENANT=acme [STACK=...]
+	@$(PYTHON) -m local keys "$(TENANT)" --stack $(STACK)
+
+key-revoke: ## End a key: KEY_ID=key_... [STACK=...]
+	@$(PYTHON) -m local key-revoke "$(KEY_ID)" --stack $(STACK)
+
+key-rotate: ## Replace a key: KEY_ID=key_... [GRACE=24h] [STACK=...]
+	@$(PYTHON) -m local key-rotate "$(KEY_ID)" --stack $(STACK) $(if $(GRACE),--grace $(GRACE))
 
 clean: ## Remove what was built; the data of `make run` stays
 	rm -rf $(VENV) cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

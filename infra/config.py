@@ -66,6 +66,7 @@ SETTINGS: frozenset[str] = frozenset(
         "BASE_URL",
         "BEDROCK_REGION",
         "BEDROCK_TEXT_MODEL",
+        "BUDGET_IMAGES_PER_MONTH",
         "BUDGET_USD_PER_MONTH",
         "COMFYUI_URL",
         "CORS_ALLOW_ORIGINS",

@@ -18,7 +18,7 @@ IMAGE_MODELS: tuple[str, ...] = (
 TEXT_MODEL = "openai.gpt-oss-20b-1:0"  # compresses long prompts
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     "images/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    "raw/*": ("s3:GetObject", "s3:PutObject"),  # what a provider answered, kept before it is looked at
+    "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # what a provider answered, as it came
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
 }
 
@@ -33,7 +33,7 @@ def generation(data: DataStack, settings: Mapping[str, str]) -> list[iam.PolicyS
     return [
         _table(data.jobs, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
         _query(data.jobs),
-        _table(data.images, "GetItem", "PutItem", "UpdateItem", "DeleteItem"),
+        _table(data.images, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
         _query(data.images),
         _table(data.projects, "GetItem", "PutItem", "UpdateItem"),
         _query(data.projects),
@@ -59,7 +59,7 @@ def key_lookup(data: DataStack) -> list[iam.PolicyStatement]:
 
 def closing(data: DataStack) -> list[iam.PolicyStatement]:
     """Giving a job that failed for good its final state."""
-    return [_table(data.jobs, "GetItem", "PutItem")]
+    return [_table(data.jobs, "GetItem", "PutItem", "UpdateItem")]
 
 
 def model_arns(settings: Mapping[str, str]) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
-from lambdas.domain.jobs import StoredImage
+from lambdas.domain.jobs import Job
 
 # Powertools reads POWERTOOLS_SERVICE_NAME, POWERTOOLS_METRICS_NAMESPACE and LOG_LEVEL, which the template sets.
 logger = Logger(utc=True, log_uncaught_exceptions=False)
@@ -39,12 +37,23 @@ class EmfMeter:
             metric.add_dimension("provider", provider)
             metric.add_dimension("model", model)
 
+    def cost(self, provider: str, model: str, usd: float) -> None:
+        with single_metric("Cost", MetricUnit.NoUnit, usd, namespace=NAMESPACE) as metric:  # in USD
+            metric.add_dimension("provider", provider)
+            metric.add_dimension("model", model)
+
+    def rate_limited(self) -> None:
+        with single_metric("RateLimitHits", MetricUnit.Count, 1, namespace=NAMESPACE):
+            pass
+
     def abandoned(self) -> None:
         with single_metric("JobsAbandoned", MetricUnit.Count, 1, namespace=NAMESPACE):
             pass
 
-    def job(self, status: str, images: Sequence[StoredImage]) -> None:
-        logger.info("job ended", extra={"status": status, "images": [image.id for image in images]})
+    def job(self, job: Job) -> None:
+        # a worker's line names the request that the work was for
+        ids = {"job_id": job.id, "request_id": job.request_id, "images": [image.id for image in job.images]}
+        logger.info("job ended", extra={"status": job.status, **ids})
 
 
 def job_dead_lettered() -> None:

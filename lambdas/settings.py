@@ -29,7 +29,7 @@ class Settings:
     allowed_models: tuple[str, ...] = ()
     provider_weights: tuple[str, ...] = ()  # shares of traffic, such as bedrock:3,gemini:1
     require_api_key: bool = False
-    api_key: str = ""
+    api_key: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     generation_timeout_seconds: float = 0.0
     presigned_url_ttl_seconds: int = 300
@@ -38,6 +38,9 @@ class Settings:
     cors_allow_origins: tuple[str, ...] = ("*",)
     log_level: str = "INFO"
     job_retention_days: int = 30
+    rate_limit_per_minute: int = 0  # this and the budgets: for each tenant, 0 is none
+    budget_usd_per_month: float = 0.0
+    budget_images_per_month: int = 0
     bedrock: bool = False
     bedrock_region: str = "us-west-2"
     bedrock_text_model: str = "openai.gpt-oss-20b-1:0"
@@ -86,7 +89,8 @@ class Settings:
     @property
     def local_keys(self) -> dict[str, str]:
         """Key to tenant, as given by API_KEY and API_KEYS (`tenant:key` or `key` of the tenant `default`)."""
-        pairs = [entry.rpartition(":") for entry in (*self.api_keys, *filter(None, [self.api_key]))]
+        entries = (entry if ":" in entry else f":{entry}" for entry in (*self.api_keys, *self.api_key))
+        pairs = (entry.partition(":") for entry in entries)  # a tenant has no colon, a key may
         return {key: tenant or "default" for tenant, _, key in pairs if key}
 
 

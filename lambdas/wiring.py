@@ -9,10 +9,13 @@ from lambdas.adapters.clock import SystemClock
 from lambdas.adapters.dynamodb_batches import DynamoBatches
 from lambdas.adapters.dynamodb_health import DynamoHealth
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
+from lambdas.adapters.dynamodb_limits import DynamoLimits
+from lambdas.adapters.dynamodb_projects import DynamoProjects
 from lambdas.adapters.pictures import PillowPictures
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.secret import ProviderSecret
 from lambdas.adapters.workers import LambdaWorkers, SqsQueue
+from lambdas.domain.budget import Caps
 from lambdas.observability import EmfMeter
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.providers.text import engines
@@ -42,11 +45,14 @@ def live() -> Deps:
         meter=EmfMeter(),
         health=DynamoHealth(s.providers_table),
         batches=DynamoBatches(s.jobs_table),
+        limits=DynamoLimits(s.jobs_table, s.rate_limit_per_minute),
+        projects=DynamoProjects(s.projects_table, s.jobs_table, s.images_table),
         default_model=s.default_model,
         allowed_models=s.allowed_models,
         weights=s.weights,
         generation_timeout=s.generation_timeout_seconds,
         retention_days=s.job_retention_days,
+        caps=Caps.of(s.budget_usd_per_month, s.budget_images_per_month),
         engines=engines(s),
     )
 

@@ -109,6 +109,8 @@ class Front:
     def _location(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
         """A path that the API gave with its stage, as it is here."""
         stage = f"/{self.stage}/".encode()
+        if name.lower() == b"link":
+            return name, value.replace(b"<" + stage, b"</")
         return name, value[len(stage) - 1 :] if name.lower() == b"location" and value.startswith(stage) else value
 
 

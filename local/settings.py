@@ -15,7 +15,8 @@ _NAMES = """
     METRICS_ENABLED BASE_URL LEONARDO_API_KEY RUNWARE_API_KEY GEMINI_API_KEY LEONARDO_BASE_URL RUNWARE_BASE_URL
     GEMINI_BASE_URL COMFYUI_URL OLLAMA_URL OLLAMA_MODEL BEDROCK BEDROCK_REGION BEDROCK_TEXT_MODEL GPU_WORKER_URL
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME RATE_LIMIT_PER_MINUTE BUDGET_USD_PER_MONTH
-    ALLOW_PRIVATE_URLS WEBHOOK_SECRET PRESIGNED_URL_TTL_SECONDS CORS_ALLOW_ORIGINS LOG_LEVEL JOB_RETENTION_DAYS
+    BUDGET_IMAGES_PER_MONTH ALLOW_PRIVATE_URLS WEBHOOK_SECRET PRESIGNED_URL_TTL_SECONDS CORS_ALLOW_ORIGINS LOG_LEVEL
+    JOB_RETENTION_DAYS
 """
 FUNCTION_SETTINGS = frozenset(_NAMES.split())
 LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR"})
@@ -28,11 +29,13 @@ NUMBERS: dict[str, tuple[float, float]] = {
     "RATE_LIMIT_PER_MINUTE": (0, 1_000_000),
     "PRESIGNED_URL_TTL_SECONDS": (1, 604_800),
     "BUDGET_USD_PER_MONTH": (0, 1e9),
+    "BUDGET_IMAGES_PER_MONTH": (0, 1_000_000_000),
     "JOB_RETENTION_DAYS": (1, 3650),
 }
 FRACTIONS = ("BUDGET_USD_PER_MONTH", "GENERATION_TIMEOUT_SECONDS")
 WEIGHTS = re.compile(r"(\s*[a-z_]+:\d+(\.\d+)?\s*,?)+")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[!-~]+|[!-9;-~]*"  # empty after a comma too many
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -116,6 +119,11 @@ def _checked(name: str, value: str) -> str:
         raise SettingsError(f"{name} must be an address that begins with http:// or https://, not {value!r}.")
     if name == "PROVIDER_WEIGHTS" and not WEIGHTS.fullmatch(value):
         raise SettingsError(f"PROVIDER_WEIGHTS must be such as bedrock:3,gemini:1, not {value!r}.")
+    if name in ("API_KEY", "API_KEYS") and not all(re.fullmatch(KEY, entry.strip()) for entry in value.split(",")):
+        raise SettingsError(
+            f"{name} must be keys separated by commas, each `key` or `tenant:key`; "
+            "a tenant has 1 to 63 letters, digits, '.', '_' and '-'."
+        )
     if name == "LOG_LEVEL":
         if value.upper() not in LOG_LEVELS:
             raise SettingsError(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {value!r}.")

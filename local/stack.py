@@ -62,7 +62,12 @@ class Stack:
 
     def start(self) -> None:
         """Returns when the API listens; the first function processes are started meanwhile."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EmulatorError(
+                f"DATA_DIR must be a folder that can be written; {self.settings.data_dir}: {error.strerror}."
+            ) from error
         listener = listen(self.port)
         self.port = listener.getsockname()[1]
         try:

@@ -25,7 +25,12 @@ VERBS: dict[str, list[str]] = {
     "deploy": ["python -m infra.cli deploy --all"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
     "models-check": ["python -m lambdas.providers.models_check"],
+    "key": ["python -m lambdas.manage_keys create"],
+    "keys": ["python -m lambdas.manage_keys list"],
+    "key-revoke": ["python -m lambdas.manage_keys revoke"],
+    "key-rotate": ["python -m lambdas.manage_keys rotate"],
 }
+KEYS = ("key", "keys", "key-revoke", "key-rotate")
 
 
 def enter_environment(arguments: list[str]) -> None:
@@ -45,7 +50,7 @@ def enter_environment(arguments: list[str]) -> None:
 
 def install(verb: str) -> None:
     """Installs what is missing for a verb."""
-    requirements = ROOT / ("local/requirements.txt" if verb == "run" else "requirements-dev.txt")
+    requirements = ROOT / ("local/requirements.txt" if verb in ("run", *KEYS) else "requirements-dev.txt")
     if missing(requirements):
         print(f"Installing {requirements.relative_to(ROOT)} ...", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
@@ -71,6 +76,14 @@ def missing(requirements: Path) -> bool:
 def do(verb: str, arguments: list[str]) -> int:
     """Runs the commands of a verb other than `run`; the first exit status that is not 0."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    if verb in KEYS:
+        from local.settings import SettingsError, load
+
+        try:  # as the local run finds it, also in `.env`
+            arguments = [*arguments, "--data-dir", str(load().data_dir)]
+        except SettingsError as error:
+            print(error, file=sys.stderr)
+            return 1
     for command in VERBS[verb]:
         program, *rest = [*shlex.split(command), *arguments]
         found = shutil.which(program, path=path) or program

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lambdas.domain import budget, rate
+from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.health import Health, may_call, observed, probing
 from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Batch, Idempotency, Job, JobFilter, StoredImage
 from lambdas.domain.model_card import Size
 from lambdas.domain.ports import Page
+from lambdas.domain.projects import Counts, Project
 from lambdas.domain.requests import Order, Painted
 from lambdas.usecases.deps import Deps
+from tests.budget_model import Books
 
 
 class FakeClock:
@@ -37,20 +41,25 @@ class FakeJobs:
         self.keys: dict[tuple[str, str], Idempotency] = {}
         self.saved: list[Job] = []
         self.cache: dict[tuple[str, str], str] = {}
+        self.books: dict[tuple[str, str], Books] = {}
 
-    def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
-        if idempotency:
-            at = (idempotency.tenant, idempotency.key)
-            known = self.keys.get(at)
-            if known and known.expires_at >= job.created_at:
-                return known
-            self.keys[at] = idempotency
+    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
+        known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
+        if known and known.expires_at >= job.created_at:
+            return known
         assert (job.tenant, job.id) not in self.rows
+        if not self.of_month(job).reserve(job, caps):
+            raise budget.exceeded(caps, job.created_at)
+        if idempotency:
+            self.keys[idempotency.tenant, idempotency.key] = idempotency
         self.rows[job.tenant, job.id] = job
         return None
 
     def get(self, tenant: str, job_id: str) -> Job | None:
-        return self.rows.get((tenant, job_id))
+        job = self.rows.get((tenant, job_id))
+        if job and job.cached:  # of another job's images, those that are there
+            job = replace(job, images=tuple(i for i in job.images if (tenant, i.name) in self.images))
+        return job
 
     def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:
         job = self.get(tenant, job_id)
@@ -84,6 +93,7 @@ class FakeJobs:
         if self._mine(job) is None:
             return False
         self.rows[job.tenant, job.id] = job
+        self.of_month(job).settle(job)
         self.images |= {(job.tenant, image.name): image for image in job.images}
         return True
 
@@ -91,8 +101,12 @@ class FakeJobs:
         job = self.get(tenant, job_id)
         if job is None or job.status != QUEUED:
             return False
-        self.rows[tenant, job_id] = replace(job, status=CANCELLED, finished_at=now)
+        self.rows[tenant, job_id] = cancelled = replace(job, status=CANCELLED, finished_at=now)
+        self.of_month(job).settle(cancelled)
         return True
+
+    def of_month(self, job: Job) -> Books:
+        return self.books.setdefault((job.tenant, budget.month(job.created_at)), Books())
 
     def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
         jobs = sorted((j for (t, _), j in self.rows.items() if t == tenant), key=lambda j: j.id, reverse=True)
@@ -103,10 +117,19 @@ class FakeJobs:
         self.cache[job.tenant, job.cache_key or ""] = job.id
 
     def recall(self, tenant: str, cache_key: str) -> Job | None:
-        return self.get(tenant, self.cache.get((tenant, cache_key), ""))
+        job = self.get(tenant, self.cache.get((tenant, cache_key), ""))
+        return job if job and len(job.images) == job.request.n else None
 
     def find_image(self, tenant: str, name: str) -> StoredImage | None:
         return self.images.get((tenant, name))
+
+    def drop_image(self, tenant: str, image: StoredImage) -> bool:
+        owner = self.rows.get((tenant, image.job_id))
+        if owner is None or image not in owner.images:
+            return False
+        del self.images[tenant, image.name]
+        self.rows[tenant, owner.id] = replace(owner, images=tuple(i for i in owner.images if i != image))
+        return True
 
 
 class FakeBlobs:
@@ -223,15 +246,23 @@ class FakeMeter:
         self.attempts: list[tuple[str, str, str]] = []
         self.jobs: list[str] = []
         self.takeovers = 0
+        self.costs: list[tuple[str, str, float]] = []
+        self.rate_hits = 0
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
         self.attempts.append((provider, model, outcome))
 
+    def cost(self, provider: str, model: str, usd: float) -> None:
+        self.costs.append((provider, model, usd))
+
+    def rate_limited(self) -> None:
+        self.rate_hits += 1
+
     def abandoned(self) -> None:
         self.takeovers += 1
 
-    def job(self, status: str, images: Any) -> None:
-        self.jobs.append(status)
+    def job(self, job: Job) -> None:
+        self.jobs.append(job.status)
 
 
 def make_deps(**changes: Any) -> Deps:
@@ -247,10 +278,12 @@ def make_deps(**changes: Any) -> Deps:
         "clock": FakeClock(),
         "meter": FakeMeter(),
         "health": FakeHealth(),
+        "limits": FakeLimits(),
         "default_model": "stabilityai/sdxl-turbo",
     }
     ports |= changes
     ports.setdefault("batches", FakeBatches(ports["jobs"]))
+    ports.setdefault("projects", FakeProjects(ports["jobs"]))
     deps = Deps(**ports)
     workers.deps = deps
     return deps
@@ -274,3 +307,44 @@ class FakeHealth:
         if verdict == "probe":
             self.rows[provider] = probing(health, now)
         return verdict != "no"
+
+
+class FakeLimits:
+    """GCRA as the textbook has it."""
+
+    def __init__(self, per_minute: int = 0) -> None:
+        self.limit = per_minute
+        self.tats: dict[str, int] = {}
+
+    def admit(self, tenant: str, cost: int, now: float) -> rate.Verdict | None:
+        if not self.limit:
+            return None
+        at, tat = int(now * rate.SECOND), self.tats.get(tenant, 0)
+        moved = max(tat, at) + cost * rate.interval(self.limit)
+        if cost > self.limit or moved - at > rate.WINDOW:
+            return rate.refused(self.limit, tat, at, cost)
+        self.tats[tenant] = moved
+        return rate.admitted(self.limit, moved, at)
+
+
+class FakeProjects:
+    def __init__(self, jobs: FakeJobs) -> None:
+        self.all = jobs
+        self.rows: dict[tuple[str, str], Project] = {}
+
+    def create(self, project: Project) -> bool:
+        return self.rows.setdefault((project.tenant, project.id), project) is project
+
+    def ensure(self, tenant: str, project_id: str, now: float) -> None:
+        self.create(Project(tenant, project_id, project_id, now))
+
+    def get(self, tenant: str, project_id: str) -> Project | None:
+        return self.rows.get((tenant, project_id))
+
+    def list(self, tenant: str, limit: int, after: str | None) -> list[Project]:
+        return [p for (t, name), p in sorted(self.rows.items()) if t == tenant and name > (after or "")][:limit]
+
+    def counts(self, tenant: str, project_id: str) -> Counts:
+        jobs = sum(t == tenant and job.request.project_id == project_id for (t, _), job in self.all.rows.items())
+        images = sum(t == tenant and image.project_id == project_id for (t, _), image in self.all.images.items())
+        return Counts(jobs, images)

@@ -34,6 +34,11 @@ def test_weights() -> None:
             _ = Settings.of({"PROVIDER_WEIGHTS": wrong}).weights
 
 
+def test_both_names_of_keys_take_several_and_a_key_may_hold_a_colon() -> None:
+    read = Settings.of({"API_KEY": "solo, acme:k1", "API_KEYS": "umbrella:a:b,plain,"})
+    assert read.local_keys == {"solo": "default", "k1": "acme", "a:b": "umbrella", "plain": "default"}
+
+
 def test_a_wrong_value_names_its_setting() -> None:
     with pytest.raises(ValueError, match="PRESIGNED_URL_TTL_SECONDS"):
         Settings.of({"PRESIGNED_URL_TTL_SECONDS": "soon"})

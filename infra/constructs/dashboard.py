@@ -52,6 +52,10 @@ class Dashboard(Construct):
                 _graph("Generation time by provider (p95)", [_by_model("GenerationDuration", "p95")]),
             ],
             [
+                _graph("Cost by provider (USD)", [_by_model("Cost", "Sum")]),
+                _graph("Refused for a tenant: too many requests", [service_metric("RateLimitHits")]),
+            ],
+            [
                 _graph("Queue depth", [
                     jobs.queue.metric_approximate_number_of_messages_visible(label="waiting"),
                     jobs.queue.metric_approximate_number_of_messages_not_visible(label="running"),

@@ -7,12 +7,16 @@ JSON document. Only the holder of the newest fence may write a running job.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from lambdas.adapters import aws
+from lambdas.adapters import aws, dynamodb_budget, dynamodb_images
 from lambdas.adapters.dynamodb_listing import list_jobs
-from lambdas.adapters.dynamodb_once import put_once
+from lambdas.adapters.dynamodb_once import ConditionFailed, put_once
+from lambdas.adapters.dynamodb_transaction import transact
+from lambdas.domain import budget
+from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.jobs import CANCELLED, COMPLETED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
 from lambdas.domain.ports import Page
 
@@ -27,13 +31,16 @@ class DynamoJobs:
         self._jobs = jobs_table
         self._images = images_table
 
-    def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
+    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
-        return put_once(put, idempotency, job.created_at)
+        try:
+            return put_once(put, idempotency, job.created_at, dynamodb_budget.reserve(self._jobs, job, caps))
+        except ConditionFailed:
+            raise budget.exceeded(caps, job.created_at) from None
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         item = self._get(self._jobs, tenant, job_id)
-        return None if item is None else from_item(item)
+        return dynamodb_images.present(self._images, [from_item(item)])[0] if item else None
 
     def _get(self, table: str, pk: str, sk: str) -> Item | None:
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
@@ -81,28 +88,17 @@ class DynamoJobs:
         )
 
     def finish(self, job: Job) -> bool:
-        db = aws.client("dynamodb")
-        put = {"TableName": self._jobs, **_put_of(job, expected=replace(job, status=RUNNING))}
-        if not job.images:
-            return self._guarded("put_item", **{k: v for k, v in put.items() if k != "TableName"})
-        images = [{"Put": {"TableName": self._images, "Item": _image_item(job, i)}} for i in job.images]
-        try:
-            db.transact_write_items(TransactItems=[{"Put": put}, *images])
-        except db.exceptions.TransactionCanceledException as cancelled:
-            if cancelled.response.get("CancellationReasons", [{}])[0].get("Code") == "ConditionalCheckFailed":
-                return False
-            raise
-        return True
+        return self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
         job = self.get(tenant, job_id)
         if job is None or job.status != QUEUED:
             return False
-        return self._put(replace(job, status=CANCELLED, finished_at=now), expected=job)
+        return self._end(replace(job, status=CANCELLED, finished_at=now), QUEUED, [])
 
     def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
         items, following = list_jobs(self._jobs, tenant, where, limit, cursor)
-        return Page([from_item(item) for item in items], following)
+        return Page(dynamodb_images.present(self._images, [from_item(item) for item in items]), following)
 
     def remember(self, job: Job) -> None:
         item = {
@@ -116,14 +112,22 @@ class DynamoJobs:
     def recall(self, tenant: str, cache_key: str) -> Job | None:
         item = self._get(self._jobs, f"{tenant}#cache", cache_key)
         job = self.get(tenant, item["job_id"]["S"]) if item else None
-        return job if job and job.status == COMPLETED else None
+        return job if job and job.status == COMPLETED and len(job.images) == job.request.n else None
 
     def find_image(self, tenant: str, name: str) -> StoredImage | None:
         item = self._get(self._images, tenant, name)
         return None if item is None else StoredImage(**json.loads(item["doc"]["S"]))
 
-    def _put(self, job: Job, *, expected: Job) -> bool:
-        return self._guarded("put_item", **_put_of(job, expected=expected))
+    def drop_image(self, tenant: str, image: StoredImage) -> bool:
+        return dynamodb_images.drop(self._images, self._jobs, tenant, image)
+
+    def _end(self, job: Job, before: str, images: Sequence[Item]) -> bool:
+        """The final state, the images and the money, all together or not at all."""
+        put = _put_of(job, expected=replace(job, status=before))
+        also = [*images, *dynamodb_budget.settle(self._jobs, job)]
+        if not also:
+            return self._guarded("put_item", **put)
+        return not transact([{"Put": {"TableName": self._jobs, **put}}, *also])
 
     def _guarded(self, call: str, **arguments: Any) -> bool:
         db = aws.client("dynamodb")
@@ -171,13 +175,4 @@ def from_item(item: Item) -> Job:
         "fence": int(item["fence"]["N"]),
         "lease_until": float(item["lease_until"]["N"]),
     }
-    return Job.from_dict(json.loads(item["doc"]["S"]) | outside)
-
-
-def _image_item(job: Job, image: StoredImage) -> Item:
-    return {
-        "pk": {"S": job.tenant},
-        "sk": {"S": image.name},
-        "doc": {"S": json.dumps(asdict(image), separators=(",", ":"))},
-        "expires_at": {"N": str(job.expires_at)},
-    }
+    return dynamodb_images.unmarked(Job.from_dict(json.loads(item["doc"]["S"]) | outside), item)

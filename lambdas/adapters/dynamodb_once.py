@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb_transaction import FAILED, transact
 from lambdas.domain.jobs import Idempotency
 
 Item = dict[str, Any]
 
 
-def put_once(put: Item, key: Idempotency | None, now: float) -> Idempotency | None:
-    """`put` as PutItem takes it. Returns the living row of the same key, if any: then nothing was written."""
-    db = aws.client("dynamodb")
-    if key is None:
-        db.put_item(**put)
+class ConditionFailed(Exception):
+    """The condition of a further part did not hold: nothing was written."""
+
+
+def put_once(put: Item, key: Idempotency | None, now: float, also: Sequence[Item] = ()) -> Idempotency | None:
+    """`put` as PutItem takes it, with the parts of a transaction that are written `also` or not at all.
+
+    Returns the living row of the same key, if any: then nothing was written. Raises ConditionFailed.
+    """
+    if key is None and not also:
+        aws.client("dynamodb").put_item(**put)
         return None
-    row = {
-        "TableName": put["TableName"],
-        "Item": _row(key),
-        "ConditionExpression": "attribute_not_exists(pk) OR expires_at < :now",
-        "ExpressionAttributeValues": {":now": {"N": str(int(now))}},
-    }
-    try:
-        db.transact_write_items(TransactItems=[{"Put": put}, {"Put": row}])
-    except db.exceptions.TransactionCanceledException as cancelled:
-        reasons = [r.get("Code") for r in cancelled.response.get("CancellationReasons", [])]
-        if "ConditionalCheckFailed" in reasons[1:]:
-            return _living(put["TableName"], key)
-        if "TransactionConflict" in reasons:
-            # two equal requests in the same instant: the other one has written, or is about to
-            return _living(put["TableName"], key) or put_once(put, key, now)
-        raise
+    table = put["TableName"]
+    rows = [{"Put": {"TableName": table, **_row(key, now)}}] if key else []
+    reasons = transact([{"Put": put}, *rows, *also])
+    if key and FAILED in reasons[1:2]:
+        return _living(table, key)
+    if FAILED in reasons[1:]:
+        raise ConditionFailed
+    if reasons:
+        raise FileExistsError(f"there is a record of this id already in {table}")
     return None
 
 
@@ -44,11 +45,16 @@ def _living(table: str, wanted: Idempotency) -> Idempotency | None:
     return replace(wanted, fingerprint=item["fingerprint"]["S"], job_id=item["job_id"]["S"])
 
 
-def _row(key: Idempotency) -> Item:
-    return {
+def _row(key: Idempotency, now: float) -> Item:
+    item = {
         "pk": {"S": f"{key.tenant}#idempotency"},
         "sk": {"S": key.key},
         "fingerprint": {"S": key.fingerprint},
         "job_id": {"S": key.job_id},
         "expires_at": {"N": str(key.expires_at)},
+    }
+    return {
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(pk) OR expires_at < :now",
+        "ExpressionAttributeValues": {":now": {"N": str(int(now))}},
     }

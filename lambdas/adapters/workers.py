@@ -21,7 +21,9 @@ class SqsQueue:
 
     def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
         body = json.dumps({"tenant": tenant, "job_id": job_id, "watchdog": watchdog})
-        aws.client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)
+        # On a standard queue a group asks for fairness: a tenant with much to do does not hold up the others.
+        group = {"MessageGroupId": tenant}
+        aws.client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)
 
 
 class LambdaWorkers:

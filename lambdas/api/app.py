@@ -12,9 +12,9 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from lambdas.api import errors
+from lambdas.api import errors, limits
 from lambdas.api.call import Call
-from lambdas.api.routers import files, generate, jobs, meta, models, prompts, providers, unified
+from lambdas.api.routers import files, generate, jobs, meta, models, projects, prompts, providers, unified
 from lambdas.api.routes import Answer, Route
 from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated
 from lambdas.observability import logger, request_done
@@ -30,9 +30,11 @@ ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
     *unified.ROUTES,
     *prompts.ROUTES,
+    *projects.ROUTES,
 )
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
-EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
+_EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
+EXPOSED = ", ".join((_EXPOSED, *limits.NAMES))
 ANSWER_RESERVE_SECONDS = 3.0  # of the function's time, kept for making the answer
 
 
@@ -45,8 +47,7 @@ def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Setti
     answer = _answer(event, call, settings)
     answer["headers"] = answer.get("headers") or {}
     answer["headers"] |= _common_headers(call, settings)
-    if call.method == "HEAD":
-        answer |= {"body": "", "isBase64Encoded": False}
+    answer["body"] = answer.get("body") or ""  # null is no body to every gateway
     took = (time.perf_counter() - began) * 1000
     request_done(answer["statusCode"], took)
     logger.info(
@@ -87,14 +88,19 @@ def _router() -> APIGatewayRestResolver:
 def _dispatcher(router: APIGatewayRestResolver, route: Route) -> Callable[..., Answer]:
     def dispatch(**params: str) -> Answer:
         call: Call = router.context["call"]
+        rate: dict[str, str] = {}
         try:
             call = replace(call, params=params, tenant="" if route.open else _tenant(call, router.context["settings"]))
             if route.body:
                 call = replace(call, payload=call.read_body(route.body))
             if route.query:
                 call = replace(call, filters=call.read_query(route.query))
-            return route.handle(call)
+            rate = limits.admit(call, route)
+            answer = route.handle(call)
+            answer.headers |= rate
+            return answer
         except ServiceError as error:
+            error.headers = rate | limits.of_budget(error, call) | error.headers
             return _error_answer(error, call)
 
     return dispatch

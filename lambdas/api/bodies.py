@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from lambdas.domain import requests as r
 from lambdas.domain.ids import JOB_ID
@@ -116,7 +116,7 @@ def _moment(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        moment = datetime.fromisoformat(value.strip().replace(" ", "+"))
+        moment = datetime.fromisoformat(value.strip().replace(" ", "+").upper())
     except ValueError:
         raise ValueError("must be a time in ISO 8601, such as 2026-11-20T12:00:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -140,17 +140,19 @@ class JobsQuery(BaseModel):
 
     project_id: str | None = Field(None, min_length=1, max_length=63)
     status: Literal["queued", "running", "completed", "failed", "cancelled"] | None = None
-    provider: str | None = Field(None, min_length=1, max_length=63)
+    provider: Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"] | None = None
     since: Moment = Field(None, alias="from")
     until: Moment = Field(None, alias="to")
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, pattern=f"^{JOB_ID.pattern}$")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> JobsQuery:
-        if self.since is not None and self.until is not None and self.since > self.until:
-            raise ValueError("from must not be after to")
-        return self
+    @field_validator("until")
+    @classmethod
+    def _in_order(cls, until: float | None, info: ValidationInfo) -> float | None:
+        since = info.data.get("since")
+        if since is not None and until is not None and since > until:
+            raise ValueError("must not be before from")
+        return until
 
     def to_filter(self) -> JobFilter:
         return JobFilter(self.project_id, self.status, self.provider, self.since, self.until)

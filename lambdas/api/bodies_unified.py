@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt
+from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt, Whole
 from lambdas.domain import ids
+from lambdas.domain.errors import FieldError, MalformedBody
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.take_image import take_image
 
 ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
+ProviderChoice = Literal["auto", "bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
 Label = Annotated[str, StringConstraints(max_length=500)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+def _one_sentence(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """One error for the field, where pydantic gives one for each kind of value that it could have been."""
+    try:
+        return validate(value)
+    except ValidationError:
+        known = ", ".join(get_args(ProviderName))
+        raise ValueError(f"must be true, false, or a list of 1 to 8 providers out of: {known}") from None
 
 
 _NOT_COPIED = {"reference_image", "cache", "webhook_url", "metadata", "fallback"}
@@ -26,17 +37,17 @@ class UnifiedBody(Painting):
 
     prompt: Prompt
     negative_prompt: NegativePrompt = None
-    provider: Literal["auto"] | ProviderName = "auto"
-    n: int = Field(1, ge=1, le=8, description="How many images.")
+    provider: ProviderChoice = "auto"
+    n: Annotated[int, Field(ge=1, le=8, description="How many images."), Whole] = 1
     format: Literal["png", "jpeg", "webp"] = "png"
     reference_image: str | None = Field(
         None, min_length=1, description="An image to start from: base64 or a data URI of a PNG, JPEG or WebP."
     )
     project_id: str = Field("default", pattern=f"^{ids.PROJECT.pattern}$")
     strategy: Literal["balanced", "fastest", "cheapest", "quality"] = "balanced"
-    fallback: bool | Annotated[list[ProviderName], Field(min_length=1, max_length=8)] = Field(
-        True, description="Whether another provider may answer, or which, in order."
-    )
+    fallback: Annotated[
+        bool | Annotated[list[ProviderName], Field(min_length=1, max_length=8)], WrapValidator(_one_sentence)
+    ] = Field(True, description="Whether another provider may answer, or which, in order.")
     optimize_prompt: bool = Field(True, description="Whether a prompt of 3,000 characters or more may be compressed.")
     cache: Literal["auto", "off"] = "auto"
     webhook_url: str | None = Field(None, min_length=1, max_length=2000)
@@ -47,7 +58,11 @@ class UnifiedBody(Painting):
         sent: dict[str, Any] = self.model_dump(exclude=_NOT_COPIED)
         order = tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback
         if self.reference_image is not None:
-            sent["reference_key"], sent["reference_type"] = take_image(self.reference_image, tenant, deps)
+            try:
+                sent["reference_key"], sent["reference_type"] = take_image(self.reference_image, tenant, deps)
+            except MalformedBody as error:
+                error.errors = error.errors or (FieldError("reference_image", error.detail),)
+                raise
         ignored = (_NO_WEBHOOKS,) if self.webhook_url else ()
         return ImageRequest(
             **sent,
@@ -71,4 +86,4 @@ class QuickBody(Body):
 class BatchBody(Body):
     """POST /unified/generate/batch. Each item is a body of POST /unified/generate, judged on its own."""
 
-    requests: list[dict[str, Any]] = Field(min_length=1, max_length=100)
+    requests: list[Any] = Field(min_length=1, max_length=100)

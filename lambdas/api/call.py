@@ -74,7 +74,8 @@ class Call:
         if key is None:
             return Caller(self.tenant, self.request_id)
         if not _KEY.fullmatch(key):
-            raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
+            message = "must be 1 to 255 printable ASCII characters without spaces"
+            raise InvalidRequest(f"Idempotency-Key {message}", errors=(FieldError("Idempotency-Key", message),))
         asked = f"{self.method} {self.path}\n{self.payload.model_dump_json()}"
         return Caller(self.tenant, self.request_id, key, hashlib.sha256(asked.encode()).hexdigest())
 
@@ -97,9 +98,12 @@ class Call:
             raise invalid_request(invalid) from None
 
     def read_query(self, model: type[BaseModel]) -> BaseModel:
-        """The query string; of a name given twice the last value counts. Raises InvalidRequest."""
+        """The query string; of a name given twice the last value counts, and an empty one is as none.
+
+        Raises InvalidRequest.
+        """
         try:
-            return model.model_validate_strings({k: v[-1] for k, v in self.query.items()})
+            return model.model_validate_strings({k: v[-1] for k, v in self.query.items() if v[-1]})
         except ValidationError as invalid:
             raise invalid_request(invalid) from None
 
@@ -118,6 +122,8 @@ def _message(problem: Any) -> str:
         return "unknown field"
     if problem["type"] == "missing":
         return "this field is needed"
+    if problem["type"] == "model_type":
+        return "must be an object"
     if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == r"\S":
         return "must not be blank"
     return str(problem["msg"]).removeprefix("Value error, ")

@@ -20,17 +20,27 @@ STATUS: dict[type[e.ServiceError], int] = {
     e.StillInProgress: 409,
     e.JobEnded: 409,
     e.JobStarted: 409,
+    e.JobNotEnded: 409,
+    e.ProjectExists: 409,
     e.JobCancelled: 409,
     e.Gone: 410,
     e.TooLarge: 413,
     e.UnsupportedMediaType: 415,
     e.ContentRefused: 422,
     e.RateLimited: 429,
+    e.BudgetExceeded: 429,
     e.ServiceError: 500,
     e.ProvidersFailed: 502,
     e.OutcomeUnknown: 502,
     e.NoneAvailable: 503,
     e.GenerationTimeout: 504,
+}
+
+# What an invalid request is wrong in, where the error itself names no field.
+_FIELDS: dict[type[e.ServiceError], str] = {
+    e.UnknownModel: "model",
+    e.RetiredModel: "model",
+    e.ProviderUnconfigured: "provider",
 }
 
 PROBLEM = "application/problem+json"
@@ -66,8 +76,11 @@ def problem(error: e.ServiceError, path: str) -> dict[str, Any]:
         "instance": path,
         "code": error.code,
     }
-    if error.errors:
-        body["errors"] = [{"field": f.field, "message": f.message} for f in error.errors]
+    wrong = error.errors
+    if not wrong and body["status"] == 400:
+        wrong = (e.FieldError(_FIELDS.get(type(error), "body"), error.detail),)
+    if wrong:
+        body["errors"] = [{"field": f.field, "message": f.message} for f in wrong]
     return body
 
 

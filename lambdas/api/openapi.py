@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from lambdas.api import views
 from lambdas.api.app import ROUTES
 from lambdas.api.errors import PROBLEM
+from lambdas.api.limits import NAMES
 from lambdas.api.routes import Route
 from lambdas.domain import catalogue
 
@@ -22,6 +23,8 @@ _PATH_PATTERNS = {
     "name": "File name, such as im_0123456789abcdef.png.",
     "job_id": "A generation_id.",
     "batch_id": "A batch_id.",
+    "project_id": "A project_id.",
+    "image_id": "The id of one of the job's images.",
 }
 _REQUEST_HEADERS: dict[str, Json] = {
     "Idempotency-Key": {
@@ -41,6 +44,12 @@ _ANSWER_HEADERS: dict[str, Json] = {
     "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
     "X-Image-Provider": {"description": "Who made the image.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true` on an answer given again.", "schema": {"type": "string"}},
+    "RateLimit-Limit": {
+        "description": "Generating requests a minute; where the month's budget refused, its US cents, else its images.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Remaining": {"description": "What is left of it.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until the whole of it is free again.", "schema": {"type": "integer"}},
 }
 
 
@@ -111,6 +120,9 @@ def _operation(route: Route) -> Json:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref}}}
     for status in sorted({*route.errors, *(() if route.open else (401, 403)), 429}):
         operation["responses"][str(status)] = _error(status, route)
+    if route.generates:
+        for response in operation["responses"].values():
+            response["headers"] |= _headers(*NAMES)
     return operation
 
 
@@ -144,7 +156,8 @@ def _query_parameters(route: Route) -> list[Json]:
             del rest["default"]
         merged = {**(kinds[0] if kinds else {}), **rest}
         parameters.append(
-            {"name": name, "in": "query", "required": False, "schema": merged}
+            # an empty value is as none, as in `?status=&limit=5`
+            {"name": name, "in": "query", "required": False, "schema": {"anyOf": [merged, {"const": ""}]}}
             | ({"description": prop["description"]} if "description" in prop else {})
         )
     return parameters
@@ -160,7 +173,7 @@ def _headers(*names: str) -> Json:
 
 def _answer(status: int, model: type[BaseModel] | str) -> Json:
     answer: Json = {"description": HTTPStatus(status).phrase, "headers": _headers()}
-    if status in (202, 307):
+    if status in (201, 202, 307):
         answer["headers"] = _headers("Location")
     if isinstance(model, type):
         answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
@@ -177,7 +190,7 @@ def _answer(status: int, model: type[BaseModel] | str) -> Json:
 def _error(status: int, route: Route) -> Json:
     openai = route.path.startswith("/v1/images/")
     media_type, name = ("application/json", "OpenAIError") if openai else (PROBLEM, "Problem")
-    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After", *NAMES), 503: ("Retry-After",)}
     return {
         "description": HTTPStatus(status).phrase,
         "headers": _headers(*extra.get(status, ())),

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from lambdas.api.call import Call
 
 Answer = Response[Any]
-GENERATING = (400, 409, 413, 415, 422, 500, 502, 503, 504)  # the errors of every route that generates
+GENERATING = (400, 409, 410, 413, 415, 422, 500, 502, 503, 504)  # the errors of every route that generates
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ class Route:
     open: bool = False  # needs no key
     tag: str = "service"
     headers: tuple[str, ...] = field(default=())  # request headers it reads, besides the key
+    cost: Callable[[Any], int] = lambda _payload: 1  # how many generating requests it counts as
+
+    @property
+    def generates(self) -> bool:
+        """Whether it makes images: just these routes take an Idempotency-Key."""
+        return "Idempotency-Key" in self.headers
 
 
 def json_answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

@@ -124,6 +124,7 @@ class JobView(View):
     finished_at: str | None
     error: JobError | None
     labels: dict[str, str] = Field(description="The `metadata` that the client sent along.")
+    request_id: str = Field(description="The `X-Request-Id` of the request that made the job.")
 
     @classmethod
     def of(cls, job: Job, blobs: Blobs) -> JobView:
@@ -155,6 +156,7 @@ class JobView(View):
             finished_at=iso(job.finished_at),
             error=JobError(**job.error) if job.error else None,
             labels=job.request.labels,
+            request_id=job.request_id,
         )
 
 

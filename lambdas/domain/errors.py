@@ -105,6 +105,16 @@ class JobStarted(ServiceError):
     title = "The job has started"
 
 
+class JobNotEnded(ServiceError):
+    code = "job_not_ended"
+    title = "The job has not ended"
+
+
+class ProjectExists(ServiceError):
+    code = "project_exists"
+    title = "The project exists already"
+
+
 class JobCancelled(ServiceError):
     code = "cancelled"
     title = "The job was cancelled"
@@ -128,6 +138,11 @@ class ContentRefused(ServiceError):
 class RateLimited(ServiceError):
     code = "rate_limited"
     title = "Rate limited"
+
+
+class BudgetExceeded(RateLimited):
+    code = "budget_exceeded"
+    title = "The month's budget is used up"
 
 
 class ProvidersFailed(ServiceError):

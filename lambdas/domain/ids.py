@@ -32,6 +32,11 @@ def image_id(job_id: str, index: int) -> str:
     return "im_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:16]
 
 
+def raw_key(tenant: str, job_id: str, attempt: int) -> str:
+    """Where the bucket keeps what the job's attempt number `attempt` got, before it is looked at."""
+    return f"raw/{tenant}/{job_id}/{attempt}"
+
+
 def call_id(job_id: str, index: int, model: str, number: int) -> str:
     """A UUID for the job's call number `number` to `model` for an image: the same for whoever takes it up again."""
     digest = hashlib.sha256(f"{job_id}:{index}:{model}:{number}".encode()).digest()

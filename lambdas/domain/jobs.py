@@ -74,6 +74,8 @@ class Job:
     warnings: tuple[str, ...] = ()
     error: dict[str, str] | None = None
     expires_at: int = 0
+    reserved_microusd: int = 0  # of the month's budget, until the job has ended
+    reserved_images: int = 0
 
     @property
     def final(self) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.health import Health
 from lambdas.domain.jobs import Batch, Idempotency, Job, JobFilter, StoredImage
 from lambdas.domain.model_card import Size
+from lambdas.domain.projects import Counts, Project
+from lambdas.domain.rate import Verdict
 from lambdas.domain.requests import Order, Painted, Ticket
 
 
@@ -66,10 +69,11 @@ class Page:
 class Jobs(Protocol):
     """Job records, moved only by conditional writes. Every method is bound to a tenant."""
 
-    def create(self, job: Job, idempotency: Idempotency | None) -> Idempotency | None:
-        """Put a new job and, in the same transaction, its idempotency record.
+    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
+        """Put a new job and, in the same transaction, its idempotency record and its reservation in the month's books.
 
-        Returns the living record of the same key when there is one already; then nothing was written.
+        Returns the living record of the same key when there is one already; then nothing was written. Nor was
+        anything where the reservation would pass a cap: then it raises BudgetExceeded.
         """
 
     def get(self, tenant: str, job_id: str) -> Job | None: ...
@@ -84,7 +88,7 @@ class Jobs(Protocol):
         """Store the attempts and images so far; False when another run has taken the job over."""
 
     def finish(self, job: Job) -> bool:
-        """Move a running job to its final state with its images; False when another run was first."""
+        """Move a running job to its final state, with its images and what it cost; False when another run was first."""
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
         """Move a queued job to `cancelled`; False when it was not queued."""
@@ -95,9 +99,12 @@ class Jobs(Protocol):
         """Let this completed job answer later requests of the same cache key."""
 
     def recall(self, tenant: str, cache_key: str) -> Job | None:
-        """The completed job of an equal request, if there is one."""
+        """The completed job of an equal request, if there is one with all its images."""
 
     def find_image(self, tenant: str, name: str) -> StoredImage | None: ...
+
+    def drop_image(self, tenant: str, image: StoredImage) -> bool:
+        """Take the image off its job, which has ended, and off every list; False where that was done before."""
 
 
 class Blobs(Protocol):
@@ -168,10 +175,17 @@ class Meter(Protocol):
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None: ...
 
+    def cost(self, provider: str, model: str, usd: float) -> None:
+        """A provider charged this."""
+
+    def rate_limited(self) -> None:
+        """A request was refused because its tenant makes too many."""
+
     def abandoned(self) -> None:
         """A job was taken over from a run that had died."""
 
-    def job(self, status: str, images: Sequence[StoredImage]) -> None: ...
+    def job(self, job: Job) -> None:
+        """A job has ended."""
 
 
 class ProviderHealth(Protocol):
@@ -209,3 +223,27 @@ class PromptEngine(Protocol):
 
     def health(self, timeout: float) -> bool:
         """Whether it would answer now."""
+
+
+class Limits(Protocol):
+    """How fast a tenant may ask for images."""
+
+    def admit(self, tenant: str, cost: int, now: float) -> Verdict | None:
+        """Count `cost` requests at `now`, all or none of them; `None` where there is no limit."""
+
+
+class Projects(Protocol):
+    """A tenant's projects."""
+
+    def create(self, project: Project) -> bool:
+        """False when there is one of this id."""
+
+    def ensure(self, tenant: str, project_id: str, now: float) -> None:
+        """Make the project, named as its id, where it does not exist. Costs nothing the next time."""
+
+    def get(self, tenant: str, project_id: str) -> Project | None: ...
+
+    def list(self, tenant: str, limit: int, after: str | None) -> list[Project]:
+        """In the order of their ids, those that come after `after`."""
+
+    def counts(self, tenant: str, project_id: str) -> Counts: ...

@@ -40,7 +40,9 @@ class House:
         return [
             card
             for card in catalogue.CARDS
-            if card.provider in self.configured and self.allows(card.id) and not catalogue.retired(card.id, today)
+            if card.provider in self.configured
+            and (card.provider == DEMO or self.allows(card.id))  # the demo stands in where nothing is configured
+            and not catalogue.retired(card.id, today)
         ]
 
 
@@ -159,6 +161,8 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
     size = sizes.plan(card, request.width, request.height)
     avoid = request.negative_prompt or SAFE_NEGATIVE_PROMPT
     direct = request.format in card.formats and size.generate == size.final
+    if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
+        seed = request.seed  # the job's own may have been drawn, for a model that does not take the client's
     span = card.seed_max - card.seed_min + 1
     return Order(
         card=card,

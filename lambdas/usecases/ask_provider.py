@@ -57,7 +57,7 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
             painted, wait = None, max(wait, failure.retry_after or 0)
         if painted is not None:
             return painted
-        left = until - LOOK_SECONDS - clock.now()
+        left = until - clock.now()
         if left <= 0:
             raise ProviderFailure("timeout", "the work was accepted but not done in time", paid="unknown")
         clock.sleep(min(wait, left))

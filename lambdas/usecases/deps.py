@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.ports import (
     Batches,
     Blobs,
     Clock,
     Jobs,
+    Limits,
     Meter,
     Pictures,
+    Projects,
     PromptEngine,
     ProviderHealth,
     Providers,
@@ -35,11 +38,14 @@ class Deps:
     meter: Meter
     health: ProviderHealth
     batches: Batches
+    limits: Limits
+    projects: Projects
     default_model: str
     allowed_models: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
     generation_timeout: float = 0.0
     retention_days: int = 30
+    caps: Caps = NO_CAPS  # of each tenant, for a month
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
 
     def house(self) -> House:

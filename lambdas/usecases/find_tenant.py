@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from lambdas.domain.api_keys import hash_of
 
 
 class Keys(Protocol):
@@ -28,15 +29,16 @@ def find_tenant(headers: Mapping[str, str], given: Mapping[str, str], keys: Keys
     """`given` are keys from the settings, key to tenant. `headers` have lower-case names.
 
     Where keys are not required and none exist in the settings, whatever a client sends is as good as no key:
-    SDKs that insist on one work with any.
+    SDKs that insist on one work with any. Hashes are compared, not keys, and in a time that depends on neither.
     """
     key = _key(headers)
     if not key:
         return Finding("missing")
+    hashed = hash_of(key)
     for known, tenant in given.items():
-        if hmac.compare_digest(known.encode(), key.encode()):
+        if hmac.compare_digest(hash_of(known), hashed):
             return Finding("ok", tenant)
-    stored = keys.tenant_of(hashlib.sha256(key.encode()).hexdigest())
+    stored = keys.tenant_of(hashed)
     if stored:
         return Finding("ok", stored)
     return Finding("unknown" if judged or given else "missing")

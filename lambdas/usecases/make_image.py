@@ -75,7 +75,8 @@ def _models_left(job: Job, index: int, failure: ProviderFailure | None) -> list[
 
 def _cured_elsewhere(failure: ProviderFailure, job: Job, index: int) -> bool:
     """Whether the next model is asked; calls that may have been paid in vain are counted, and end somewhere."""
-    losses = sum(1 for a in job.attempts[:-1] if a.image == index and a.outcome == "unknown")
+    earlier = (a for a in job.attempts[:-1] if a.image == index)
+    losses = sum(1 for a in earlier if a.outcome == "unknown" or a.cost_usd > 0)
     return fallback.cures_elsewhere(failure.code, failure.paid, losses)
 
 
@@ -204,6 +205,8 @@ def _settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: floa
         outcome = "refused" if code == "content_policy" else "unknown" if unknown else "failed"
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost)
     deps.meter.attempt(attempt.provider, attempt.model, outcome, took)
+    if cost:
+        deps.meter.cost(attempt.provider, attempt.model, cost)
     if not resumed:  # how long our own crash took says nothing about the provider
         deps.health.observe(attempt.provider, attempt.model, code or "success", took, cost, deps.clock.now())
     return replace(job, attempts=(*job.attempts[:-1], done))
@@ -238,7 +241,7 @@ def _patience(card: ModelCard, others: int) -> float:
 
 def _raw_key(job: Job) -> str:
     """Where the bytes lie that the last attempt got: each has its own, so that none is taken for another's."""
-    return f"raw/{job.tenant}/{job.id}/{len(job.attempts) - 1}"
+    return ids.raw_key(job.tenant, job.id, len(job.attempts) - 1)
 
 
 def _save(job: Job, deps: Deps) -> None:

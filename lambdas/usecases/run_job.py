@@ -38,7 +38,7 @@ def run_job(tenant: str, job_id: str, deadline: float, deps: Deps) -> Job | None
             raise TakenOver
     except TakenOver:
         return deps.jobs.get(tenant, job_id)
-    deps.meter.job(job.status, job.images)
+    deps.meter.job(job)
     if job.status == COMPLETED and job.cache_key:
         deps.jobs.remember(job)
     return job

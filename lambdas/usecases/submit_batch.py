@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
+from lambdas.domain.budget import reserving
 from lambdas.domain.errors import IdempotencyMismatch, NotFound, ServiceError
 from lambdas.domain.jobs import Batch, Idempotency, Job
+from lambdas.domain.projects import DEFAULT
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, planned_job
 
 WRITERS = 8  # jobs stored at the same time
 
-Item = ImageRequest | ServiceError
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that is no valid request: its error, and what could be read of it."""
+
+    error: ServiceError
+    prompt: str = ""
+    project_id: str = "default"
+
+
+Item = ImageRequest | Refused
 
 
 def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Batch, list[Job], bool]:
@@ -53,23 +65,25 @@ def find_batch(tenant: str, batch_id: str, deps: Deps) -> Batch:
 
 
 def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
+    project = item.project_id if isinstance(item, ImageRequest) else DEFAULT
+    deps.projects.ensure(caller.tenant, project, deps.clock.now())
     try:
-        if isinstance(item, ServiceError):
-            raise item
-        job = planned_job(item, caller, deps, job_id)
+        if isinstance(item, Refused):
+            raise item.error
+        job = reserving(planned_job(item, caller, deps, job_id), deps.caps)
+        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
+        deps.jobs.create(job, None, deps.caps)
     except ServiceError as error:
         job = _refused(item, error, caller, deps, job_id)
         deps.jobs.create(job, None)
         return job
-    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    deps.jobs.create(job, None)
     deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
     return job
 
 
 def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id: str) -> Job:
     now = deps.clock.now()
-    request = item if isinstance(item, ImageRequest) else ImageRequest("")
+    request = ImageRequest(item.prompt, project_id=item.project_id) if isinstance(item, Refused) else item
     job = Job(
         tenant=caller.tenant,
         id=job_id,

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 
 from lambdas.domain import ids, routing
+from lambdas.domain.budget import reserving
 from lambdas.domain.errors import IdempotencyMismatch
 from lambdas.domain.jobs import Idempotency, Job
 from lambdas.domain.requests import ImageRequest
@@ -30,16 +31,17 @@ class Caller:
 def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, bool]:
     """Returns the job, and whether it is an earlier one answered again under its Idempotency-Key.
 
-    Raises the routing errors, and IdempotencyMismatch where the key was used for another request.
+    Raises the routing errors, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
     """
     job = planned_job(request, caller, deps)
     now = job.created_at
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     key = caller.idempotency_key
-    job = _recalled(job, deps)
+    job = reserving(_recalled(job, deps), deps.caps)
     record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
-    earlier = deps.jobs.create(job, record or None)
+    deps.projects.ensure(job.tenant, request.project_id, now)
+    earlier = deps.jobs.create(job, record or None, deps.caps)
     if earlier is None:
         return job, False
     if earlier.fingerprint != caller.fingerprint:

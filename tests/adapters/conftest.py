@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
 
 from lambdas.adapters import aws
 
@@ -19,7 +22,7 @@ def cloud() -> Iterator[None]:
         aws.client.cache_clear()
         aws._session.cache_clear()
         db = boto3.client("dynamodb")
-        for table, indexes in (("jobs", INDEXES), ("images", {}), ("keys", {}), ("providers", {})):
+        for table, indexes in (("jobs", INDEXES), ("images", {}), ("keys", {}), ("providers", {}), ("projects", {})):
             attributes = ["pk", "sk", *indexes.values()]
             db.create_table(
                 TableName=table,
@@ -47,3 +50,19 @@ def cloud() -> Iterator[None]:
 
 def _keys(first: str) -> list[dict[str, str]]:
     return [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+
+
+@pytest.fixture
+def serial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulation writes in steps (a failed transaction puts back a copy of the table), so the threads take turns."""
+    lock = threading.RLock()
+
+    def one_at_a_time(real: Any) -> Any:
+        def write(*args: Any, **kwargs: Any) -> Any:
+            with lock:
+                return real(*args, **kwargs)
+
+        return write
+
+    for write in ("transact_write_items", "update_item", "put_item"):
+        monkeypatch.setattr(DynamoDBBackend, write, one_at_a_time(getattr(DynamoDBBackend, write)))

@@ -36,7 +36,8 @@ def test_the_bucket() -> None:
 def test_the_queue() -> None:
     url = boto3.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
     SqsQueue(url).send("acme", "j1", watchdog=True, delay=0)
-    [message] = boto3.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    [message] = boto3.client("sqs").receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+    assert message["Attributes"]["MessageGroupId"] == "acme"  # fair among tenants
     assert json.loads(message["Body"]) == {"tenant": "acme", "job_id": "j1", "watchdog": True}
 
 
@@ -107,7 +108,7 @@ def test_a_worker_is_waited_for_and_not_longer(fake_lambda: type[_Slow]) -> None
     fake_lambda.wait = 3.0
     began = time.monotonic()
     workers.run("acme", "j2", 1)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 6.5
     assert (fake_lambda.hits, queue.sent) == (2, [])
 
 

@@ -60,7 +60,7 @@ def test_the_probe_is_one_over_all(health: ProviderHealth) -> None:
     assert health.claim_probe("gemini", end + PROBE_SECONDS + 1)
 
 
-def test_of_many_functions_at_once_one_probes(cloud: None) -> None:
+def test_of_many_functions_at_once_one_probes(cloud: None, serial: None) -> None:
     end = trip(DynamoHealth("providers"))
     functions = [DynamoHealth("providers") for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
@@ -68,17 +68,17 @@ def test_of_many_functions_at_once_one_probes(cloud: None) -> None:
     assert claims.count(True) == 1
 
 
-def test_concurrent_observers_lose_little(cloud: None) -> None:
-    functions = [DynamoHealth("providers") for _ in range(8)]
+def test_concurrent_observers_lose_little(cloud: None, serial: None) -> None:
+    functions = [DynamoHealth("providers") for _ in range(4)]
 
     def work(function: DynamoHealth) -> None:
         for _ in range(10):
             function.observe("gemini", MODEL, "success", 1.0, 0.01, T)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, functions))
     counted = DynamoHealth("providers").snapshot()["gemini"].successes
-    assert 70 <= counted <= 80
+    assert 32 <= counted <= 40
     item = boto3.client("dynamodb").get_item(TableName="providers", Key=_key("gemini"))["Item"]
     assert int(item["version"]["N"]) == counted  # never was one overwritten
 

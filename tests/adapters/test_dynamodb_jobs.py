@@ -55,6 +55,7 @@ def test_one_claim_at_a_time(jobs: DynamoJobs) -> None:
     assert jobs.claim("acme", new.id, NOW + 50, NOW + 70) is None
 
 
+@pytest.mark.usefixtures("serial")
 def test_of_many_claims_at_once_one_wins(jobs: DynamoJobs) -> None:
     new = job()
     jobs.create(new, None)

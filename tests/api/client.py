@@ -57,7 +57,7 @@ class Client:
         }
         got = app.handle(event, 29_000, self.deps, self.settings)
         json.dumps(got)  # as the runtime will
-        text = got["body"] or ""
+        text = got["body"]
         raw = base64.b64decode(text) if got.get("isBase64Encoded") else text.encode()
         answer_headers = {k: v[-1] for k, v in (got.get("multiValueHeaders") or {}).items()} | (
             got.get("headers") or {}

@@ -135,6 +135,15 @@ def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: in
         assert seeds[0] == seed
 
 
+def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
+    request = ImageRequest("x", seed=0)
+    turbo = catalogue.card(TURBO)
+    assert turbo
+    drawn = routing.draw_seed(request, catalogue.default_of("bedrock"))
+    assert drawn != 0
+    assert routing.order(request, turbo, drawn, 0).seed == 0
+
+
 def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
     card = catalogue.default_of("bedrock")
     assert routing.order(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"

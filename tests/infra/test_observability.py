@@ -12,6 +12,8 @@ OUR_METRICS = (
     "Generations",
     "GenerationFailures",
     "GenerationDuration",
+    "Cost",
+    "RateLimitHits",
     "JobsAbandoned",
     "JobsDeadLettered",
 )

@@ -60,10 +60,12 @@ def test_dashboard_finds_the_figures_under_their_dimensions(dev, monkeypatch, ca
     observability.job_dead_lettered()
     for outcome in ("success", "failed"):
         observability.EmfMeter().attempt("bedrock", "a-model", outcome, 1.0)
+    observability.EmfMeter().cost("bedrock", "a-model", 0.04)
+    observability.EmfMeter().rate_limited()
     [dashboard] = dev.properties("AWS::CloudWatch::Dashboard").values()
     shown = repr(dashboard["DashboardBody"]).replace("\\", "")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(written) == 6
+    assert len(written) == 8
     for entry in written:
         [directive] = entry["_aws"]["CloudWatchMetrics"]
         for metric in directive["Metrics"]:

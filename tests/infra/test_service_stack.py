@@ -34,7 +34,7 @@ COMMON = {"ENVIRONMENT", "DEPLOYED", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METR
 READ_WRITE = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
 GENERATION_TABLES = {
     "Jobs": READ_WRITE | {"BatchGetItem", "ConditionCheckItem"},
-    "Images": READ_WRITE,
+    "Images": READ_WRITE | {"BatchGetItem"},
     "Projects": {"GetItem", "PutItem", "UpdateItem", "Query"},
     "Providers": {"GetItem", "BatchGetItem", "UpdateItem", "Query"},
 }
@@ -43,7 +43,7 @@ TABLE_GRANTS = {
     "api": GENERATION_TABLES,
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
-    "dead_letter": {"Jobs": {"GetItem", "PutItem"}},
+    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}},
 }
 
 

@@ -22,7 +22,8 @@ def handler(event, context):
     if path == "/sleep":
         time.sleep(float(query["s"]))
     if path == "/location":
-        return {"statusCode": 202, "headers": {**headers, "Location": "/prod/unified/jobs/1"}, "body": "{}"}
+        links = {"Location": "/prod/unified/jobs/1", "Link": "</prod/x>; rel=y"}
+        return {"statusCode": 202, "headers": {**headers, **links}, "body": "{}"}
     if path == "/bytes":
         body = base64.b64encode(b"\\x89" * int(query["n"])).decode()
         headers["Content-Type"] = "image/png"

@@ -59,15 +59,26 @@ def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_pa
         ("PRESIGNED_URL_TTL_SECONDS", "0", "from 1 to 604800"),
         ("RATE_LIMIT_PER_MINUTE", "1.5", "from 0 to"),
         ("BUDGET_USD_PER_MONTH", "-1", "from 0 to"),
+        ("BUDGET_IMAGES_PER_MONTH", "2.5", "from 0 to"),
         ("REQUIRE_API_KEY", "maybe", "0 or 1"),
         ("LOG_LEVEL", "loud", "one of DEBUG"),
         ("COMFYUI_URL", "localhost:8188", "http://"),
         ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "x", "http://"),
+        ("API_KEYS", "a/b:key", "tenant:key"),
+        ("API_KEYS", "good,acme:", "tenant:key"),
+        ("API_KEY", "two words", "tenant:key"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence(name, value, hint):
     with pytest.raises(SettingsError, match=f"{name} must be .*{hint}"):
         load({name: value}, NO_FILE)
+
+
+def test_a_wrong_key_is_not_repeated_in_the_sentence():
+    with pytest.raises(SettingsError) as refused:
+        load({"API_KEYS": "a/b:sesame"}, NO_FILE)
+    assert "sesame" not in str(refused.value)
+    assert load({"API_KEYS": "acme:a:b, plain,"}, NO_FILE).functions["API_KEYS"] == "acme:a:b, plain,"
 
 
 def test_env_file_syntax(tmp_path):

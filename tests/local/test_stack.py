@@ -91,7 +91,8 @@ def test_bytes_and_heads_and_locations_pass(client):
     assert answer.headers["content-type"] == "image/png"
     head = client.head("/bytes?n=1000")
     assert (head.content, head.headers["content-length"]) == (b"", "1000")
-    assert client.get("/location").headers["location"] == "/unified/jobs/1"
+    moved = client.get("/location").headers
+    assert (moved["location"], moved["link"]) == ("/unified/jobs/1", "</x>; rel=y")
     assert client.request("OPTIONS", "/x").json()["httpMethod"] == "OPTIONS"
 
 
@@ -227,6 +228,12 @@ def test_everything_is_there_after_a_restart(client, stack, tmp_path):
     until(lambda: mark.read_text().split() == ["begun", "begun", "ended"])
     assert httpx2.get(url, trust_env=False).content == b"x" * 10
     assert client.get("/health").status_code == 200
+
+
+def test_a_data_folder_that_cannot_be_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EmulatorError, match="DATA_DIR must be a folder"):
+        Stack(settings.load({"APP_PORT": "0", "DATA_DIR": str(tmp_path / "file" / "x")}, ROOT / "none")).start()
 
 
 def test_two_runs_do_not_share_a_folder_nor_a_port(service, stack, tmp_path):

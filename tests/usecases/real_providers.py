@@ -1,8 +1,7 @@
-"""The six real provider modules against their strict doubles, for tests that hold the receipt against the ledgers."""
+"""The six real provider modules against their strict doubles, and every fault that these know."""
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,13 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from lambdas.adapters.pictures import PillowPictures
-from lambdas.api.errors import STATUS
-from lambdas.domain import catalogue, routing
-from lambdas.domain.errors import BY_CODE, FAILURES
-from lambdas.domain.jobs import COMPLETED, FAILED, Attempt, Job
 from lambdas.providers import _fetch
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
@@ -36,10 +30,9 @@ SERVICES: dict[str, type[FakeService]] = {
     "sagemaker": gpu.FakeGpu,
 }
 TICKETS = ("comfyui", "leonardo_ai", "runware_ai")  # their work is asked after, and its image fetched
-HANG = 0.3  # real seconds until a peer that does not answer is given up, where it is not to answer
+HANG = 0.4  # real seconds until a peer that does not answer is given up, where it is not to answer
 TICKET_SECONDS = 6.0  # of the test's clock, until work that does not end is given up
 HANGING = frozenset({"hang", "drip", "drip_headers"})
-SAID_COSTS = {"leonardo_ai": 0.0147, "runware_ai": 0.0038}  # what these doubles charge for whatever model
 
 # (provider, fault, stage): every fault that a double knows where it is at home, and those of the wire at each stage.
 Case = tuple[str, str, str | None]
@@ -60,9 +53,51 @@ def _cases() -> Iterator[Case]:
 CASES = tuple(_cases())
 assert all(fault in double.faults() for double in SERVICES.values() for fault in COMMON)
 
+# What each fault is in the taxonomy where it is at home, whoever shows it; `None`: it does no harm, or is mended within
+# the attempt. A fault that a double learns must be entered here.
+CODES: dict[str, tuple[str | None, ...]] = {
+    code: tuple(codes)
+    for code, codes in {
+        # nothing was paid
+        "throttle throttle_hint throttle_plain aws_throttle": ["throttled"],
+        "unavailable overloaded agreement not_ready busy busy_plain": ["unavailable"],
+        "aws_not_ready aws_unavailable aws_dependency aws_no_capacity": ["unavailable"],
+        "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens": ["out_of_credit"],
+        "access_denied expired_token not_authorized forbidden key_no_uuid no_rest": ["not_authorized"],
+        "bad_key bad_key_plain region aws_denied aws_expired": ["not_authorized"],
+        "gone legacy missing_file missing_node missing_node_type aws_no_endpoint": ["model_gone"],
+        "validation invalid invalid_under_200 single_error graphql_list": ["invalid_request"],
+        "too_big no_scheduler invalid_id too_large aws_validation": ["invalid_request"],
+        "moderated moderated_403 moderated_by_host moderated_prompt blocked_prompt recitation": ["content_policy"],
+        "moderated_image moderated_job moderated_output": ["content_policy"],
+        # the work ended badly
+        "failed_job failed_item throttled_job out_of_memory interrupted no_output no_images": ["failed", "bad_answer"],
+        "inference_error unknown_reason errors model_error crash aws_internal": ["failed"],
+        "no_image image_other words draft_only": ["failed", "bad_answer"],
+        # Runware is asked by our own id what became of a call that ended in one of these
+        "internal bad_gateway": ["failed", "outcome_unknown"],
+        "model_timeout deadline gateway_timeout provider_timeout timeout aws_time": ["timeout", "outcome_unknown"],
+        "null_variable unknown_error nonsense sign_in_page": ["failed", "bad_answer", "outcome_unknown"],
+        # what came is of no use
+        "html list deep huge huge_integer huge_image empty_image truncated_image truncated_json": [
+            "bad_answer",
+            "outcome_unknown",
+        ],
+        "wrong_base64 two_images no_picture no_candidates elsewhere wrong_id": ["bad_answer"],
+        "no_address private_address unknown_form new_status": ["bad_answer"],
+        # the connection: a ticket under our own id is found again
+        "hang drip drip_headers": ["timeout", None],
+        "reset": ["outcome_unknown", "unavailable"],
+        "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
+        "forgotten": ["outcome_unknown"],
+        "slow wrong_size jpeg draft_first uncounted form_flat form_v1 no_cost own_id nothing_yet unreadable": [None],
+    }.items()
+    for code in code.split()
+}
+
 
 class QuickClock:
-    """Real time, with sleeps that take a hundredth of theirs."""
+    """Real time, with sleeps that take a hundredth of theirs, and moments that are skipped."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -73,6 +108,9 @@ class QuickClock:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds / 100)
         self.skipped += seconds * 0.99
+
+    def skip(self, seconds: float) -> None:
+        self.skipped += seconds
 
 
 @dataclass(frozen=True)
@@ -110,9 +148,12 @@ class House:
         where = {} if stage is None else {"at": stage}
         self.doubles[name].inject(fault, times=times, **where)
 
-    def ledger(self, name: str) -> list[Call]:
-        """In the order in which the calls came."""
+    def ledger(self, name: str, count: int = 0) -> list[Call]:
+        """In the order in which the calls came. `count` are awaited: a busy machine may read late what was given up."""
         double = self.doubles[name]
+        until = time.monotonic() + 5
+        while len(double.calls if name == "bedrock" else double.works) < count and time.monotonic() < until:
+            time.sleep(0.02)
         calls = double.calls if name == "bedrock" else double.works
         return [Call(c.model, c.seed, c.paid, c.fault) for c in calls]
 
@@ -147,95 +188,3 @@ def hurry(patch: pytest.MonkeyPatch, hang: float = HANG) -> None:
     patch.setattr(ask_provider, "SUBMIT_SECONDS", hang)
     patch.setattr(ask_provider, "COLLECT_SECONDS", hang)
     patch.setattr(_fetch, "PAUSE_SECONDS", 0.01)
-
-
-def check_receipt(job: Job, house: House) -> list[tuple[Attempt, Call]]:
-    """The job's attempts with the ledger's calls, which must be the same calls in the same order.
-
-    There is no exception among these doubles: they enter a call in the ledger as soon as they have read it, also
-    one whose connection they then reset. (A service that was not reached would have no call to an attempt that is
-    `unavailable`, `timeout` or `not_authorized` with nothing paid.)
-    """
-    pairs: list[tuple[Attempt, Call]] = []
-    for name in house.doubles:
-        attempts = [a for a in job.attempts if a.provider == name]
-        calls = house.ledger(name)
-        told = [(a.model, _seed_of(job, a)) for a in attempts]
-        assert told == [(c.model, c.seed) for c in calls], (name, attempts, calls)
-        pairs += zip(attempts, calls, strict=True)
-    for attempt, call in pairs:
-        _check_pair(attempt, call)
-    _check_payments(pairs)
-    return pairs
-
-
-def _seed_of(job: Job, attempt: Attempt) -> int:
-    card = catalogue.card(attempt.model)
-    assert card
-    return routing.order(job.request, card, job.seed, attempt.image).seed
-
-
-def _check_pair(attempt: Attempt, call: Call) -> None:
-    """What the receipt may say of a call of which the ledger says this."""
-    said = attempt.outcome, attempt.error_code
-    assert attempt.outcome in ("success", "failed", "refused", "unknown"), said
-    assert (attempt.error_code is None) == (attempt.outcome == "success"), said
-    assert attempt.error_code is None or attempt.error_code in FAILURES
-    assert (attempt.error_code == "content_policy") == (attempt.outcome == "refused"), said
-    assert attempt.duration >= 0
-    card = catalogue.card(attempt.model)
-    assert card
-    if attempt.outcome == "success":
-        assert call.paid, (attempt, call)
-        price = SAID_COSTS.get(attempt.provider, card.price_usd)
-        assert attempt.cost_usd == pytest.approx(price, rel=0.1)  # gemini counts tokens, also of its words
-    elif attempt.cost_usd:  # a picture came and was charged for, but cannot be used
-        assert call.paid, (attempt, call)
-        assert said == ("failed", "bad_answer")
-    if not call.paid:  # a reset cannot be told from a loss after payment
-        assert attempt.outcome in ("failed", "refused") or call.fault == "reset", (attempt, call)
-    if call.paid and attempt.outcome == "failed" and card.price_usd:
-        ends = ("invalid_request", "model_gone", "out_of_credit") if attempt.ticket else ()  # a task may end so
-        assert attempt.error_code in ("bad_answer", "failed", *ends), (attempt, call)
-
-
-def _check_payments(pairs: list[tuple[Attempt, Call]]) -> None:
-    """No provider is paid twice for one image, and none is called again after it may have been paid."""
-    paid: set[tuple[str, int]] = set()
-    for attempt, call in pairs:
-        card = catalogue.card(attempt.model)
-        assert card
-        at = (attempt.provider, attempt.image)
-        if card.price_usd > 0:
-            assert at not in paid, (attempt, call)
-            if call.paid or attempt.outcome in ("success", "unknown"):
-                paid.add(at)
-
-
-def check_end(job: Job, deps: Deps) -> None:
-    """The final state, the images that stand, and the error's place in the contract."""
-    assert job.status in (COMPLETED, FAILED)
-    request = job.request
-    size = (request.width, request.height)
-    assert len({image.key for image in job.images}) == len(job.images)
-    for image in job.images:
-        data = deps.blobs.get(image.key)
-        assert data and len(data) == image.bytes
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-            assert (str(picture.format).lower(), picture.size) == (request.format, size)
-        assert (image.width, image.height, image.format) == (*size, request.format)
-        assert deps.jobs.find_image(job.tenant, image.name) == image  # listed, so that it can be downloaded
-    made = [a.image for a in job.attempts if a.outcome == "success"]
-    assert made == list(range(len(job.images)))
-    refused = [a for a in job.attempts if a.outcome == "refused"]
-    if job.status == COMPLETED:
-        assert len(job.images) == request.n
-        assert job.error is None
-        assert not refused
-        assert (job.provider, job.model) == (job.attempts[-1].provider, job.attempts[-1].model)
-        return
-    assert job.error
-    assert STATUS[BY_CODE[job.error["code"]]] in (400, 422, 502, 503, 504)
-    assert job.error["message"]
-    assert refused == ([job.attempts[-1]] if job.error["code"] == "content_policy" else [])

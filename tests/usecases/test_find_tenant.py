@@ -15,7 +15,7 @@ class Stored:
         return "acme" if key_hash == hashlib.sha256(b"stored").hexdigest() else None
 
 
-GIVEN = Settings(api_key="solo", api_keys=("umbrella:secret", "plain")).local_keys
+GIVEN = Settings(api_key=("solo",), api_keys=("umbrella:secret", "plain")).local_keys
 
 
 @pytest.mark.parametrize(

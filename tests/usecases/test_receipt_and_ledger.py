@@ -5,74 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import NoneAvailable
 from lambdas.domain.jobs import COMPLETED, FAILED, Job
-from lambdas.domain.requests import ImageRequest
-from lambdas.usecases import make_image
+from lambdas.domain.requests import ImageRequest, Painted
+from lambdas.usecases import ask_provider, make_image
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.run_job import run_job
 from lambdas.usecases.submit_job import Caller, submit_job
+from tests.api.client import Client
 from tests.fakes import FakeHealth
-from tests.usecases.real_providers import (
-    CASES,
-    HANGING,
-    PROVIDERS,
-    Case,
-    House,
-    QuickClock,
-    check_end,
-    check_receipt,
-    hurry,
-    open_house,
-)
+from tests.usecases.real_providers import CASES, CODES, HANGING, PROVIDERS, Case, House, hurry, open_house
+from tests.usecases.receipts import check_end, check_receipt
 
-# What each fault is in the taxonomy where it is at home, whoever shows it; `None`: it does no harm, or is mended within
-# the attempt. A fault that a double learns must be entered here.
-CODES: dict[str, tuple[str | None, ...]] = {
-    code: tuple(codes)
-    for code, codes in {
-        # nothing was paid
-        "throttle throttle_hint throttle_plain aws_throttle": ["throttled"],
-        "not_ready": ["unavailable"],
-        "aws_not_ready": ["unavailable"],
-        "unavailable overloaded agreement busy busy_plain aws_unavailable aws_dependency": ["unavailable"],
-        "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens": ["out_of_credit"],
-        "access_denied expired_token not_authorized forbidden key_no_uuid no_rest": ["not_authorized"],
-        "bad_key bad_key_plain region aws_denied aws_expired": ["not_authorized"],
-        "gone legacy missing_file missing_node missing_node_type aws_no_endpoint": ["model_gone"],
-        "aws_no_capacity": ["unavailable"],
-        "validation invalid invalid_under_200 single_error graphql_list": ["invalid_request"],
-        "too_big no_scheduler invalid_id too_large aws_validation": ["invalid_request"],
-        "moderated moderated_403 moderated_by_host moderated_prompt blocked_prompt recitation": ["content_policy"],
-        "moderated_image moderated_job moderated_output": ["content_policy"],
-        # the work ended badly
-        "failed_job failed_item throttled_job out_of_memory interrupted no_output no_images": ["failed", "bad_answer"],
-        "inference_error unknown_reason errors model_error crash aws_internal": ["failed"],
-        "no_image image_other words draft_only": ["failed", "bad_answer"],
-        # Runware is asked by our own id what became of a call that ended in one of these
-        "internal bad_gateway": ["failed", "outcome_unknown"],
-        "model_timeout deadline gateway_timeout provider_timeout timeout aws_time": ["timeout", "outcome_unknown"],
-        "null_variable unknown_error nonsense sign_in_page": ["failed", "bad_answer", "outcome_unknown"],
-        # what came is of no use
-        "html list deep huge huge_integer huge_image empty_image truncated_image truncated_json": [
-            "bad_answer",
-            "outcome_unknown",
-        ],
-        "wrong_base64 two_images no_picture no_candidates elsewhere wrong_id": ["bad_answer"],
-        "no_address private_address unknown_form new_status": ["bad_answer"],
-        # the connection: a ticket under our own id is found again
-        "hang drip drip_headers": ["timeout", None],
-        "reset": ["outcome_unknown", "unavailable"],
-        "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
-        "forgotten": ["outcome_unknown"],
-        "slow wrong_size jpeg draft_first uncounted form_flat form_v1 no_cost own_id nothing_yet unreadable": [None],
-    }.items()
-    for code in code.split()
-}
 FINAL = ("content_policy", "invalid_request")
 
 
@@ -115,7 +66,7 @@ def test_one_fault_and_nobody_else_to_ask(case: Case, house: House, monkeypatch:
     pairs = check_receipt(job, house)
     check_end(job, deps)
     assert {a.provider for a, _ in pairs} == {name}
-    assert job.attempts[0].error_code in CODES[fault] if stage is None else True, job.attempts
+    assert stage or job.attempts[0].error_code in CODES[fault], job.attempts
     if job.status == FAILED:
         assert job.error
         assert (job.error["code"] == "content_policy") == (job.attempts[-1].outcome == "refused")
@@ -154,13 +105,15 @@ def test_a_lasting_fault_is_cured_by_another_provider(
         assert [d["name"] for d in job.dropped] == ([] if first[0].outcome == "success" else ["provider"])
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_any_faults_in_any_order(seed: int, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few jobs in a row on three providers that share their health, each under faults of its own."""
     die = random.Random(seed)
+    monkeypatch.setattr("lambdas.usecases.submit_job.random", SimpleNamespace(Random=lambda: die))
     hurry(monkeypatch)
     three = die.sample(PROVIDERS, 3)
-    cases = [c for c in CASES if c[0] in three and (c[1] not in HANGING or die.random() < 0.2)]
+    cases = [c for c in CASES if c[0] in three and not c[1].startswith("huge")]
+    cases = [c for c in cases if c[1] not in HANGING or die.random() < 0.2]
     deps = house.deps(health=FakeHealth(), providers=Some(house, frozenset(three)))
     for _ in range(4):
         house.clear()
@@ -180,7 +133,7 @@ def test_any_faults_in_any_order(seed: int, house: House, monkeypatch: pytest.Mo
         else:
             check_receipt(job, house)
             check_end(job, deps)
-        deps.clock.sleep(die.choice([0, 5, 20, 60, 300]))
+        deps.clock.skip(die.choice([0, 5, 20, 60, 300]))  # type: ignore[attr-defined]
 
 
 class Some:
@@ -199,44 +152,38 @@ def test_every_fault_is_known() -> None:
     assert {fault for _, fault, _ in CASES} == CODES.keys()
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
-def test_images_made_before_a_failure_are_kept(name: str, house: House) -> None:
-    deps = house.deps()
-    good = made(deps, asked(name, fallback=False))
-    house.clear()
-    calls = iter([None, "moderated"])
-    provider = deps.providers.get(name)
-    job, _ = submit_job(asked(name, fallback=False, n=3), Caller("acme", "req-1"), deps)
-    paint = make_image.ask
-
-    def second_is_refused(*args: object) -> object:
-        fault = next(calls, None)
-        if fault:
-            house.inject(name, "moderated_prompt" if name == "bedrock" else REFUSALS[name], None)
-        return paint(*args)  # type: ignore[arg-type]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(make_image, "ask", second_is_refused)
-        ended = run_job("acme", job.id, deps.clock.now() + 800, deps)
-    assert ended
-    assert provider
-    assert good.status == COMPLETED
-    check_receipt(ended, house)
-    check_end(ended, deps)
-    assert ended.status == FAILED
-    assert len(ended.images) == 1
-    assert len(house.ledger(name)) == 2  # nothing is asked for after a refusal
-    assert ended.cost_usd == ended.attempts[0].cost_usd
-
-
-# ComfyUI has no policy: there the second image fails in a way that is not tried again.
+# What ends a job at each. ComfyUI has no policy: there it is a request that is not accepted.
 REFUSALS = {
+    "bedrock": "moderated_prompt",
     "comfyui": "too_big",
     "gemini": "moderated",
     "leonardo_ai": "moderated",
     "runware_ai": "moderated",
     "sagemaker": "moderated",
 }
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_images_made_before_a_failure_are_kept(name: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = count(1)
+
+    def ask(*args: Any) -> Painted:
+        if next(numbers) == 2:
+            house.inject(name, REFUSALS[name], None)
+        return ask_provider.ask(*args)
+
+    monkeypatch.setattr(make_image, "ask", ask)
+    deps = house.deps()
+    job = made(deps, asked(name, n=3))
+    check_receipt(job, house)
+    check_end(job, deps)
+    assert (job.status, len(job.images), len(job.attempts)) == (FAILED, 1, 2)  # nobody is asked after a refusal
+    assert job.cost_usd == job.attempts[0].cost_usd
+    client = Client(deps)
+    told = client("GET", f"/unified/jobs/{job.id}").json()
+    assert told["status"] == "failed"
+    assert [image["id"] for image in told["images"]] == [job.images[0].id]
+    assert client("GET", told["images"][0]["local_url"]).status in (200, 307)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -254,7 +201,7 @@ def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: House
     house.doubles["runware_ai"].seconds = 1e6
     began = deps.clock.now()
     try:
-        job = made(deps, asked("runware_ai", n=2))
+        job = made(deps, asked("runware_ai", n=2, fallback=False))
     finally:
         house.doubles["runware_ai"].seconds = 0.0
     assert deps.clock.now() - began < 8
@@ -268,7 +215,6 @@ def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: House
 
 def test_work_that_is_done_while_a_long_wait_is_asked_for_is_not_lost(house: House) -> None:
     deps = house.deps()
-    assert isinstance(deps.clock, QuickClock)
     house.inject("comfyui", "throttle", "ask")  # 7 s, which is longer than there is time
     job = made(deps, asked("comfyui", fallback=False))
     assert job.status == COMPLETED

@@ -11,7 +11,7 @@ from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.requests import ImageRequest, Order, Painted, Ticket
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.run_job import LEASE_SECONDS, run_job
+from lambdas.usecases.run_job import LEASE_SECONDS, RESERVE_SECONDS, run_job
 from lambdas.usecases.submit_job import Caller, submit_job
 from tests.fakes import FakeProviders, make_deps
 
@@ -99,6 +99,12 @@ def test_work_that_is_not_done_in_time_is_unknown() -> None:
     ended = run(deps, job, 60)
     assert (ended.status, ended.attempts[0].outcome) == (FAILED, "unknown")
     assert ended.error and ended.error["code"] == "generation_timeout"
+
+
+def test_all_of_a_short_time_is_waited() -> None:
+    deps, at = office(looks=3)  # at 0, 0.5 and 1.25 s
+    assert run(deps, submitted(deps), RESERVE_SECONDS + 1.5).status == COMPLETED
+    assert len(at.asked) == 3
 
 
 def interrupted(deps: Deps, ticket: str | None) -> Job:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from lambdas.api import bodies, views
 from lambdas.api.call import Call
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
-from lambdas.domain.errors import BY_CODE, JobCancelled, ServiceError
-from lambdas.domain.jobs import CANCELLED, FAILED, Job
+from lambdas.domain.errors import BY_CODE, Gone, JobCancelled, ServiceError
+from lambdas.domain.jobs import CANCELLED, FAILED, QUEUED, Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.generate import generate
 
@@ -23,11 +23,14 @@ def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], B
         headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"
         if call.wants_async:
             headers["Preference-Applied"] = "respond-async"
-        return json_answer(views.AcceptedView(generation_id=job.id, status=job.status), 202, headers)
+        status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
+        return json_answer(views.AcceptedView(generation_id=job.id, status=status), 202, headers)
     if job.status == FAILED and job.error:
         raise BY_CODE.get(job.error["code"], ServiceError)(job.error["message"], headers=headers)
     if job.status == CANCELLED:
         raise JobCancelled("the job was cancelled before it started")
+    if not job.images:
+        raise Gone("the images of this request were deleted; use a new Idempotency-Key", headers=headers)
     return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})
 
 

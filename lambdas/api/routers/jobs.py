@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from aws_lambda_powertools.event_handler import Response
+
 from lambdas.api import bodies, views
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.domain import ids
 from lambdas.domain.errors import Gone, JobEnded, JobStarted, NotFound
 from lambdas.domain.jobs import Job
+from lambdas.usecases.delete_image import delete_image
 
 
 def _find(call: Call) -> Job:
@@ -31,6 +34,11 @@ def _cancel(call: Call) -> Answer:
     if not call.deps.jobs.cancel(call.tenant, job.id, call.deps.clock.now()):
         raise JobStarted("the job has started and can no longer be cancelled")
     return json_answer(views.JobView.of(_find(call), call.deps.blobs))
+
+
+def _delete_image(call: Call) -> Answer:
+    delete_image(call.tenant, call.params["job_id"], call.params["image_id"], call.deps)
+    return Response(status_code=204)
 
 
 def _list(call: Call) -> Answer:
@@ -65,6 +73,15 @@ ROUTES = (
         "Cancel a job that has not started",
         _cancel,
         {200: views.JobView},
+        errors=(404, 409, 500),
+        tag="jobs",
+    ),
+    Route(
+        "DELETE",
+        "/unified/jobs/{job_id}/images/{image_id}",
+        "Delete one image for good",
+        _delete_image,
+        {204: "none"},
         errors=(404, 409, 500),
         tag="jobs",
     ),

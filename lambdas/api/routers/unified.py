@@ -11,10 +11,12 @@ from lambdas.api.bodies_unified import BatchBody, QuickBody, UnifiedBody
 from lambdas.api.call import Call, invalid_request
 from lambdas.api.routers.generate import answer_with
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
+from lambdas.domain import ids
+from lambdas.domain import requests as r
 from lambdas.domain.errors import ServiceError
 from lambdas.domain.jobs import QUEUED, Job
 from lambdas.domain.requests import ImageRequest
-from lambdas.usecases.submit_batch import find_batch, submit_batch
+from lambdas.usecases.submit_batch import Refused, find_batch, submit_batch
 
 
 def _job(job: Job, call: Call) -> BaseModel:
@@ -39,14 +41,21 @@ def _batch(call: Call) -> Answer:
     return json_answer(view, 202, headers | ({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
-def _item(raw: dict[str, Any], call: Call) -> ImageRequest | ServiceError:
+def _item(raw: Any, call: Call) -> ImageRequest | Refused:
     """One item, judged on its own: what is wrong with it is its job's error."""
     try:
         return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps)
     except ValidationError as invalid:
-        return invalid_request(invalid)
-    except ServiceError as error:
-        return error
+        error: ServiceError = invalid_request(invalid)
+    except ServiceError as refusal:
+        error = refusal
+    told = raw if isinstance(raw, dict) else {}
+    prompt, project_id = told.get("prompt"), told.get("project_id")
+    return Refused(
+        error,
+        prompt=prompt[: r.MAX_PROMPT] if isinstance(prompt, str) else "",
+        project_id=project_id if isinstance(project_id, str) and ids.PROJECT.fullmatch(project_id) else "default",
+    )
 
 
 def _get_batch(call: Call) -> Answer:
@@ -80,6 +89,7 @@ ROUTES = (
         errors=(400, 409, 413, 415, 500),
         tag="unified",
         headers=("Idempotency-Key",),
+        cost=lambda payload: len(payload.requests),
     ),
     Route(
         "GET",

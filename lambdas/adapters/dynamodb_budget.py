@@ -1,0 +1,59 @@
+"""A month's books in the table `jobs`, as parts of the transactions that accept and end a job.
+
+Each part is one update of the row `{tenant}#budget`, `{month}`; because it is written with the job's own conditional
+move or not at all, nothing is reserved, charged or given back twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lambdas.domain import budget
+from lambdas.domain.budget import Caps
+from lambdas.domain.jobs import Job
+
+Part = dict[str, Any]
+
+
+def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
+    """Adds the job's reservation, on the condition that no cap is passed; nothing where it reserves nothing."""
+    wanted = {
+        "committed_microusd": (job.reserved_microusd, caps.microusd),
+        "committed_images": (job.reserved_images, caps.images),
+    }
+    added = {column: amount for column, (amount, _) in wanted.items() if amount}
+    if not added:
+        return []
+    conditions, rooms = [], {}
+    for column, (amount, cap) in wanted.items():
+        if not amount or cap <= 0:
+            continue
+        rooms[f":room_{column}"] = {"N": str(cap - amount)}
+        fits = f"{column} <= :room_{column}"
+        conditions.append(f"({fits} OR attribute_not_exists({column}))" if cap >= amount else fits)
+    part = _update(table, job, added)
+    if conditions:
+        part["ConditionExpression"] = " AND ".join(conditions)
+        part["ExpressionAttributeValues"] |= rooms
+    return [{"Update": part}]
+
+
+def settle(table: str, job: Job) -> list[Part]:
+    """Replaces the reservation of a job in its final state by what it cost; nothing where nothing changes."""
+    change = budget.settlement(job)
+    return [{"Update": _update(table, job, asdict(change))}] if change.any else []
+
+
+def _update(table: str, job: Job, added: dict[str, int]) -> Part:
+    kept_until = int((budget.month_end(job.created_at) + budget.KEPT).timestamp())
+    added = {column: amount for column, amount in added.items() if amount}
+    return {
+        "TableName": table,
+        "Key": {"pk": {"S": f"{job.tenant}#budget"}, "sk": {"S": budget.month(job.created_at)}},
+        "UpdateExpression": "SET expires_at = :kept ADD " + ", ".join(f"{column} :{column}" for column in added),
+        "ExpressionAttributeValues": {
+            ":kept": {"N": str(kept_until)},
+            **{f":{column}": {"N": str(amount)} for column, amount in added.items()},
+        },
+    }

@@ -1,0 +1,45 @@
+"""The rate of a tenant's generating requests, and the headers that tell of it."""
+
+from __future__ import annotations
+
+from lambdas.api.call import Call
+from lambdas.api.routes import Route
+from lambdas.domain.budget import MICROUSD
+from lambdas.domain.errors import BudgetExceeded, RateLimited, ServiceError
+from lambdas.domain.rate import Verdict
+
+NAMES = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+Headers = dict[str, str]
+
+
+def admit(call: Call, route: Route) -> Headers:
+    """Let the request through and return the headers of its answer. Raises RateLimited, with them."""
+    if not route.generates:
+        return {}
+    cost = route.cost(call.payload)
+    verdict = call.deps.limits.admit(call.tenant, cost, call.deps.clock.now())
+    if verdict is None:
+        return {}
+    headers = _headers(verdict.limit, verdict.remaining, verdict.reset)
+    if verdict.retry_after is not None:
+        call.deps.meter.rate_limited()
+        raise RateLimited(_reason(verdict, cost), retry_after=verdict.retry_after, headers=headers)
+    return headers
+
+
+def of_budget(error: ServiceError, call: Call) -> Headers:
+    """For a request that the month's budget refused: that budget, in US cents or else in images."""
+    if not isinstance(error, BudgetExceeded):
+        return {}
+    caps = call.deps.caps
+    return _headers(caps.microusd * 100 // MICROUSD or caps.images, 0, error.retry_after or 0)
+
+
+def _reason(verdict: Verdict, cost: int) -> str:
+    if cost > verdict.limit:
+        return f"{cost} requests at once are more than the {verdict.limit} a minute that are allowed; send fewer"
+    return f"{verdict.limit} requests a minute are allowed; try again in {verdict.retry_after} s"
+
+
+def _headers(*values: int) -> Headers:
+    return {name: str(value) for name, value in zip(NAMES, values, strict=True)}

@@ -1,0 +1,157 @@
+"""The operator's command for API keys: `python -m lambdas.manage_keys create | list | revoke | rotate`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
+from lambdas.adapters.dynamodb_keys import CACHE_SECONDS
+from lambdas.domain.api_keys import ApiKey, new_key
+from lambdas.domain.ids import TENANT
+
+HELP = "Make, list and end API keys of a deployed stack, or of the local one that `make run` serves."
+DAY = 86_400
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+
+
+class CommandError(Exception):
+    """What cannot be done; the message is for the operator."""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
+    """The key goes to the standard output, once and alone; what is said about it to the standard error."""
+    options = _parser(environ).parse_args(arguments)
+    try:
+        ring = key_ring(options.stack, Path(options.data_dir))
+        lines, said = options.do(ring, options, now)
+    except (CommandError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"{_reason(error, options)}\n")
+        return 1
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+    sys.stderr.write("".join(f"{line}\n" for line in said))
+    return 0
+
+
+Told = tuple[list[str], list[str]]
+
+
+def create(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    key, record = new_key(options.tenant, options.name, now)
+    ring.add(key, record)
+    return [key], [f"{record.id} of the tenant {record.tenant}. The key is shown this once: only its hash is kept."]
+
+
+def show(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    if not TENANT.fullmatch(options.tenant):
+        raise CommandError(f"{options.tenant!r} is no name of a tenant.")
+    rows = [(k.id, f"...{k.tail}", _day(k.created_at), _state(k, now), k.name) for k in ring.of(options.tenant)]
+    if not rows:
+        return [], [f"The tenant {options.tenant} has no keys."]
+    table = [("KEY ID", "ENDS IN", "CREATED", "STATE", "NAME"), *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(5)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table], []
+
+
+def revoke(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    ended = ring.revoke(options.key_id, now)
+    if ended is None:
+        raise CommandError(f"There is no key {options.key_id}.")
+    return [], [f"{ended.id} of the tenant {ended.tenant} is refused within {CACHE_SECONDS:.0f} seconds."]
+
+
+def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    old = ring.find(options.key_id)
+    if old is None or not old.valid(now):
+        raise CommandError(f"There is no key {options.key_id}, or it is revoked already.")
+    key, record = new_key(old.tenant, options.name or old.name, now)
+    ring.add(key, record)
+    ended = ring.revoke(old.id, now + options.grace) or old
+    until = _day(ended.revoked_at or now)
+    said = f"{record.id} of the tenant {record.tenant} replaces {old.id}, which is valid until {until} UTC."
+    return [key], [said, "The key is shown this once: only its hash is kept."]
+
+
+def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
+    """The keys of a deployed stack, by the caller's own AWS credentials, or of the running local one."""
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+
+    session: Any
+    if stack != "local":
+        name, session, extra = f"image-api-{stack}-data", boto3.Session(), {}
+    else:
+        kept = data_dir / "emulator.port"  # written by the local run
+        if not kept.is_file():
+            raise CommandError(f"No local stack has run on {data_dir}. Start one: make run")
+        config = Config(proxies={}, connect_timeout=2, retries={"total_max_attempts": 1})
+        core = botocore.session.Session({"profile": (None, None, None, None)})  # nothing of the user's AWS account
+        session = boto3.Session("test", "test", region_name="us-east-1", botocore_session=core)
+        name = "image-api-data"
+        extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text().strip()}", "config": config}
+    answer = session.client("cloudformation", **extra).describe_stacks(StackName=name)
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0].get("Outputs", [])}
+    return DynamoKeyRing(session.client("dynamodb", **extra), outputs["KeysTable"])
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("manage_keys", description=HELP)
+    verbs = parser.add_subparsers(required=True, metavar="create|list|revoke|rotate")
+
+    def verb(name: str, do: Any, subject: str, text: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=text)
+        sub.add_argument(subject)
+        sub.add_argument("--stack", default="local", choices=("local", "dev", "prod"), help="default: local")
+        sub.add_argument("--data-dir", default=environ.get("DATA_DIR") or "data", help="of the local stack")
+        sub.set_defaults(do=do)
+        return sub
+
+    making = verb("create", create, "tenant", "Make a key and show it, once.")
+    making.add_argument("--name", default="", help="what the key is for, such as where it is used")
+    verb("list", show, "tenant", "List a tenant's keys.")
+    verb("revoke", revoke, "key_id", "End a key.")
+    turning = verb("rotate", rotate, "key_id", "Make a new key and end the old one after a while.")
+    turning.add_argument("--name", default="", help="of the new key; default: the old one's")
+    turning.add_argument("--grace", type=_seconds, default=DAY, help="how long both are valid, e.g. 0, 30m, 24h, 7d")
+    return parser
+
+
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6})([smhd]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 0, 30m, 24h or 7d")
+    return int(match[1]) * UNITS[match[2] or "s"]
+
+
+def _reason(error: Exception, options: argparse.Namespace) -> str:
+    if options.stack == "local":
+        return f"The local stack on {options.data_dir} does not answer. Is `make run` running? ({error})"
+    return f"The stack {options.stack} could not be reached with these AWS credentials: {error}"
+
+
+def _state(key: ApiKey, now: float) -> str:
+    if key.revoked_at is None:
+        return "valid"
+    return f"{'valid until' if key.valid(now) else 'revoked'} {_day(key.revoked_at)}"
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ, time.time()))

@@ -1,0 +1,31 @@
+"""Delete one image of a job for good; the job's record stays."""
+
+from __future__ import annotations
+
+from lambdas.domain import ids
+from lambdas.domain.errors import JobNotEnded, NotFound
+from lambdas.usecases.deps import Deps
+
+
+def delete_image(tenant: str, job_id: str, image_id: str, deps: Deps) -> None:
+    """Raises NotFound, also for an image that was deleted before, and JobNotEnded.
+
+    The bytes go first: were the records to go first, a crash in between would leave bytes that nobody can name any
+    more. An image that answered a later, equal request is the same image there: it is gone from both.
+    """
+    job = deps.jobs.get(tenant, job_id) if ids.JOB_ID.fullmatch(job_id) else None
+    if job is None:
+        raise NotFound("no such job")
+    if not job.final:
+        raise JobNotEnded(f"the job is {job.status}; its images can be deleted when it has ended")
+    image = next((image for image in job.images if image.id == image_id), None)
+    if image is None:
+        raise NotFound("no such image")
+    owner = job if image.job_id == job.id else deps.jobs.get(tenant, image.job_id)
+    if owner:
+        for number, attempt in enumerate(owner.attempts):
+            if ids.image_id(owner.id, attempt.image) == image.id:
+                deps.blobs.delete(ids.raw_key(tenant, owner.id, number))
+    deps.blobs.delete(image.key)
+    if not deps.jobs.drop_image(tenant, image):
+        raise NotFound("no such image")

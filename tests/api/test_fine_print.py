@@ -1,0 +1,98 @@
+"""Small words of the contract (1.4, 1.6, 1.7, 5.3, 5.6, 12.1), in process with in-memory ports."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.usecases.run_job import run_job
+from tests.api.client import Client
+from tests.api.test_unified import house
+from tests.fakes import make_deps
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"model": "nope"}, "unknown_model", "model"),
+        ({"model": "stability.stable-diffusion-xl-v1"}, "model_retired", "model"),
+        ({"provider": "gemini"}, "provider_unconfigured", "provider"),
+        ({"provider": "nope"}, "invalid_request", "provider"),
+        ({"fallback": "x"}, "invalid_request", "fallback"),
+        ({"fallback": ["nope"]}, "invalid_request", "fallback"),
+        ({"fallback": []}, "invalid_request", "fallback"),
+        ({"reference_image": "###"}, "malformed_body", "reference_image"),
+    ],
+)
+def test_1_4_an_invalid_request_names_its_field_once_and_in_the_clients_words(
+    body: dict[str, object], code: str, field: str
+) -> None:
+    client, _ = house(bedrock=[])
+    answer = client("POST", "/unified/generate", {"prompt": "A fox", **body})
+    problem = answer.json()
+    assert (answer.status, problem["code"]) == (400, code)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert "iteral" not in answer.body.decode()
+
+
+def test_1_4_a_body_that_is_no_json_is_named_too() -> None:
+    [error] = Client()("POST", "/generate", b"{").json()["errors"]
+    assert error == {"field": "body", "message": "the body is not valid JSON in UTF-8"}
+
+
+def test_1_4_a_wrong_idempotency_key_is_named() -> None:
+    [error] = Client()("POST", "/generate", {"prompt": "x"}, {"Idempotency-Key": "a b"}).json()["errors"]
+    assert error["field"] == "Idempotency-Key"
+
+
+def test_1_6_and_5_4_what_was_queued_is_answered_again_as_queued() -> None:
+    client, _ = house(bedrock=[])
+    headers = {"Prefer": "respond-async", "Idempotency-Key": "k"}
+    first = client("POST", "/unified/generate", {"prompt": "A fox"}, headers)
+    done = run_job("acme", first.json()["generation_id"], client.deps.clock.now() + 800, client.deps)
+    assert done is not None and done.final
+    again = client("POST", "/unified/generate", {"prompt": "A fox"}, headers)
+    assert (again.status, again.json()) == (202, first.json())
+
+
+def test_1_7_a_job_knows_the_request_that_made_it() -> None:
+    client = Client()
+    made = client("POST", "/unified/generate", {"prompt": "A fox"})
+    job = client("GET", f"/unified/jobs/{made.json()['generation_id']}").json()
+    assert job["request_id"] == made.headers["X-Request-Id"]
+
+
+def test_5_3_a_bad_item_fails_alone_whatever_it_is_and_stays_in_its_project() -> None:
+    client, _ = house(bedrock=[])
+    items = [1, "x", None, {"prompt": "A fox", "project_id": "p1", "n": 99}, {"prompt": 7, "project_id": "a/b"}]
+    accepted = client("POST", "/unified/generate/batch", {"requests": items})
+    assert accepted.status == 202
+    jobs = client("GET", f"/unified/batches/{accepted.json()['batch_id']}").json()["jobs"]
+    assert {job["status"] for job in jobs} == {"failed"}
+    assert [job["error"]["message"] for job in jobs[:3]] == ["body: must be an object"] * 3
+    assert [(job["prompt"], job["project_id"]) for job in jobs[3:]] == [("A fox", "p1"), ("", "default")]
+
+
+def test_5_6_an_empty_filter_is_none() -> None:
+    client = Client()
+    client("POST", "/unified/generate", {"prompt": "A fox"})
+    listed = client("GET", "/unified/jobs?project_id=&status=&provider=&from=&to=&limit=&cursor=")
+    assert (listed.status, len(listed.json()["jobs"])) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("from=2026-02-01&to=2026-01-01", "to"), ("provider=nope", "provider"), ("x=1", "x")]
+)
+def test_5_6_and_12_6_a_wrong_filter_is_named(query: str, field: str) -> None:
+    answer = Client()("GET", f"/unified/jobs?{query}")
+    assert (answer.status, [error["field"] for error in answer.json()["errors"]]) == (400, [field])
+
+
+@pytest.mark.parametrize("moment", ["2020-01-01t00:00:00z", "2020-01-01T02:00:00+02:00", "20200101T000000Z"])
+def test_5_6_forms_of_a_moment(moment: str) -> None:
+    assert Client()("GET", f"/unified/jobs?from={moment}").status == 200
+
+
+def test_11_the_demo_answers_also_where_only_some_models_are_allowed() -> None:
+    client = Client(make_deps(allowed_models=("stabilityai/sdxl-turbo",)))
+    answer = client("POST", "/generate", {"prompt": "A fox"})
+    assert (answer.status, answer.headers.get("X-Image-Provider")) == (200, "demo")

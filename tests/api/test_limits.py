@@ -1,0 +1,108 @@
+"""Rate and budget as a client meets them: headers on what is admitted, 429 and how long to wait on what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.api import limits
+from lambdas.api.app import ROUTES
+from lambdas.domain.budget import Caps
+from tests.api.client import Answer, Client
+from tests.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
+
+
+def told(answer: Answer) -> tuple[int, ...]:
+    return tuple(int(answer.headers[name]) for name in limits.NAMES)
+
+
+def limited(per_minute: int) -> Client:
+    return Client(deps=make_deps(limits=FakeLimits(per_minute)))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", {"prompt": "x"}),
+        ("/generate-image", {"prompt": "x"}),
+        ("/v1/generate", {"prompt": "x"}),
+        ("/unified/generate", {"prompt": "x"}),
+        ("/unified/generate/quick", {"prompt": "x"}),
+        ("/unified/generate/batch", {"requests": [{"prompt": "x"}]}),
+    ],
+)
+def test_every_generating_answer_tells_what_is_left(path: str, body: object) -> None:
+    ask = limited(3)
+    assert told(ask("POST", path, body)) == (3, 2, 20)
+    assert told(ask("POST", path, body)) == (3, 1, 40)
+    ask("POST", path, body)
+    refused = ask("POST", path, body)
+    assert refused.status == 429
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "rate_limited"
+    assert refused.headers["Retry-After"] == "20"
+    assert told(refused) == (3, 0, 60)
+    assert ask.deps.meter.rate_hits == 1  # type: ignore[attr-defined]
+    ask.deps.clock.sleep(20)
+    assert ask("POST", path, body).status < 300
+
+
+def test_the_routes_above_are_all_that_generate() -> None:
+    generating = {route.path for route in ROUTES if route.generates}
+    assert generating >= {
+        "/generate",
+        "/generate-image",
+        "/v1/generate",
+        "/unified/generate",
+        "/unified/generate/quick",
+    }
+    assert all(route.method == "POST" for route in ROUTES if route.generates)
+    assert {route.path for route in ROUTES if 202 in route.answers} <= generating
+
+
+def test_a_batch_counts_as_its_items() -> None:
+    ask = limited(5)
+    batch = {"requests": [{"prompt": "x"}] * 3}
+    assert told(ask("POST", "/unified/generate/batch", batch))[:2] == (5, 2)
+    refused = ask("POST", "/unified/generate/batch", batch)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "12")
+    assert len(ask.deps.jobs.rows) == 3  # type: ignore[attr-defined]
+    too_many = ask("POST", "/unified/generate/batch", {"requests": [{"prompt": "x"}] * 6})
+    assert too_many.status == 429
+    assert "send fewer" in too_many.json()["detail"]
+
+
+def test_an_error_after_admission_tells_it_too() -> None:
+    ask = limited(3)
+    unknown = ask("POST", "/unified/generate", {"prompt": "x", "model": "no such model"})
+    assert (unknown.status, told(unknown)) == (400, (3, 2, 20))
+
+
+def test_other_requests_are_not_counted() -> None:
+    ask = limited(1)
+    for _ in range(3):
+        answer = ask("GET", "/unified/jobs")
+        assert (answer.status, "RateLimit-Limit" in answer.headers) == (200, False)
+    assert ask("POST", "/generate", {"prompt": ""}).status == 400
+    assert ask("POST", "/generate", {"prompt": "x"}).status == 200
+
+
+def test_without_a_limit_there_are_no_such_headers() -> None:
+    answer = Client()("POST", "/generate", {"prompt": "x"})
+    assert not set(limits.NAMES) & set(answer.headers)
+
+
+@pytest.mark.parametrize(("caps", "limit"), [(Caps.of(0.04, 0), 4), (Caps(images=1), 1)])
+def test_a_month_that_is_used_up(caps: Caps, limit: int) -> None:
+    deps = make_deps(providers=FakeProviders(bedrock=FakeProvider()), caps=caps, limits=FakeLimits(60))
+    ask = Client(deps=deps)
+    body = {"prompt": "x", "fallback": False}
+    admitted = ask("POST", "/unified/generate", body)
+    assert (admitted.status, told(admitted)[0]) == (200, 60)
+    refused = ask("POST", "/unified/generate", body)
+    assert (refused.status, refused.json()["code"]) == (429, "budget_exceeded")
+    wait = int(refused.headers["Retry-After"])
+    assert 0 < wait <= 31 * 86_400
+    assert told(refused) == (limit, 0, wait)
+    assert "month's budget" in refused.json()["detail"]
+    deps.clock.sleep(wait)
+    assert ask("POST", "/unified/generate", body).status == 200

@@ -1,0 +1,85 @@
+"""Forty callers at once against a budget and a rate, on the local stack with paid models behind it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from tests.doubles.bedrock import FakeBedrock
+from tests.e2e.conftest import make_stack
+from tests.e2e.test_contract import ended
+
+pytestmark = pytest.mark.e2e
+CALLERS = 40
+BODY = {"prompt": "A fox", "fallback": False}  # 0.04 USD
+
+
+@pytest.fixture(scope="module")
+def bedrock():
+    with FakeBedrock() as fake:
+        yield fake
+
+
+def opened(bedrock, folder, **given):
+    return make_stack(folder, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url, **given)
+
+
+def client_of(stack):
+    return httpx2.Client(base_url=stack.url, timeout=100, trust_env=False)
+
+
+def at_once(client, headers=None):
+    def ask(number):
+        return client.post("/unified/generate", json={**BODY, "prompt": f"fox {number}"}, headers=headers)
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        return list(pool.map(ask, range(CALLERS)))
+
+
+def test_a_race_for_the_budget_admits_exactly_the_cap(bedrock, tmp_path):
+    before = len(bedrock.paid)
+    given = {"BUDGET_USD_PER_MONTH": "0.2", "RATE_LIMIT_PER_MINUTE": "1000"}
+    with opened(bedrock, tmp_path, **given) as stack, client_of(stack) as client:
+        answers = at_once(client, {"Prefer": "respond-async"})
+        assert Counter(answer.status_code for answer in answers) == {202: 5, 429: CALLERS - 5}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["code"] == "budget_exceeded"
+        assert int(refused.headers["retry-after"]) <= 31 * 86_400
+        assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == ("20", "0")
+        jobs = [ended(client, a.json()["generation_id"]) for a in answers if a.status_code == 202]
+        assert [job["status"] for job in jobs] == ["completed"] * 5
+        assert sum(job["metadata"]["cost_usd"] for job in jobs) == pytest.approx(0.2)
+        assert len(bedrock.paid) == before + 5
+        assert len(client.get("/unified/jobs").json()["jobs"]) == 5
+        assert client.post("/unified/generate", json=BODY).status_code == 429
+        batch = client.post("/unified/generate/batch", json={"requests": [BODY]}).json()
+        assert ended(client, batch["jobs"][0]["generation_id"])["error"]["code"] == "budget_exceeded"
+        assert len(bedrock.paid) == before + 5
+
+
+def test_a_failed_job_frees_its_part_of_the_budget(bedrock, tmp_path):
+    with opened(bedrock, tmp_path, BUDGET_IMAGES_PER_MONTH="1") as stack, client_of(stack) as client:
+        bedrock.inject("moderated_prompt")
+        assert client.post("/unified/generate", json=BODY).status_code == 422
+        assert client.post("/unified/generate", json=BODY).status_code == 200
+        assert client.post("/unified/generate", json=BODY).json()["code"] == "budget_exceeded"
+
+
+def test_a_race_for_the_rate_admits_exactly_the_limit(tmp_path):
+    with make_stack(tmp_path, RATE_LIMIT_PER_MINUTE="6") as stack, client_of(stack) as client:
+        began = time.monotonic()
+        answers = at_once(client)
+        gained = int((time.monotonic() - began) // 10)  # a token every ten seconds
+        admitted = [answer for answer in answers if answer.status_code == 200]
+        assert 6 <= len(admitted) <= 6 + gained
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert len(admitted) + len(refused) == CALLERS
+        assert {answer.json()["code"] for answer in refused} == {"rate_limited"}
+        assert all(1 <= int(answer.headers["retry-after"]) <= 10 for answer in refused)
+        assert {answer.headers["ratelimit-limit"] for answer in answers} == {"6"}
+        assert client.get("/v1/models").status_code == 200
