@@ -55,6 +55,10 @@ class FakeJobs:
         self.rows[job.tenant, job.id] = job
         return None
 
+    def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
+        known = self.keys.get((tenant, key))
+        return known if known and known.expires_at >= now else None
+
     def get(self, tenant: str, job_id: str) -> Job | None:
         job = self.rows.get((tenant, job_id))
         if job and job.cached:  # of another job's images, those that are there

@@ -66,7 +66,7 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem("QUOTA_EXCEEDED", 429, "rate_limited", "The quota of this key is used up. Try again later.", _TOMORROW),
     Problem(
-        "REQUEST_TOO_LARGE", 413, "too_large", "The body is over 10 MB. Send large images through POST /v1/uploads."
+        "REQUEST_TOO_LARGE", 413, "too_large", "The body is too large: up to 4.5 MB are sure to pass, over 10 MB never."
     ),
     Problem("RESOURCE_NOT_FOUND", 404, "not_found", "There is no such route. GET /openapi.json lists them all."),
     Problem("THROTTLED", 429, "rate_limited", "Too many requests at once. Try again in a second.", _RETRY),

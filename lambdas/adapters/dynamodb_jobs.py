@@ -38,6 +38,12 @@ class DynamoJobs:
         except ConditionFailed:
             raise budget.exceeded(caps, job.created_at) from None
 
+    def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
+        item = self._get(self._jobs, f"{tenant}#idempotency", key)
+        if item is None or int(item["expires_at"]["N"]) < now:
+            return None
+        return Idempotency(tenant, key, item["fingerprint"]["S"], item["job_id"]["S"], int(item["expires_at"]["N"]))
+
     def get(self, tenant: str, job_id: str) -> Job | None:
         item = self._get(self._jobs, tenant, job_id)
         return dynamodb_images.present(self._images, [from_item(item)])[0] if item else None

@@ -61,10 +61,11 @@ def _ids(table: str, tenant: str, where: JobFilter, first: str, last: str, limit
         ExpressionAttributeValues={":k": {"S": value}, ":first": {"S": first}, ":last": {"S": last}},
         ProjectionExpression="sk",
         ScanIndexForward=False,
-        Limit=limit,
+        Limit=limit + 1,  # the one more tells whether this was the last page
         **({"IndexName": index} if index else {}),
     )
-    return [item["sk"]["S"] for item in answer["Items"]], "LastEvaluatedKey" in answer
+    ids = [item["sk"]["S"] for item in answer["Items"]]
+    return ids[:limit], len(ids) > limit
 
 
 def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:

@@ -76,6 +76,9 @@ class Jobs(Protocol):
         anything where the reservation would pass a cap: then it raises BudgetExceeded.
         """
 
+    def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
+        """The living record of an Idempotency-Key."""
+
     def get(self, tenant: str, job_id: str) -> Job | None: ...
 
     def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lambdas.domain import ids, routing
 from lambdas.domain.budget import reserving
-from lambdas.domain.errors import IdempotencyMismatch
+from lambdas.domain.errors import IdempotencyMismatch, ServiceError
 from lambdas.domain.jobs import Idempotency, Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -33,23 +33,35 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, 
 
     Raises the routing errors, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
     """
-    job = planned_job(request, caller, deps)
+    key = caller.idempotency_key
+    try:
+        job = planned_job(request, caller, deps)
+    except ServiceError:
+        # what was answered once is answered again, also where it could not be begun now
+        used = deps.jobs.used(caller.tenant, key, deps.clock.now()) if key else None
+        if used is None:
+            raise
+        return _first(used, caller, deps), True
     now = job.created_at
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    key = caller.idempotency_key
     job = reserving(_recalled(job, deps), deps.caps)
     record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
     deps.projects.ensure(job.tenant, request.project_id, now)
     earlier = deps.jobs.create(job, record or None, deps.caps)
     if earlier is None:
         return job, False
+    return _first(earlier, caller, deps), True
+
+
+def _first(earlier: Idempotency, caller: Caller, deps: Deps) -> Job:
+    """The job that the key stands for. Raises IdempotencyMismatch."""
     if earlier.fingerprint != caller.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for a different request; use a new key for a new one")
-    first = deps.jobs.get(job.tenant, earlier.job_id)
+    first = deps.jobs.get(caller.tenant, earlier.job_id)
     if first is None:
         raise IdempotencyMismatch("the job of this Idempotency-Key is gone; use a new key")
-    return first, True
+    return first
 
 
 def _recalled(job: Job, deps: Deps) -> Job:

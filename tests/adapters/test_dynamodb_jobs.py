@@ -130,6 +130,9 @@ def test_an_idempotency_key_makes_one_job(jobs: DynamoJobs) -> None:
     assert jobs.create(first, key) is None
     earlier = jobs.create(second, replace(key, fingerprint="other", job_id=second.id))
     assert earlier == key
+    assert jobs.used("acme", "k", NOW) == key
+    assert jobs.used("acme", "k", key.expires_at + 1) is None
+    assert jobs.used("umbrella", "k", NOW) is None
     assert jobs.get("acme", second.id) is None
     assert jobs.create(job(tenant="umbrella"), replace(key, tenant="umbrella")) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.domain.errors import IdempotencyMismatch, StillInProgress
+from lambdas.domain.errors import IdempotencyMismatch, NoneAvailable, StillInProgress
 from lambdas.domain.jobs import COMPLETED, QUEUED, Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -111,3 +111,16 @@ def test_a_long_prompt_is_shortened_before_it_is_sent_and_the_job_says_so() -> N
     plain = ImageRequest(prompt, optimize_prompt=False)
     job, _ = generate(plain, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert provider.orders[1].prompt == prompt
+
+
+def test_an_answer_is_given_again_also_while_no_provider_could_begin_it() -> None:
+    deps, _, provider = bedrock()
+    first, _ = ask(deps, "k")
+    for _ in range(10):
+        deps.health.observe("bedrock", first.model, "unavailable", 1.0, 0.0, deps.clock.now())
+    with pytest.raises(NoneAvailable):
+        ask(deps)
+    again, replayed = ask(deps, "k")
+    assert (again.id, replayed, len(provider.orders)) == (first.id, True, 1)
+    with pytest.raises(IdempotencyMismatch):
+        ask(deps, "k", fingerprint="other")
