@@ -180,7 +180,4 @@ def clients(url: str, *services: str) -> list[Any]:
     )
     session = boto3.Session("test", "test", region_name=REGION, botocore_session=core)
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}, retries={"mode": "standard"})
-    return [
-        session.client(service, endpoint_url=url, config=config)  # type: ignore[call-overload]
-        for service in services
-    ]
+    return [session.client(service, endpoint_url=url, config=config) for service in services]
