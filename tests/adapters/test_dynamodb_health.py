@@ -78,7 +78,7 @@ def test_concurrent_observers_lose_little(cloud: None, serial: None) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, functions))
     counted = DynamoHealth("providers").snapshot()["gemini"].successes
-    assert 32 <= counted <= 40
+    assert 35 <= counted <= 40
     item = boto3.client("dynamodb").get_item(TableName="providers", Key=_key("gemini"))["Item"]
     assert int(item["version"]["N"]) == counted  # never was one overwritten
 

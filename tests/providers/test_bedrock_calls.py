@@ -76,7 +76,7 @@ def test_one_call_under_every_fault(fault: str, fake: FakeBedrock, provider: bed
         provider.paint(ORDER, 0.6 if OUTCOMES[fault][0] == "timeout" else 20)
     assert (caught.value.code, caught.value.paid) == OUTCOMES[fault]
     assert len(fake.calls) == 1
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 5
     if fake.paid and caught.value.code != "content_policy":
         assert caught.value.paid == "unknown"
 
@@ -94,7 +94,7 @@ def test_the_deadline_is_total(fault: str, fake: FakeBedrock, provider: bedrock.
     began = time.monotonic()
     with pytest.raises(ProviderFailure, match="no answer within 1 s"):
         provider.paint(ORDER, 1.0)
-    assert time.monotonic() - began < 5.5
+    assert time.monotonic() - began < 1.5
     assert provider.paint(ORDER, 20).seed == 7  # the abandoned call is in nobody's way
 
 

@@ -76,7 +76,7 @@ def test_the_deadline_is_total(cdn: Cdn, fault: str) -> None:
     cdn.inject(fault, times=None, seconds=0.05, at="image")
     began = time.monotonic()
     assert failed(f"{cdn.url}/image", timeout=0.6, trusted=HERE).code == "outcome_unknown"
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 2
     cdn.clear()
     cdn.inject(fault, seconds=0.05, at="image")
     assert fetch_image(f"{cdn.url}/image", timeout=0.6, trusted=HERE, who=WHO) == b"a picture"

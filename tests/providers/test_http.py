@@ -95,7 +95,7 @@ def test_no_answer_is_one_call_in_time(echo: Echo, fault: str, paid: bool, code:
     echo.inject(fault, times=None)
     began = time.monotonic()
     error = failed(url=echo.url, timeout=0.4, paid=paid)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 2
     assert (error.code, error.paid) == (code, charged)
     assert len(echo.calls) == 1
 
@@ -193,7 +193,7 @@ def test_a_resolver_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.monotonic()
     error = failed(url="https://painter.test", timeout=0.2, paid=True)
     assert (error.code, error.paid) == ("unavailable", "no")
-    assert time.monotonic() - began < 5.5
+    assert time.monotonic() - began < 1.5
 
 
 def test_the_next_address_is_tried(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def test_ollama_under_every_fault(fault: str, local: Ollama, server: FakeOllama)
         local.rewrite(LONG, LIMIT, 0.5 if fault in HELD else 5)
     assert caught.value.code == OLLAMA_FAILS[fault]
     assert caught.value.paid == "no"
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < (0.9 if fault in HELD else 2)
     assert len(server.calls) <= 2
 
 
@@ -92,7 +92,7 @@ def test_one_call_of_converse_under_every_fault(fault: str, cloud: BedrockText, 
     else:
         assert caught.value.code == CLOUD_FAILS[fault]
     assert len(fake.calls) == 1
-    assert time.monotonic() - began < 7
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("fault", sorted(OLLAMA_GUARDED))
@@ -118,5 +118,5 @@ def test_bedrock_serves_in_time_while_ollama_holds_on(
     server.inject(fault, times=None)
     began = time.monotonic()
     done = optimize(LONG, (local, cloud), SystemClock(), 1.6)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 2
     assert (done.method, done.engine) == ("llm", cloud.model)

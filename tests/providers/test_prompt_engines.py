@@ -99,7 +99,7 @@ def test_health_is_what_a_call_would_find(server: FakeOllama, local: Ollama) -> 
         server.inject(fault, at="ask")
         began = time.monotonic()
         assert not local.health(0.4)
-        assert time.monotonic() - began < 4.8
+        assert time.monotonic() - began < 0.8
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert not Ollama(f"http://127.0.0.1:{taken.getsockname()[1]}", "gpt-oss:20b").health(1)

@@ -198,7 +198,7 @@ def test_one_call_under_every_fault(fault: str, fake: FakeGpu, provider: Any) ->
     assert (caught.value.code, caught.value.paid) == ({**OUTCOMES, **WIRE}[fault], "no")
     assert caught.value.retry_after == (3 if fault == "busy" else None)
     assert len(fake.works) == 1
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("fault", AWS)
@@ -251,7 +251,7 @@ def test_the_deadline_is_total(fake: FakeGpu, provider: Any) -> None:
     began = time.monotonic()
     with pytest.raises(ProviderFailure, match="within"):
         provider.paint(ORDER, 0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 1
     assert provider.paint(ORDER, 20).seed == 7  # the abandoned call is in nobody's way
 
 

@@ -162,7 +162,7 @@ def test_states_of_all_engines_are_found_at_once() -> None:
         EngineState("ollama", "gpt-oss:20b", configured=True, reachable=False),
         EngineState("bedrock", "openai.gpt-oss-20b-1:0", configured=True, reachable=True),
     ]
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 0.5
     assert engine_states((), 1) == [
         EngineState("ollama", None, configured=False, reachable=False),
         EngineState("bedrock", None, configured=False, reachable=False),
