@@ -74,6 +74,7 @@ def test_concurrent_observers_lose_little(cloud: None, serial: None) -> None:
     def work(function: DynamoHealth) -> None:
         for _ in range(10):
             function.observe("gemini", MODEL, "success", 1.0, 0.01, T)
+            time.sleep(0.02)  # no provider answers faster than that
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, functions))
