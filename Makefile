@@ -5,15 +5,15 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit e2e synth snapshot deploy bench models-check key keys key-revoke key-rotate clean
+.PHONY: help run test check unit e2e synth snapshot preflight deploy stage-weights bench ledger models-check key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 run: ## Serve the whole API on http://localhost:8000, with no AWS account, no Docker and no key
 	@exec $(PYTHON) -m local run
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt constraints.txt lambdas/requirements.txt local/requirements.txt
+$(VENV)/.dev: requirements-dev.txt requirements.txt constraints.txt lambdas/requirements.txt local/requirements.txt gpu_worker/requirements-server.txt
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
@@ -40,19 +40,28 @@ synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no A
 snapshot: $(VENV)/.dev ## Write the templates that `make run` deploys
 	$(PY) -m infra.snapshot
 
-deploy: $(VENV)/.dev ## Deploy to the AWS account of the current credentials
-	$(PY) -m infra.cli deploy --all
+preflight: $(VENV)/.dev ## Look whether the AWS account is ready for a deployment: [ARGS="-c env=prod ..."]
+	$(PY) -m infra.preflight $(ARGS)
+
+deploy: $(VENV)/.dev ## The same, and deploy to it if it is: [ARGS="-c env=prod ..."]
+	$(PY) -m infra.deploy $(ARGS)
+
+stage-weights: $(VENV)/.dev ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...]
+	$(PY) -m gpu_worker.weights stage $(TARGET) $(MODELS)
 
 bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provider's time
 	$(PY) -m benchmarks.cold
 	$(PY) -m benchmarks.gateway
+
+ledger: $(VENV)/.dev ## Kill 1,000 jobs at every step, and compare what was charged with what is there
+	$(PY) -m tests.ledger --jobs 1000 --seed 1
 
 models-check: $(VENV)/.dev ## Compare the catalogue with what the configured accounts really have
 	$(PY) -m lambdas.providers.models_check
 
 STACK ?= local
 
-key: ## Make an API key: TENANT=acme [NAME=...] [STACK=local|dev|prod]
+key: ## Make an API key, and with the first one a webhook secret: TENANT=acme [NAME=...] [STACK=local|dev|prod]
 	@$(PYTHON) -m local key "$(TENANT)" --stack $(STACK) $(if $(NAME),--name "$(NAME)")
 
 keys: ## List the keys of a tenant: TENANT=acme [STACK=...]
@@ -63,6 +72,9 @@ key-revoke: ## End a key: KEY_ID=key_... [STACK=...]
 
 key-rotate: ## Replace a key: KEY_ID=key_... [GRACE=24h] [STACK=...]
 	@$(PYTHON) -m local key-rotate "$(KEY_ID)" --stack $(STACK) $(if $(GRACE),--grace $(GRACE))
+
+webhook-secret: ## Make or replace what signs a tenant's webhooks: TENANT=acme [GRACE=24h] [STACK=...]
+	@$(PYTHON) -m local webhook-secret "$(TENANT)" --stack $(STACK) $(if $(GRACE),--grace $(GRACE))
 
 clean: ## Remove what was built; the data of `make run` stays
 	rm -rf $(VENV) cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

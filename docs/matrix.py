@@ -21,6 +21,10 @@ one, and `metadata.size` says so. Formats are what the provider encodes itself; 
 model. A parameter that a model lacks is named in `metadata.dropped_params`. Prices are USD per image at the default
 size, 0 where a machine is paid for by the hour or is yours. `quality` (1 to 10) and `seconds` are what routing starts
 from, see [routing.md](routing.md). A `ticket` can be taken up again by another process; `one call` cannot.
+
+Backgrounds around a product are painted by models made for that, which make nothing else. The GPU worker's cuts the
+product out itself. For Bedrock's, a photo without an alpha channel is first cut out by another, which is a second paid
+call with its own line on the receipt. The demo cuts out whatever has not the colour of the photo's border.
 """
 
 
@@ -32,6 +36,7 @@ def page() -> str:
             "models",
             "text to image",
             "reference image",
+            "product background",
             "seed",
             "negative prompt",
             "steps",
@@ -71,6 +76,7 @@ def _features(provider: str) -> list[str]:
         str(len(cards)),
         some([c for c in cards if "text-to-image" in c.capabilities]),
         some([c for c in cards if "image-to-image" in c.capabilities]),
+        some([c for c in cards if "background" in c.capabilities]),
         *(some([c for c in cards if name in c.honours]) for name in ("seed", "negative_prompt", "steps", "cfg")),
         ", ".join(sorted({CALLS[c.call] for c in cards})) or NO,
     ]

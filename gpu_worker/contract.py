@@ -7,8 +7,17 @@ of a PNG, JPEG or WebP) is there exactly where the task starts from an image. A 
     {"task": "text-to-image", "id": "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10", "model": "stabilityai/sdxl-turbo",
      "prompt": "a cat", "width": 512, "height": 512, "steps": 1, "guidance": 0.0, "seed": 7, "format": "png"}
 
+The task `background` paints a scene around the product in `image`, whose pixels stay as they are. `padding` (pixels)
+and `candidates` (scenes to choose the best of) go with it alone. There `prompt` may be left out, which leaves the scene
+to the model, and so may `width` and `height`, together: the answer is then the product's own size and the padding.
+
 200: {"id", "model", "seed", "width", "height", "format", "image": base64, "timings": {"queue", "paint", "encode"}}, in
 seconds; `id` is the request's, so that an answer can never be taken for another's. The same request is the same image.
+`warnings` (sentences) is there where there are any; `mask` (base64 of a PNG), `confidence` (0 to 1) and `components`
+(what that is made of, each a number or null) where the task has them.
+
+`{"task": "purge", "model_id": null}` takes one model, or all, out of memory: {"model_id", "removed", "remaining"}. It
+is here besides its own path because SageMaker reaches no other path than this.
 Every other status, by the error's code as in STATUSES: {"error": {"code", "message", "retry_after"}}. `retry_after`, in
 seconds or null, is in the body because SageMaker hands on no headers; over plain HTTP it is the header Retry-After too.
 SageMaker's own limits hold behind it: 6 MB each way and 60 s for a call that waits, 1 GB and an hour through S3.
@@ -18,10 +27,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-TASKS: Final = ("text-to-image", "image-to-image")
+TASKS: Final = ("text-to-image", "image-to-image", "background")
 FORMATS: Final = ("png", "jpeg", "webp")
 
 # The codes of the refusals and the status that each comes with.
@@ -40,6 +50,10 @@ MAX_PROMPT: Final = 10_000
 MIN_SIDE: Final = 256
 MAX_SIDE: Final = 2048
 SIDE_STEP: Final = 8
+MIN_CANVAS: Final = 16  # a canvas is what a background's answer measures; no model paints it as a whole
+MAX_CANVAS: Final = 4096
+MAX_PADDING: Final = 2048
+MAX_CANDIDATES: Final = 4
 MAX_STEPS: Final = 150
 MAX_GUIDANCE: Final = 30.0
 MAX_SEED: Final = 2**32 - 1
@@ -65,7 +79,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PaintRequest:
-    """One image to be painted, checked. `None` leaves it to the model."""
+    """One image to be painted, checked. `None` leaves it to the model; so do the sides 0 and an empty prompt."""
 
     task: str
     id: str
@@ -79,33 +93,37 @@ class PaintRequest:
     steps: int | None = None
     guidance: float | None = None
     image: bytes | None = field(default=None, repr=False)
+    padding: int | None = None
+    candidates: int | None = None
 
     @classmethod
     def of(cls, body: bytes) -> PaintRequest:
         """Read a request. Raises Refusal with a message that names the field, never what was in it."""
-        if len(body) > MAX_BODY:
-            raise Refusal("too_large", f"the body must be at most {MAX_BODY} bytes")
-        try:
-            sent = json.loads(body)
-        except (ValueError, RecursionError):
-            raise Refusal("invalid_request", "the body must be JSON") from None
-        if not isinstance(sent, dict):
-            raise Refusal("invalid_request", "the body must be a JSON object")
-        if unknown := sorted(sent.keys() - {f.name for f in fields(cls)}):
-            raise Refusal("invalid_request", f"unknown field: {unknown[0][:40]}")
+        return cls._of(_object(body))
+
+    @classmethod
+    def _of(cls, sent: dict[str, Any]) -> PaintRequest:
+        _only(sent, {f.name for f in fields(cls)})
+        task = _one_of(sent, "task", TASKS)
+        scene = task == "background"
+        if not scene and (odd := [name for name in ("padding", "candidates") if sent.get(name) is not None]):
+            raise Refusal("invalid_request", f"{odd[0]} goes with the task background")
+        own_size = scene and sent.get("width") is None and sent.get("height") is None
         made = cls(
-            task=_one_of(sent, "task", TASKS),
+            task=task,
             id=_text(sent, "id", 64),
             model=_text(sent, "model", 200),
-            prompt=_text(sent, "prompt", MAX_PROMPT),
-            width=_side(sent, "width"),
-            height=_side(sent, "height"),
+            prompt="" if scene and sent.get("prompt") in (None, "") else _text(sent, "prompt", MAX_PROMPT),
+            width=0 if own_size else _side(sent, "width", scene),
+            height=0 if own_size else _side(sent, "height", scene),
             seed=_integer(sent, "seed", 0, MAX_SEED),
             format=_one_of(sent, "format", FORMATS),
             negative_prompt=_text(sent, "negative_prompt", MAX_PROMPT) if sent.get("negative_prompt") else None,
             steps=None if sent.get("steps") is None else _integer(sent, "steps", 1, MAX_STEPS),
             guidance=None if sent.get("guidance") is None else _number(sent, "guidance", MAX_GUIDANCE),
             image=None if sent.get("image") is None else _bytes(sent, "image"),
+            padding=None if sent.get("padding") is None else _integer(sent, "padding", 0, MAX_PADDING),
+            candidates=None if sent.get("candidates") is None else _integer(sent, "candidates", 1, MAX_CANDIDATES),
         )
         if (made.task == "text-to-image") == (made.image is not None):
             raise Refusal("invalid_request", "image must be there exactly where the task starts from an image")
@@ -113,8 +131,32 @@ class PaintRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeRequest:
+    """A model to be taken out of memory; `None` is all of them."""
+
+    model_id: str | None = None
+
+    @classmethod
+    def of(cls, body: bytes) -> PurgeRequest:
+        """Read the body of the purge's own path, where it may be empty and `task` may be left out. Raises Refusal."""
+        return cls._of({"task": "purge", **(_object(body) if body.strip() else {})})
+
+    @classmethod
+    def _of(cls, sent: dict[str, Any]) -> PurgeRequest:
+        _only(sent, {"task", "model_id"})
+        _one_of(sent, "task", ("purge",))
+        return cls(None if sent.get("model_id") is None else _text(sent, "model_id", 200))
+
+
+def read(body: bytes) -> PaintRequest | PurgeRequest:
+    """Read whatever `/invocations` was sent. Raises Refusal, whose message never says what was in it."""
+    sent = _object(body)
+    return PurgeRequest._of(sent) if sent.get("task") == "purge" else PaintRequest._of(sent)
+
+
+@dataclass(frozen=True, slots=True)
 class PaintAnswer:
-    """An image that was painted. `timings` in seconds: queue, paint, encode."""
+    """An image that was painted. `timings` in seconds: queue, paint, encode. `mask` is a PNG."""
 
     id: str
     model: str
@@ -124,10 +166,32 @@ class PaintAnswer:
     format: str
     image: bytes = field(repr=False)
     timings: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    mask: bytes | None = field(default=None, repr=False)
+    confidence: float | None = None
+    components: Mapping[str, float | None] | None = None
 
     def to_json(self) -> bytes:
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "image"}
-        return json.dumps({**rest, "image": base64.b64encode(self.image).decode()}).encode()
+        said = {f.name: getattr(self, f.name) for f in fields(self)}
+        said |= {name: base64.b64encode(data).decode() for name, data in said.items() if isinstance(data, bytes)}
+        return json.dumps({name: value for name, value in said.items() if value not in (None, ())}).encode()
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BODY:
+        raise Refusal("too_large", f"the body must be at most {MAX_BODY} bytes")
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal("invalid_request", "the body must be JSON") from None
+    if not isinstance(sent, dict):
+        raise Refusal("invalid_request", "the body must be a JSON object")
+    return sent
+
+
+def _only(sent: dict[str, Any], known: set[str]) -> None:
+    if unknown := sorted(sent.keys() - known):
+        raise Refusal("invalid_request", f"unknown field: {unknown[0][:40]}")
 
 
 def _text(sent: dict[str, Any], name: str, longest: int) -> str:
@@ -151,7 +215,9 @@ def _integer(sent: dict[str, Any], name: str, least: int, most: int) -> int:
     return value
 
 
-def _side(sent: dict[str, Any], name: str) -> int:
+def _side(sent: dict[str, Any], name: str, canvas: bool) -> int:
+    if canvas:
+        return _integer(sent, name, MIN_CANVAS, MAX_CANVAS)
     side = _integer(sent, name, MIN_SIDE, MAX_SIDE)
     if side % SIDE_STEP:
         raise Refusal("invalid_request", f"{name} must be a multiple of {SIDE_STEP}")

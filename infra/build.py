@@ -1,4 +1,4 @@
-"""Makes the CDK app of one environment: both stacks, checked by both cdk-nag packs."""
+"""Makes the CDK app of one environment: its stacks, checked by both cdk-nag packs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import cdk_nag
 
 from infra import config
 from infra.data_stack import DataStack
+from infra.gpu_stack import GpuStack
 from infra.service_stack import ServiceStack
 
 ROOT = Path(__file__).parent.parent
@@ -25,8 +26,28 @@ def build(context: Mapping[str, object] | None = None, outdir: str | None = None
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks())
     environment = config.environment(str(app.node.get_context("env")))
     settings = config.settings(app.node.get_all_context())
+    mode = config.gpu_mode(app.node.get_all_context())
     data = DataStack(app, f"image-api-{environment.name}-data", environment=environment, settings=settings)
-    ServiceStack(app, f"image-api-{environment.name}-service", environment=environment, settings=settings, data=data)
+    service = ServiceStack(
+        app,
+        f"image-api-{environment.name}-service",
+        environment=environment,
+        settings=settings,
+        data=data,
+        gpu_mode=mode,
+    )
+    if mode != "off":
+        gpu = GpuStack(
+            app,
+            f"image-api-{environment.name}-gpu",
+            environment=environment,
+            mode=mode,
+            gpu=config.gpu(environment, app.node.get_all_context()),
+            settings=settings,
+            data=data,
+            service=service,
+        )
+        gpu.add_stack_dependency(service)
     return app
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REGION_OF_BEDROCK = "us-west-2"  # where every model of the catalogue lives, whatever the region of the stack
 
@@ -18,6 +19,18 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """The GPU endpoint's figures. `instance_types` best first: the next is taken where one is not to be had."""
+
+    instance_types: tuple[str, ...]
+    max_instances: int
+    batch: int  # images painted at once, and so the requests that an instance is given at a time
+    models: tuple[str, ...]  # whose weights are staged; the first is loaded before an instance serves
+    idle_minutes: int  # that an instance may run without work until an alarm rings
+    asleep_minutes: int  # that work may wait without an instance until an alarm rings
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One deployment's figures. `protected` keeps tables, images and secrets when a stack is deleted."""
 
@@ -28,9 +41,25 @@ class Environment:
     throttle_rate: int
     throttle_burst: int
     worker_concurrency: int
+    webhook_concurrency: int
     cors_origins: tuple[str, ...]
     thresholds: Thresholds
+    gpu: Gpu
 
+
+GPU_MODES = ("async", "realtime", "off")
+# The worker's own names; a model not named here may be used without accepting anything.
+LICENCES: dict[str, str] = {
+    "stabilityai/sdxl-turbo": "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
+}
+_GPU = Gpu(
+    instance_types=("ml.g6e.xlarge", "ml.g6.xlarge", "ml.g5.xlarge"),  # 48, 24 and 24 GB of GPU memory
+    max_instances=1,
+    batch=4,
+    models=("stabilityai/sdxl-turbo", "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"),
+    idle_minutes=60,
+    asleep_minutes=20,
+)
 
 ENVIRONMENTS: dict[str, Environment] = {
     environment.name: environment
@@ -43,8 +72,10 @@ ENVIRONMENTS: dict[str, Environment] = {
             throttle_rate=100,
             throttle_burst=400,
             worker_concurrency=5,
+            webhook_concurrency=5,
             cors_origins=("*",),
             thresholds=Thresholds(server_error_percent=5, latency_p95_seconds=25, oldest_message_seconds=900),
+            gpu=_GPU,
         ),
         Environment(
             name="prod",
@@ -54,8 +85,10 @@ ENVIRONMENTS: dict[str, Environment] = {
             throttle_rate=100,
             throttle_burst=400,
             worker_concurrency=20,
+            webhook_concurrency=20,
             cors_origins=("*",),  # keys travel in headers, never in cookies; CORS_ALLOW_ORIGINS narrows it
             thresholds=Thresholds(server_error_percent=1, latency_p95_seconds=20, oldest_message_seconds=300),
+            gpu=replace(_GPU, max_instances=4),
         ),
     )
 }
@@ -77,10 +110,12 @@ SETTINGS: frozenset[str] = frozenset(
         "LEONARDO_BASE_URL",
         "LOG_LEVEL",
         "MAX_MODELS_CACHE",
+        "MAX_QUEUE_SECONDS",
         "METRICS_ENABLED",
         "OLLAMA_MODEL",
         "OLLAMA_URL",
         "PRESIGNED_URL_TTL_SECONDS",
+        "PROVIDER_CONCURRENCY",
         "PROVIDER_WEIGHTS",
         "RATE_LIMIT_PER_MINUTE",
         "REQUIRE_API_KEY",
@@ -98,6 +133,26 @@ def environment(name: str) -> Environment:
     except KeyError:
         known = ", ".join(ENVIRONMENTS)
         raise SystemExit(f"There is no environment {name!r}. Choose one of: {known} (-c env=...).") from None
+
+
+def gpu_mode(context: Mapping[str, object]) -> str:
+    """How the GPU worker is deployed: `async` (sleeps when nobody asks), `realtime` or `off`."""
+    mode = str(context.get("gpu", GPU_MODES[0]))
+    if mode not in GPU_MODES:
+        raise SystemExit(f"There is no gpu mode {mode!r}. Choose one of: {', '.join(GPU_MODES)} (-c gpu=...).")
+    return mode
+
+
+def gpu(environment: Environment, context: Mapping[str, object]) -> Gpu:
+    """The environment's figures, with `gpu_instance_types` (between commas) and `gpu_max_instances` of the context."""
+    types = [part.strip() for part in str(context.get("gpu_instance_types", "")).split(",") if part.strip()]
+    most = str(context.get("gpu_max_instances", environment.gpu.max_instances))
+    if not most.isascii() or not most.isdigit() or int(most) < 1:
+        raise SystemExit(f"gpu_max_instances must be a whole number from 1, not {most!r}.")
+    if len(types) > 5 or not all(re.fullmatch(r"ml\.[a-z0-9]+\.[a-z0-9]+", name) for name in types):
+        raise SystemExit("gpu_instance_types must be one to five names such as ml.g5.xlarge, between commas.")
+    given = tuple(types) or environment.gpu.instance_types
+    return replace(environment.gpu, instance_types=given, max_instances=int(most))
 
 
 def settings(context: Mapping[str, object]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra.config import REGION_OF_BEDROCK
@@ -15,11 +16,26 @@ IMAGE_MODELS: tuple[str, ...] = (
     "stability.stable-image-ultra-v1:1",
     "stability.sd3-5-large-v1:0",
 )
+# Stability's editing services: only to be called by the profile of the US, which may send a call to any of its regions.
+EDITING_MODELS: tuple[str, ...] = (
+    "stability.stable-image-inpaint-v1:0",
+    "stability.stable-image-remove-background-v1:0",
+)
+REGIONS_OF_EDITING: tuple[str, ...] = ("us-east-1", "us-east-2", "us-west-2")
 TEXT_MODEL = "openai.gpt-oss-20b-1:0"  # compresses long prompts
+IMAGES = "images/*"
 OBJECTS: Mapping[str, tuple[str, ...]] = {
-    "images/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    IMAGES: ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # what a provider answered, as it came
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
+}
+
+WEIGHTS = "weights/*"
+# What the service and the asynchronous endpoint hand each other.
+ASYNC: Mapping[str, tuple[str, ...]] = {
+    "async/in/*": ("s3:PutObject",),
+    "async/out/*": ("s3:GetObject",),
+    "async/failed/*": ("s3:GetObject",),
 }
 
 
@@ -43,13 +59,14 @@ def generation(data: DataStack, settings: Mapping[str, str]) -> list[iam.PolicyS
         allow(("s3:ListBucket",), data.bucket_arn),  # else S3 answers 403, not 404, where no object is
         allow(("secretsmanager:GetSecretValue",), data.secret.secret_arn),
         allow(("bedrock:InvokeModel",), *model_arns(settings)),
+        *_editing(),
     ]
 
 
-def accepted_findings(data: DataStack) -> dict[str, str]:
+def accepted_findings(data: DataStack, *prefixes: str) -> dict[str, str]:
     """The only wildcards among these statements: objects have no list of names."""
     reason = "Objects under one prefix of one bucket; which tenant may see which is decided by the service."
-    return {f"AwsSolutions-IAM5[Resource::{data.bucket_arn_export}/{prefix}]": reason for prefix in OBJECTS}
+    return {f"AwsSolutions-IAM5[Resource::{data.bucket_arn_export}/{prefix}]": reason for prefix in prefixes}
 
 
 def key_lookup(data: DataStack) -> list[iam.PolicyStatement]:
@@ -57,9 +74,46 @@ def key_lookup(data: DataStack) -> list[iam.PolicyStatement]:
     return [_table(data.keys, "GetItem")]
 
 
+def painting(data: DataStack, mode: str, endpoint_arn: str) -> list[iam.PolicyStatement]:
+    """Calling the GPU endpoint."""
+    if mode == "realtime":
+        return [allow(("sagemaker:InvokeEndpoint",), endpoint_arn)]
+    objects = [allow(actions, f"{data.bucket_arn}/{prefix}") for prefix, actions in ASYNC.items()]
+    return [allow(("sagemaker:InvokeEndpointAsync",), endpoint_arn), *objects]
+
+
+def fetching_results(data: DataStack, jobs_queue: str) -> list[iam.PolicyStatement]:
+    """Finding the job of a work that is done, and having it attended."""
+    return [
+        _table(data.jobs, "GetItem"),
+        _table(data.images, "BatchGetItem"),
+        allow(("sqs:SendMessage",), jobs_queue),
+    ]
+
+
+def staging(data: DataStack) -> list[iam.PolicyStatement]:
+    """Putting the weights of models into the bucket."""
+    listing = allow(("s3:ListBucket",), data.bucket_arn)
+    listing.add_condition("StringLike", {"s3:prefix": WEIGHTS})
+    return [allow(("s3:PutObject", "s3:AbortMultipartUpload"), f"{data.bucket_arn}/{WEIGHTS}"), listing]
+
+
 def closing(data: DataStack) -> list[iam.PolicyStatement]:
-    """Giving a job that failed for good its final state."""
-    return [_table(data.jobs, "GetItem", "PutItem", "UpdateItem")]
+    """Giving a job that failed for good its final state: with its money, its event and the images it has so far."""
+    return [
+        _table(data.jobs, "GetItem", "PutItem", "UpdateItem"),
+        _table(data.images, "BatchGetItem", "PutItem"),
+    ]
+
+
+def notifying(data: DataStack) -> list[iam.PolicyStatement]:
+    """Telling a receiver how a job ended: its record, its images' links, the tenant's signing secret."""
+    return [
+        _table(data.jobs, "GetItem", "PutItem", "UpdateItem"),
+        _table(data.images, "GetItem", "BatchGetItem"),
+        _table(data.keys, "GetItem"),
+        allow(("s3:GetObject",), f"{data.bucket_arn}/{IMAGES}"),  # a signed link may do what its signer may
+    ]
 
 
 def model_arns(settings: Mapping[str, str]) -> list[str]:
@@ -67,6 +121,16 @@ def model_arns(settings: Mapping[str, str]) -> list[str]:
     region = settings.get("BEDROCK_REGION", REGION_OF_BEDROCK)
     models = (*IMAGE_MODELS, settings.get("BEDROCK_TEXT_MODEL", TEXT_MODEL))
     return [f"arn:aws:bedrock:{region}::foundation-model/{model}" for model in models]
+
+
+def _editing() -> list[iam.PolicyStatement]:
+    """The editing services by their profiles, and their models wherever a profile sends a call, but not directly."""
+    account = f"arn:aws:bedrock:{REGION_OF_BEDROCK}:{cdk.Aws.ACCOUNT_ID}:inference-profile/us"
+    profiles = [f"{account}.{model}" for model in EDITING_MODELS]
+    models = [f"arn:aws:bedrock:{at}::foundation-model/{name}" for at in REGIONS_OF_EDITING for name in EDITING_MODELS]
+    behind = allow(("bedrock:InvokeModel",), *models)
+    behind.add_condition("StringEquals", {"bedrock:InferenceProfileArn": profiles})
+    return [allow(("bedrock:InvokeModel",), *profiles), behind]
 
 
 def _table(table: Table, *operations: str) -> iam.PolicyStatement:

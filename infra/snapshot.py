@@ -16,7 +16,7 @@ NOT_BUNDLED: dict[str, object] = {"aws:cdk:bundling-stacks": []}
 def templates() -> dict[str, str]:
     """File name to text, for the environment `dev`."""
     with tempfile.TemporaryDirectory() as folder:
-        assembly = build({"env": "dev", **NOT_BUNDLED}, outdir=folder).synth()
+        assembly = build({"env": "dev", "gpu": "off", **NOT_BUNDLED}, outdir=folder).synth()
         stacks = {stack.stack_name.rpartition("-")[2]: stack.template for stack in assembly.stacks}
     return {f"{name}.json": _text(normalised(template)) for name, template in stacks.items()}
 

@@ -1,4 +1,4 @@
-"""The operator's command for API keys: `python -m lambdas.manage_keys create | list | revoke | rotate`."""
+"""The operator's command for keys and secrets: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb_keys import CACHE_SECONDS
-from lambdas.domain.api_keys import ApiKey, new_key
+from lambdas.domain.api_keys import ApiKey, checked_tenant, new_key, new_webhook_secret
 from lambdas.domain.ids import TENANT
 
-HELP = "Make, list and end API keys of a deployed stack, or of the local one that `make run` serves."
+HELP = "Make, list and end API keys and webhook secrets of a deployed stack, or of the one that `make run` serves."
 DAY = 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
@@ -29,9 +29,13 @@ class CommandError(Exception):
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
-    """The key goes to the standard output, once and alone; what is said about it to the standard error."""
+    """The key goes to the standard output, once and alone; what is said about it to the standard error.
+
+    So does a secret that is asked for by itself; one that comes with a tenant's first key is said about the key.
+    """
     options = _parser(environ).parse_args(arguments)
     try:
+        options.elsewhere = _signing_elsewhere(options, environ)
         ring = key_ring(options.stack, Path(options.data_dir))
         lines, said = options.do(ring, options, now)
     except (CommandError, ValueError) as error:
@@ -52,7 +56,40 @@ Told = tuple[list[str], list[str]]
 def create(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
     key, record = new_key(options.tenant, options.name, now)
     ring.add(key, record)
-    return [key], [f"{record.id} of the tenant {record.tenant}. The key is shown this once: only its hash is kept."]
+    said = [f"{record.id} of the tenant {record.tenant}. The key is shown this once: only its hash is kept."]
+    try:
+        return [key], said + _first_secret(ring, options, now)
+    except (BotoCoreError, ClientError) as error:  # the key is there and must be shown
+        return [key], [*said, f"There may be no webhook secret yet; `webhook-secret` makes it. ({error})"]
+
+
+def _first_secret(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> list[str]:
+    if place := options.elsewhere.get(options.tenant):
+        return [f"Its webhooks are signed with the secret in {place}."]
+    secret = new_webhook_secret(now)
+    if not ring.keep_webhook_secret(options.tenant, secret, None):
+        return []
+    return [f"Its webhooks are signed with this secret, shown this once: {secret.value}"]
+
+
+def webhook_secret(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    tenant = checked_tenant(options.tenant)
+    if place := options.elsewhere.get(tenant):
+        raise CommandError(
+            f"This stack signs webhooks of {tenant} with the secret in {place}. Change it, and start again."
+        )
+    old = ring.webhook_secret(tenant)
+    new = new_webhook_secret(now, old, options.grace)
+    if not ring.keep_webhook_secret(tenant, new, old):
+        raise CommandError(f"Another command has just changed the webhook secret of {tenant}; nothing was done here.")
+    said = [f"It signs the webhooks of the tenant {tenant} from now on, and is shown this once."]
+    if new.previous:
+        said += [f"The one before signs as well until {_day(new.previous_until)} UTC."]
+    if old and old.previous_until > now:
+        said += ["One that was replaced before has ended now, ahead of its time."]
+    if old is None and not ring.of(tenant):
+        said += ["The tenant has no key yet. Is its name right?"]
+    return [new.value], said
 
 
 def show(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
@@ -110,7 +147,7 @@ def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("manage_keys", description=HELP)
-    verbs = parser.add_subparsers(required=True, metavar="create|list|revoke|rotate")
+    verbs = parser.add_subparsers(required=True, metavar="create|list|revoke|rotate|webhook-secret")
 
     def verb(name: str, do: Any, subject: str, text: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text)
@@ -126,8 +163,21 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     verb("revoke", revoke, "key_id", "End a key.")
     turning = verb("rotate", rotate, "key_id", "Make a new key and end the old one after a while.")
     turning.add_argument("--name", default="", help="of the new key; default: the old one's")
-    turning.add_argument("--grace", type=_seconds, default=DAY, help="how long both are valid, e.g. 0, 30m, 24h, 7d")
+    secret = verb("webhook-secret", webhook_secret, "tenant", "Make or replace what signs a tenant's webhooks.")
+    for graceful in (turning, secret):
+        graceful.add_argument("--grace", type=_seconds, default=DAY, help="how long both hold, e.g. 0, 30m, 24h, 7d")
     return parser
+
+
+def _signing_elsewhere(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
+    """Tenants whose secret the local run does not take from its table, and where it takes it from."""
+    if options.stack != "local":
+        return {}
+    kept = Path(options.data_dir) / "webhook.secrets"  # written by the local run
+    lines = kept.read_text("utf-8").split() if kept.is_file() else []
+    given = (part.strip() for part in environ.get("WEBHOOK_SECRET", "").split(",") if part.strip())
+    found = {line.rpartition(":")[0]: str(kept) for line in lines}
+    return found | {entry.rpartition(":")[0] or "default": "WEBHOOK_SECRET" for entry in given}
 
 
 def _seconds(text: str) -> int:

@@ -23,7 +23,7 @@ def request_done(status: int, milliseconds: float) -> None:
 
 
 class EmfMeter:
-    """The port Meter."""
+    """The ports Meter and WebhookMeter."""
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
         with single_metric(
@@ -48,6 +48,18 @@ class EmfMeter:
 
     def abandoned(self) -> None:
         with single_metric("JobsAbandoned", MetricUnit.Count, 1, namespace=NAMESPACE):
+            pass
+
+    def webhook_delivered(self) -> None:
+        with single_metric("WebhooksDelivered", MetricUnit.Count, 1, namespace=NAMESPACE):
+            pass
+
+    def webhook_failed(self) -> None:
+        with single_metric("WebhookFailures", MetricUnit.Count, 1, namespace=NAMESPACE):
+            pass
+
+    def webhook_exhausted(self) -> None:
+        with single_metric("WebhooksExhausted", MetricUnit.Count, 1, namespace=NAMESPACE):
             pass
 
     def job(self, job: Job) -> None:

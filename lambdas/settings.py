@@ -19,7 +19,9 @@ class Settings:
     keys_table: str = ""
     images_bucket: str = ""
     jobs_queue_url: str = ""
+    webhooks_queue_url: str = ""
     worker_function: str = ""
+    worker_concurrency: int = 0
     provider_secret_arn: str = ""
     environment: str = "dev"
     deployed: bool = False
@@ -28,10 +30,12 @@ class Settings:
     default_model: str = "stabilityai/sdxl-turbo"
     allowed_models: tuple[str, ...] = ()
     provider_weights: tuple[str, ...] = ()  # shares of traffic, such as bedrock:3,gemini:1
+    provider_concurrency: tuple[str, ...] = ()  # calls at a time, such as bedrock:10; 0 takes a default away
     require_api_key: bool = False
     api_key: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
     generation_timeout_seconds: float = 0.0
+    max_queue_seconds: float = 900.0
     presigned_url_ttl_seconds: int = 300
     metrics_enabled: bool = False
     base_url: str = ""
@@ -57,6 +61,7 @@ class Settings:
     ollama_url: str = ""
     ollama_model: str = "gpt-oss:20b"
     allow_private_urls: bool = False
+    webhook_secret: tuple[str, ...] = ()  # local alone: `secret` of the tenant `default`, or `tenant:secret`
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Settings:
@@ -87,11 +92,28 @@ class Settings:
         return found
 
     @property
+    def concurrency(self) -> dict[str, int]:
+        """Provider to its calls at a time, as given. Raises ValueError for what is no whole number of 0 or more."""
+        found = {}
+        for entry in self.provider_concurrency:
+            name, _, calls = entry.partition(":")
+            if not calls.strip().isascii() or not calls.strip().isdigit():
+                raise ValueError(f"PROVIDER_CONCURRENCY must be such as bedrock:10,leonardo_ai:5, not {entry!r}")
+            found[name.strip()] = int(calls)
+        return found
+
+    @property
     def local_keys(self) -> dict[str, str]:
         """Key to tenant, as given by API_KEY and API_KEYS (`tenant:key` or `key` of the tenant `default`)."""
         entries = (entry if ":" in entry else f":{entry}" for entry in (*self.api_keys, *self.api_key))
         pairs = (entry.partition(":") for entry in entries)  # a tenant has no colon, a key may
         return {key: tenant or "default" for tenant, _, key in pairs if key}
+
+    @property
+    def local_webhook_secrets(self) -> dict[str, str]:
+        """Tenant to signing secret, as given by WEBHOOK_SECRET."""
+        pairs = (entry.rpartition(":") for entry in self.webhook_secret)  # a secret has no colon
+        return {tenant or "default": secret for tenant, _, secret in pairs if secret}
 
 
 def _read(name: str, text: str, default: object) -> object:

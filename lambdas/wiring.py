@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
 
+from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.adapters.clock import SystemClock
 from lambdas.adapters.dynamodb_batches import DynamoBatches
 from lambdas.adapters.dynamodb_health import DynamoHealth
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
 from lambdas.adapters.dynamodb_limits import DynamoLimits
+from lambdas.adapters.dynamodb_outbox import DynamoOutbox
 from lambdas.adapters.dynamodb_projects import DynamoProjects
+from lambdas.adapters.dynamodb_slots import DynamoSlots
 from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.queue_backlog import QueueBacklog
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.secret import ProviderSecret
-from lambdas.adapters.workers import LambdaWorkers, SqsQueue
+from lambdas.adapters.webhook_urls import GuardedUrls
+from lambdas.adapters.workers import LambdaWorkers, SqsEvents, SqsQueue
+from lambdas.domain import slots
 from lambdas.domain.budget import Caps
+from lambdas.domain.jobs import Job
+from lambdas.domain.ports import Blobs
+from lambdas.domain.webhooks import Event
 from lambdas.observability import EmfMeter
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.providers.text import engines
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
+
+if TYPE_CHECKING:
+    from lambdas.usecases.deliver_webhook import Delivery
 
 
 @cache
@@ -47,13 +61,40 @@ def live() -> Deps:
         batches=DynamoBatches(s.jobs_table),
         limits=DynamoLimits(s.jobs_table, s.rate_limit_per_minute),
         projects=DynamoProjects(s.projects_table, s.jobs_table, s.images_table),
+        slots=DynamoSlots(s.providers_table, slots.caps(s.concurrency)),
+        backlog=QueueBacklog(s.jobs_queue_url, s.jobs_table),
+        outbox=DynamoOutbox(s.jobs_table),
+        events=SqsEvents(s.webhooks_queue_url),
+        webhook_urls=GuardedUrls(allow_private=s.allow_private_urls),
+        backdrops=PillowBackdrops(),
         default_model=s.default_model,
         allowed_models=s.allowed_models,
         weights=s.weights,
         generation_timeout=s.generation_timeout_seconds,
+        max_queue_seconds=s.max_queue_seconds,
+        worker_concurrency=s.worker_concurrency,
         retention_days=s.job_retention_days,
         caps=Caps.of(s.budget_usd_per_month, s.budget_images_per_month),
         engines=engines(s),
+    )
+
+
+def delivery(render: Callable[[Event, Job, Blobs], bytes]) -> Delivery:
+    """What the webhooks function needs, imported for it alone; `render` makes the body of an event."""
+    from lambdas.adapters.webhook_post import HttpReceiver
+    from lambdas.adapters.webhook_secrets import StandardSigner
+    from lambdas.usecases.deliver_webhook import Delivery
+
+    s, deps = settings(), live()
+    return Delivery(
+        jobs=deps.jobs,
+        outbox=deps.outbox,
+        events=deps.events,
+        receiver=HttpReceiver(allow_private=s.allow_private_urls),
+        signer=StandardSigner(s.keys_table, s.local_webhook_secrets),
+        clock=deps.clock,
+        meter=EmfMeter(),
+        render=lambda event, job: render(event, job, deps.blobs),
     )
 
 
@@ -66,4 +107,5 @@ def prime() -> None:
     if Settings.live().deployed:
         with suppress(Exception):
             live().jobs.get("-", "-")
+            live().health.snapshot()
             live().blobs.presign("-")

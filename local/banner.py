@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from local.settings import Settings
+from local.webhook_secrets import FILE
 
 PROVIDERS = (
     # name, the settings that turn it on
@@ -24,11 +25,14 @@ def banner(settings: Settings, url: str, not_served: Sequence[str]) -> str:
     """The text printed once the API answers."""
     given = settings.functions
     on = [name for name, switches in PROVIDERS if any(given.get(s.partition("=")[0], "0") != "0" for s in switches)]
+    signing = ["WEBHOOK_SECRET"] if "WEBHOOK_SECRET" in given else []
+    signing += [str(kept)] if (kept := settings.data_dir / FILE).is_file() else []
     off = [f"{name} ({' or '.join(switches)})" for name, switches in PROVIDERS if name not in on]
     lines = [
         f"Image API on {url}    docs: {url}/docs",
         f"  data       {settings.data_dir}  (logs in {settings.data_dir / 'logs'})",
         f"  keys       {'required (API_KEY or API_KEYS)' if given['REQUIRE_API_KEY'] == '1' else 'none needed'}",
+        f"  webhooks   signed with the tenant's secret in {' or '.join(signing)}" if signing else "",
         f"  providers  {', '.join(on) or 'none configured, so the built-in demo provider answers and says so'}",
         f"  turn on    in .env or the environment: {', '.join(off)}" if off else "",
         *(f"  not served {name}" for name in not_served),

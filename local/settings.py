@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import webhook_secrets
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Given to the functions when set; the deployed template takes the same names.
@@ -16,7 +18,7 @@ _NAMES = """
     GEMINI_BASE_URL COMFYUI_URL OLLAMA_URL OLLAMA_MODEL BEDROCK BEDROCK_REGION BEDROCK_TEXT_MODEL GPU_WORKER_URL
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME RATE_LIMIT_PER_MINUTE BUDGET_USD_PER_MONTH
     BUDGET_IMAGES_PER_MONTH ALLOW_PRIVATE_URLS WEBHOOK_SECRET PRESIGNED_URL_TTL_SECONDS CORS_ALLOW_ORIGINS LOG_LEVEL
-    JOB_RETENTION_DAYS
+    JOB_RETENTION_DAYS PROVIDER_CONCURRENCY MAX_QUEUE_SECONDS
 """
 FUNCTION_SETTINGS = frozenset(_NAMES.split())
 LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR"})
@@ -31,9 +33,13 @@ NUMBERS: dict[str, tuple[float, float]] = {
     "BUDGET_USD_PER_MONTH": (0, 1e9),
     "BUDGET_IMAGES_PER_MONTH": (0, 1_000_000_000),
     "JOB_RETENTION_DAYS": (1, 3650),
+    "MAX_QUEUE_SECONDS": (0, 86_400),
 }
 FRACTIONS = ("BUDGET_USD_PER_MONTH", "GENERATION_TIMEOUT_SECONDS")
-WEIGHTS = re.compile(r"(\s*[a-z_]+:\d+(\.\d+)?\s*,?)+")
+SHAPES = {
+    "PROVIDER_WEIGHTS": (re.compile(r"(\s*[a-z_]+:\d+(\.\d+)?\s*,?)+"), "bedrock:3,gemini:1"),
+    "PROVIDER_CONCURRENCY": (re.compile(r"(\s*[a-z_]+:\d{1,6}\s*,?)+"), "bedrock:10,leonardo_ai:4"),
+}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[!-~]+|[!-9;-~]*"  # empty after a comma too many
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -117,8 +123,15 @@ def _checked(name: str, value: str) -> str:
             raise SettingsError(f"{name} must be a number from {low:g} to {high:.0f}, not {value!r}.")
     if (name.endswith("_URL") or "ENDPOINT_URL" in name) and not re.match(r"https?://[^\s/]+", value):
         raise SettingsError(f"{name} must be an address that begins with http:// or https://, not {value!r}.")
-    if name == "PROVIDER_WEIGHTS" and not WEIGHTS.fullmatch(value):
-        raise SettingsError(f"PROVIDER_WEIGHTS must be such as bedrock:3,gemini:1, not {value!r}.")
+    if name in SHAPES and not SHAPES[name][0].fullmatch(value):
+        raise SettingsError(f"{name} must be such as {SHAPES[name][1]}, not {value!r}.")
+    if name == "WEBHOOK_SECRET":
+        try:
+            webhook_secrets.parse(value)
+        except ValueError as error:
+            raise SettingsError(
+                f"WEBHOOK_SECRET must be secrets separated by commas, each `secret` or `tenant:secret`; {error}."
+            ) from error
     if name in ("API_KEY", "API_KEYS") and not all(re.fullmatch(KEY, entry.strip()) for entry in value.split(",")):
         raise SettingsError(
             f"{name} must be keys separated by commas, each `key` or `tenant:key`; "

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from local import package
+from local import package, webhook_secrets
 from local.banner import Console, banner
 from local.bedrock import PREFIX, BedrockPassThrough, token
 from local.emulator import REGION, Emulator, EmulatorError
 from local.front import Front
 from local.gateway import Gateway
-from local.settings import ROOT, Settings
+from local.settings import ROOT, Settings, SettingsError
 from local.template import Deployed, Deployer
 
 TEMPLATES = ROOT / "local" / "templates"
@@ -72,7 +72,7 @@ class Stack:
         self.port = listener.getsockname()[1]
         try:
             self.emulator.start()
-            environment = dict(self.settings.functions)
+            environment = {**self.settings.functions, "WEBHOOK_SECRET": self._webhook_secrets()}
             if self.settings.bedrock_passthrough:
                 word = token(self.settings.data_dir)
                 self.bedrock = BedrockPassThrough(word, self.settings.user)
@@ -110,6 +110,12 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _webhook_secrets(self) -> str:
+        try:
+            return webhook_secrets.complete(self.settings.data_dir, self.settings.functions)
+        except ValueError as unfit:
+            raise SettingsError(str(unfit)) from unfit
 
     def _serve(self, listener: socket.socket, deployed: Deployed) -> None:
         import uvicorn

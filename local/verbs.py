@@ -22,15 +22,19 @@ VERBS: dict[str, list[str]] = {
     "e2e": ["python -m pytest -m e2e"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],
-    "deploy": ["python -m infra.cli deploy --all"],
+    "preflight": ["python -m infra.preflight"],
+    "deploy": ["python -m infra.deploy"],
+    "stage-weights": ["python -m gpu_worker.weights stage"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
+    "ledger": ["python -m tests.ledger --jobs 1000 --seed 1"],
     "models-check": ["python -m lambdas.providers.models_check"],
     "key": ["python -m lambdas.manage_keys create"],
     "keys": ["python -m lambdas.manage_keys list"],
     "key-revoke": ["python -m lambdas.manage_keys revoke"],
     "key-rotate": ["python -m lambdas.manage_keys rotate"],
+    "webhook-secret": ["python -m lambdas.manage_keys webhook-secret"],
 }
-KEYS = ("key", "keys", "key-revoke", "key-rotate")
+KEYS = ("key", "keys", "key-revoke", "key-rotate", "webhook-secret")
 
 
 def enter_environment(arguments: list[str]) -> None:
@@ -76,18 +80,21 @@ def missing(requirements: Path) -> bool:
 def do(verb: str, arguments: list[str]) -> int:
     """Runs the commands of a verb other than `run`; the first exit status that is not 0."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path}
     if verb in KEYS:
         from local.settings import SettingsError, load
 
-        try:  # as the local run finds it, also in `.env`
-            arguments = [*arguments, "--data-dir", str(load().data_dir)]
+        try:  # as the local run finds them, also in `.env`
+            settings = load()
+            arguments = [*arguments, "--data-dir", str(settings.data_dir)]
+            environment["WEBHOOK_SECRET"] = settings.functions.get("WEBHOOK_SECRET", "")
         except SettingsError as error:
             print(error, file=sys.stderr)
             return 1
     for command in VERBS[verb]:
         program, *rest = [*shlex.split(command), *arguments]
         found = shutil.which(program, path=path) or program
-        status = subprocess.run([found, *rest], cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode
+        status = subprocess.run([found, *rest], cwd=ROOT, env=environment, check=False).returncode
         if status:
             return status
     return 0

@@ -6,17 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lambdas.domain import budget, rate
+from lambdas.adapters.backdrops import PillowBackdrops
+from lambdas.domain import budget, rate, slots
 from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.health import Health, may_call, observed, probing
-from lambdas.domain.jobs import CANCELLED, QUEUED, RUNNING, Batch, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.jobs import (
+    CANCELLED,
+    QUEUED,
+    RUNNING,
+    Batch,
+    Idempotency,
+    Job,
+    JobFilter,
+    RecordExists,
+    StoredImage,
+)
 from lambdas.domain.model_card import Size
 from lambdas.domain.ports import Page
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.requests import Order, Painted
+from lambdas.domain.slots import Slot
 from lambdas.usecases.deps import Deps
 from tests.budget_model import Books
+from tests.fake_events import FakeEvents, FakeOutbox, FakeUrls
 
 
 class FakeClock:
@@ -42,17 +55,20 @@ class FakeJobs:
         self.saved: list[Job] = []
         self.cache: dict[tuple[str, str], str] = {}
         self.books: dict[tuple[str, str], Books] = {}
+        self.outbox = FakeOutbox()
 
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
         if known and known.expires_at >= job.created_at:
             return known
-        assert (job.tenant, job.id) not in self.rows
+        if (job.tenant, job.id) in self.rows:
+            raise RecordExists
         if not self.of_month(job).reserve(job, caps):
             raise budget.exceeded(caps, job.created_at)
         if idempotency:
             self.keys[idempotency.tenant, idempotency.key] = idempotency
         self.rows[job.tenant, job.id] = job
+        self.outbox.put(job)
         return None
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
@@ -92,12 +108,20 @@ class FakeJobs:
             self.saved.append(job)
         return row is not None
 
+    def release(self, job: Job) -> bool:
+        assert not job.begun or job.attempts[-1].ticket
+        if self._mine(job) is None:
+            return False
+        self.rows[job.tenant, job.id] = job.given_back()
+        return True
+
     def finish(self, job: Job) -> bool:
         assert job.final
         if self._mine(job) is None:
             return False
         self.rows[job.tenant, job.id] = job
         self.of_month(job).settle(job)
+        self.outbox.put(job)
         self.images |= {(job.tenant, image.name): image for image in job.images}
         return True
 
@@ -107,6 +131,7 @@ class FakeJobs:
             return False
         self.rows[tenant, job_id] = cancelled = replace(job, status=CANCELLED, finished_at=now)
         self.of_month(job).settle(cancelled)
+        self.outbox.put(cancelled)
         return True
 
     def of_month(self, job: Job) -> Books:
@@ -283,11 +308,18 @@ def make_deps(**changes: Any) -> Deps:
         "meter": FakeMeter(),
         "health": FakeHealth(),
         "limits": FakeLimits(),
+        "webhook_urls": FakeUrls(),
+        "backdrops": PillowBackdrops(),
+        "slots": FakeSlots(),
+        "backlog": FakeBacklog(),
         "default_model": "stabilityai/sdxl-turbo",
     }
     ports |= changes
     ports.setdefault("batches", FakeBatches(ports["jobs"]))
     ports.setdefault("projects", FakeProjects(ports["jobs"]))
+    if "outbox" not in ports:
+        ports["outbox"] = ports["jobs"].outbox
+    ports.setdefault("events", FakeEvents(ports["clock"].now))
     deps = Deps(**ports)
     workers.deps = deps
     return deps
@@ -311,6 +343,41 @@ class FakeHealth:
         if verdict == "probe":
             self.rows[provider] = probing(health, now)
         return verdict != "no"
+
+
+class FakeSlots:
+    """Without caps there is always room, and nothing is counted."""
+
+    def __init__(self, **caps: int) -> None:
+        self.caps = caps
+        self.held: dict[str, dict[str, Slot]] = {}
+
+    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+        if provider not in self.caps:
+            return True
+        after = slots.taken(self.held.get(provider, {}), call, Slot(tenant, until), self.caps[provider], now)
+        if after is not None:
+            self.held[provider] = after
+        return after is not None
+
+    def free(self, provider: str, call: str) -> None:
+        self.held.get(provider, {}).pop(call, None)
+
+
+@dataclass
+class FakeBacklog:
+    """As many messages and queued jobs as it is told."""
+
+    messages: int | None = 0
+    jobs: dict[str, int] = field(default_factory=dict)
+    counted: list[tuple[str, int]] = field(default_factory=list)
+
+    def waiting(self) -> int | None:
+        return self.messages
+
+    def queued(self, tenant: str, most: int) -> int:
+        self.counted.append((tenant, most))
+        return min(self.jobs.get(tenant, 0), most)
 
 
 class FakeLimits:

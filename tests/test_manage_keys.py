@@ -1,4 +1,4 @@
-"""The operator's keys: made, shown once, found by their hash alone, listed, ended and replaced."""
+"""The operator's keys and webhook secrets: made, shown once, found by their hash alone, listed, ended and replaced."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from standardwebhooks.webhooks import Webhook
 
 from lambdas import manage_keys
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb_keys import DynamoKeys
-from lambdas.domain.api_keys import hash_of, new_key
+from lambdas.adapters.webhook_secrets import StandardSigner
+from lambdas.domain.api_keys import WebhookSecret, hash_of, new_key, new_webhook_secret
 from local.settings import ROOT
 
 NOW = 1_790_000_000.0
 DAY = 86_400
 KEY = re.compile(r"ik_[A-Za-z0-9_-]{43}")
+SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
 
 
 class FakeCloudFormation:
@@ -80,6 +84,10 @@ def tenant_of(table: str, key: str, at: float, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as m:
         m.setattr(time, "time", lambda: at)
         return DynamoKeys(table).tenant_of(hash_of(key))
+
+
+def secret_in(table: str, tenant: str) -> WebhookSecret | None:
+    return DynamoKeyRing(boto3.client("dynamodb"), table).webhook_secret(tenant)
 
 
 def test_a_key_is_256_random_bits() -> None:
@@ -192,3 +200,183 @@ def test_a_local_stack_that_has_ended_is_said_in_a_sentence(capsys: Any, tmp_pat
 def test_a_grace_that_is_no_time(run: Any, grace: str) -> None:
     with pytest.raises(SystemExit):
         run("rotate", "key_1", f"--grace={grace}")
+
+
+def test_a_secret_is_256_random_bits_as_the_libraries_take_it() -> None:
+    secrets = {new_webhook_secret(NOW).value for _ in range(100)}
+    assert len(secrets) == 100
+    assert all(SECRET.fullmatch(secret) for secret in secrets)
+    signed = Webhook(secrets.pop()).sign("msg_1", datetime.fromtimestamp(NOW, UTC), "{}")
+    assert signed.startswith("v1,")
+
+
+def test_the_first_key_brings_a_secret_that_is_shown_once(run: Any, table: str) -> None:
+    status, out, err = run("create", "acme")
+    assert status == 0
+    assert KEY.fullmatch(out.strip())  # the standard output is the key alone
+    [secret] = SECRET.findall(err)
+    assert secret_in(table, "acme") == WebhookSecret(secret, NOW)
+    _, _, again = run("create", "acme", at=NOW + 1)
+    assert "whsec_" not in again
+    assert secret_in(table, "acme") == WebhookSecret(secret, NOW)
+    assert "whsec_" not in run("list", "acme")[1]
+    assert SECRET.findall(run("create", "umbrella")[2]) != [secret]
+
+
+def test_a_secret_is_no_key_and_is_not_listed_among_them(run: Any, table: str) -> None:
+    run("webhook-secret", "acme")
+    assert run("list", "acme") == (0, "", "The tenant acme has no keys.\n")
+
+
+def test_keys_made_together_share_the_secret_of_the_first(
+    run: Any, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = DynamoKeyRing.keep_webhook_secret
+
+    def overtaken(ring: DynamoKeyRing, tenant: str, new: WebhookSecret, old: WebhookSecret | None) -> bool:
+        assert keep(ring, tenant, WebhookSecret("whsec_" + "A" * 43 + "=", NOW), None)  # the other command's
+        return keep(ring, tenant, new, old)
+
+    monkeypatch.setattr(DynamoKeyRing, "keep_webhook_secret", overtaken)
+    status, out, err = run("create", "acme")
+    assert (status, SECRET.findall(err)) == (0, [])
+    assert KEY.fullmatch(out.strip())
+    kept = secret_in(table, "acme")
+    assert kept and kept.value == "whsec_" + "A" * 43 + "="
+
+
+def test_a_key_is_shown_also_when_its_secret_could_not_be_made(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> bool:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "PutItem")
+
+    monkeypatch.setattr(DynamoKeyRing, "keep_webhook_secret", refused)
+    status, out, err = run("create", "acme")
+    assert status == 0
+    assert KEY.fullmatch(out.strip())
+    assert "`webhook-secret` makes it" in err
+
+
+def test_a_secret_is_made_where_there_is_none(run: Any, table: str) -> None:
+    status, out, err = run("webhook-secret", "acme")
+    assert status == 0
+    assert SECRET.fullmatch(out.strip())
+    assert secret_in(table, "acme") == WebhookSecret(out.strip(), NOW)
+    assert out.strip() not in err
+    assert "Is its name right?" in err
+    run("create", "umbrella")
+    assert "Is its name right?" not in run("webhook-secret", "umbrella")[2]
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [((), DAY), (("--grace", "30m"), 1800)])
+def test_after_a_rotation_both_secrets_sign_for_a_while(
+    run: Any, table: str, grace: tuple[str, ...], seconds: int
+) -> None:
+    old = run("webhook-secret", "acme")[1].strip()
+    status, out, err = run("webhook-secret", "acme", *grace, at=NOW + 5)
+    assert status == 0
+    assert secret_in(table, "acme") == WebhookSecret(out.strip(), NOW + 5, old, NOW + 5 + seconds)
+    assert "signs as well until 2026-" in err
+    assert old not in out + err
+
+
+def test_a_leaked_secret_ends_at_once(run: Any, table: str) -> None:
+    old = run("webhook-secret", "acme")[1].strip()
+    _, out, err = run("webhook-secret", "acme", "--grace", "0", at=NOW + 5)
+    assert secret_in(table, "acme") == WebhookSecret(out.strip(), NOW + 5)
+    assert old not in repr(boto3.client("dynamodb").scan(TableName=table)["Items"])
+    assert "until" not in err
+
+
+@pytest.mark.parametrize(("later", "told"), [(60, True), (DAY, False)])
+def test_a_second_rotation_within_the_grace_says_that_the_oldest_ends(
+    run: Any, table: str, later: int, told: bool
+) -> None:
+    run("webhook-secret", "acme")
+    second = run("webhook-secret", "acme")[1].strip()
+    third, err = run("webhook-secret", "acme", at=NOW + later)[1:]
+    assert secret_in(table, "acme") == WebhookSecret(third.strip(), NOW + later, second, NOW + later + DAY)
+    assert ("ahead of its time" in err) == told
+
+
+def test_of_two_rotations_at_once_one_is_refused(run: Any, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("webhook-secret", "acme")
+    keep, others = DynamoKeyRing.keep_webhook_secret, WebhookSecret("whsec_" + "B" * 43 + "=", NOW)
+
+    def overtaken(ring: DynamoKeyRing, tenant: str, new: WebhookSecret, old: WebhookSecret | None) -> bool:
+        assert keep(ring, tenant, others, old)
+        return keep(ring, tenant, new, old)
+
+    monkeypatch.setattr(DynamoKeyRing, "keep_webhook_secret", overtaken)
+    status, out, err = run("webhook-secret", "acme")
+    assert (status, out) == (1, "")
+    assert "nothing was done here" in err
+    assert secret_in(table, "acme") == others
+
+
+@pytest.mark.parametrize("tenant", ["", "ACME", "a#b", "a" * 64])
+def test_a_secret_is_of_a_tenant_that_can_be(run: Any, tenant: str) -> None:
+    status, out, err = run("webhook-secret", tenant)
+    assert (status, out) == (1, "")
+    assert "a tenant is" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "tenant", "place"),
+    [
+        ("whsec_c2VjcmV0", "", "default", "WEBHOOK_SECRET"),
+        ("acme:whsec_c2VjcmV0, default:b3RoZXI=", "", "acme", "WEBHOOK_SECRET"),
+        ("", "acme:whsec_c2VjcmV0\ndefault:b3RoZXI=\n", "acme", "webhook.secrets"),
+        ("acme:c2VjcmV0", "acme:whsec_c2VjcmV0\n", "acme", "WEBHOOK_SECRET"),
+    ],
+)
+def test_where_the_local_run_signs_by_its_settings_the_table_gets_no_secret(
+    table: str,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: str,
+    kept: str,
+    tenant: str,
+    place: str,
+) -> None:
+    ring = DynamoKeyRing(boto3.client("dynamodb"), table)
+    monkeypatch.setattr(manage_keys, "key_ring", lambda *_: ring)
+    if kept:
+        (tmp_path / "webhook.secrets").write_text(kept)
+    here = ("--data-dir", str(tmp_path))
+    assert manage_keys.main(["webhook-secret", tenant, *here], {"WEBHOOK_SECRET": given}, NOW) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert place in told.err
+    assert manage_keys.main(["create", tenant, *here], {"WEBHOOK_SECRET": given}, NOW) == 0
+    told = capsys.readouterr()
+    assert KEY.fullmatch(told.out.strip())
+    assert place in told.err
+    assert "c2VjcmV0" not in told.err
+    assert secret_in(table, tenant) is None
+    assert manage_keys.main(["create", "umbrella", *here], {"WEBHOOK_SECRET": given}, NOW) == 0
+    assert len(SECRET.findall(capsys.readouterr().err)) == 1
+
+
+def test_a_deployed_stack_knows_nothing_of_the_local_secrets(table: str, capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "webhook.secrets").write_text("acme:whsec_c2VjcmV0\n")
+    words = ["webhook-secret", "acme", "--stack", "dev", "--data-dir", str(tmp_path)]
+    assert manage_keys.main(words, {"WEBHOOK_SECRET": "acme:c2VjcmV0"}, NOW) == 0
+    assert SECRET.fullmatch(capsys.readouterr().out.strip())
+
+
+def verifying(table: str, at: float, *secrets: str) -> list[bool]:
+    """Which of the secrets verify what is signed at that time for the tenant acme."""
+    signature = StandardSigner(table, {}).signature("acme", "msg_1", at, b"{}") or ""
+    found = {part for part in signature.split(" ") if part}
+    return [Webhook(secret).sign("msg_1", datetime.fromtimestamp(int(at), UTC), "{}") in found for secret in secrets]
+
+
+def test_webhooks_are_signed_with_what_the_command_has_made(run: Any, table: str) -> None:
+    [first] = SECRET.findall(run("create", "acme")[2])
+    assert verifying(table, NOW, first) == [True]
+    second = run("webhook-secret", "acme", "--grace", "1h", at=NOW + 5)[1].strip()
+    assert verifying(table, NOW + 6, first, second) == [True, True]
+    assert verifying(table, NOW + 5 + 3600, first, second) == [False, True]
+    third = run("webhook-secret", "acme", "--grace", "0", at=NOW + 7)[1].strip()
+    assert verifying(table, NOW + 8, first, second, third) == [False, False, True]

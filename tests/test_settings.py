@@ -34,9 +34,25 @@ def test_weights() -> None:
             _ = Settings.of({"PROVIDER_WEIGHTS": wrong}).weights
 
 
+def test_calls_at_a_time() -> None:
+    assert Settings.of({"PROVIDER_CONCURRENCY": "bedrock:3, leonardo_ai:0"}).concurrency == {
+        "bedrock": 3,
+        "leonardo_ai": 0,
+    }
+    assert (Settings.of({}).concurrency, Settings.of({}).max_queue_seconds) == ({}, 900)
+    for wrong in ("bedrock", "bedrock:", "bedrock:-1", "bedrock:1.5", "bedrock:²"):
+        with pytest.raises(ValueError, match="PROVIDER_CONCURRENCY"):
+            _ = Settings.of({"PROVIDER_CONCURRENCY": wrong}).concurrency
+
+
 def test_both_names_of_keys_take_several_and_a_key_may_hold_a_colon() -> None:
     read = Settings.of({"API_KEY": "solo, acme:k1", "API_KEYS": "umbrella:a:b,plain,"})
     assert read.local_keys == {"solo": "default", "k1": "acme", "a:b": "umbrella", "plain": "default"}
+
+
+def test_webhook_secrets_of_several_tenants() -> None:
+    read = Settings.of({"WEBHOOK_SECRET": "whsec_AAAA, acme:whsec_BBBB=,umbrella:CCCC,"})
+    assert read.local_webhook_secrets == {"default": "whsec_AAAA", "acme": "whsec_BBBB=", "umbrella": "CCCC"}
 
 
 def test_a_wrong_value_names_its_setting() -> None:

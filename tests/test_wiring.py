@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from lambdas import wiring
-from lambdas.handlers import api, authorizer, dead_letter, worker
+from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from tests.fakes import make_deps
 
 
@@ -33,7 +33,7 @@ def test_a_failed_start_is_left_to_the_request(monkeypatch: pytest.MonkeyPatch) 
     wiring.prime()
 
 
-@pytest.mark.parametrize("module", [api, authorizer, dead_letter, worker])
+@pytest.mark.parametrize("module", [api, authorizer, dead_letter, webhooks, worker])
 def test_garbage_is_collected_once_a_handler_is_imported(module: object) -> None:
     assert callable(module.handler)  # type: ignore[attr-defined]
     assert gc.isenabled()

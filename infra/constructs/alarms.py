@@ -14,7 +14,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import Thresholds
-from infra.constructs.job_queue import JobQueue
+from infra.constructs.retry_queue import RetryQueue
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)
@@ -30,7 +30,8 @@ class Alarms(Construct):
         *,
         api: apigateway.RestApi,
         functions: Mapping[str, lambda_.Function],
-        jobs: JobQueue,
+        jobs: RetryQueue,
+        webhooks: RetryQueue,
         thresholds: Thresholds,
     ) -> None:
         super().__init__(scope, id)
@@ -74,6 +75,24 @@ class Alarms(Construct):
             "WorkerErrors",
             "The worker function fails.",
             functions["worker"].metric_errors(period=FIVE_MINUTES, statistic="Sum"),
+            threshold=0,
+        )
+        self._add(
+            "WebhooksLost",
+            "A receiver did not take a webhook in any of its attempts over days; it can be replayed.",
+            service_metric("WebhooksExhausted"),
+            threshold=0,
+        )
+        self._add(
+            "WebhookDeadLetters",
+            "Webhooks lie in their dead-letter queue: the function that sends them has failed for days.",
+            webhooks.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
+            threshold=0,
+        )
+        self._add(
+            "WebhookErrors",
+            "The function that sends webhooks fails.",
+            functions["webhooks"].metric_errors(period=FIVE_MINUTES, statistic="Sum"),
             threshold=0,
         )
         for name, function in functions.items():

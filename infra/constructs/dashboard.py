@@ -8,10 +8,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.alarms import service_metric
-from infra.constructs.job_queue import JobQueue
+from infra.constructs.gpu_alarms import backlog, instances, painted
+from infra.constructs.retry_queue import RetryQueue
 from infra.constructs.table import Table
 
 FIVE_MINUTES = cdk.Duration.minutes(5)
@@ -27,8 +29,10 @@ class Dashboard(Construct):
         *,
         api: apigateway.RestApi,
         functions: Mapping[str, lambda_.Function],
-        jobs: JobQueue,
+        jobs: RetryQueue,
+        webhooks: RetryQueue,
         tables: Mapping[str, Table],
+        gpu_endpoint: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         stage = api.deployment_stage
@@ -56,16 +60,23 @@ class Dashboard(Construct):
                 _graph("Refused for a tenant: too many requests", [service_metric("RateLimitHits")]),
             ],
             [
-                _graph("Queue depth", [
-                    jobs.queue.metric_approximate_number_of_messages_visible(label="waiting"),
-                    jobs.queue.metric_approximate_number_of_messages_not_visible(label="running"),
-                    jobs.queue.metric_approximate_number_of_messages_delayed(label="delayed"),
-                ]),
+                _graph("Queue depth", _depth(jobs.queue)),
                 _graph("Oldest message", [jobs.queue.metric_approximate_age_of_oldest_message(label="seconds")]),
                 _graph("Lost jobs", [
                     jobs.dead_letters.metric_approximate_number_of_messages_visible(label="dead letters"),
                     service_metric("JobsDeadLettered"),
                     service_metric("JobsAbandoned"),
+                ]),
+            ],
+            [
+                _graph("Webhooks", [
+                    service_metric("WebhooksDelivered"),
+                    service_metric("WebhookFailures"),
+                    service_metric("WebhooksExhausted"),
+                ]),
+                _graph("Webhook queue depth", [
+                    *_depth(webhooks.queue),
+                    webhooks.dead_letters.metric_approximate_number_of_messages_visible(label="dead letters"),
                 ]),
             ],
             [
@@ -81,13 +92,37 @@ class Dashboard(Construct):
                 _graph("Table writes throttled", [_throttles(n, t, "Write") for n, t in tables.items()]),
             ],
         ]  # fmt: skip
+        if gpu_endpoint:
+            rows.append(_gpu(gpu_endpoint))
         dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(6))
         for row in rows:
             dashboard.add_widgets(*row)
 
 
+def _gpu(name: str) -> list[cloudwatch.GraphWidget]:
+    return [
+        _graph("GPU: instances and work", [instances(name), painted(name)]),
+        _graph("GPU: waiting", [
+            backlog(name, "ApproximateBacklogSize", "Maximum"),
+            backlog(name, "HasBacklogWithoutCapacity", "Maximum"),
+        ]),
+        _graph("GPU: failed or expired", [
+            backlog(name, "InvocationFailures", "Sum"),
+            backlog(name, "ExpiredRequests", "Sum"),
+        ]),
+    ]  # fmt: skip
+
+
 def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6, period=FIVE_MINUTES)
+
+
+def _depth(queue: sqs.Queue) -> list[cloudwatch.Metric]:
+    return [
+        queue.metric_approximate_number_of_messages_visible(label="waiting"),
+        queue.metric_approximate_number_of_messages_not_visible(label="running"),
+        queue.metric_approximate_number_of_messages_delayed(label="delayed"),
+    ]
 
 
 def _by_model(metric: str, statistic: str) -> cloudwatch.SearchExpression:

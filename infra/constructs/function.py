@@ -18,8 +18,8 @@ _NEWER_IS_SLOWER = "Python 3.14 starts a quarter slower than 3.13 on Lambda, and
 FINDINGS = {
     "AwsSolutions-L1": _NEWER_IS_SLOWER,
     "Serverless-LambdaLatestVersion": _NEWER_IS_SLOWER,
-    "Serverless-LambdaDLQ": "Called by the gateway, by SQS or by another function that waits, never asynchronously.",
 }
+NEVER_ASYNCHRONOUS = "Called by the gateway, by SQS or by another function that waits, never asynchronously."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,10 @@ class FunctionSpec:
 
 
 class ServiceFunction(Construct):
-    """arm64, Python 3.13, traced; may do what `statements` say and nothing else."""
+    """arm64, Python 3.13, traced; may do what `statements` say and nothing else.
+
+    `never_lost` is the reason why it has no dead-letter queue.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class ServiceFunction(Construct):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         log_retention: logs.RetentionDays,
+        never_lost: str = NEVER_ASYNCHRONOUS,
     ) -> None:
         super().__init__(scope, id)
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
@@ -66,7 +70,7 @@ class ServiceFunction(Construct):
             environment=dict(environment),
             log_group=log_group,
         )
-        acknowledge(self.function, FINDINGS)
+        acknowledge(self.function, {**FINDINGS, "Serverless-LambdaDLQ": never_lost})
         self._trace()
 
     def _trace(self) -> None:

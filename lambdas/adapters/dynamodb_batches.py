@@ -26,7 +26,7 @@ class DynamoBatches:
             "expires_at": {"N": str(batch.expires_at)},
         }
         put = {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
-        return put_once(put, idempotency, batch.created_at)
+        return put_once(put, idempotency, batch.created_at, lambda found: found.get("job_ids") == item["job_ids"])
 
     def get(self, tenant: str, batch_id: str) -> Batch | None:
         at = {"pk": {"S": f"{tenant}#batch"}, "sk": {"S": batch_id}}

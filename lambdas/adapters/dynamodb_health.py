@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import random
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
 from lambdas.domain.health import Health, may_call, observed, probing
 
 MEMORY_SECONDS: Final = 3.0  # how old the picture may be by which a call is routed
@@ -52,7 +54,8 @@ class DynamoHealth:
         """Write what `change` makes of the item as it is; False where that is nothing, or could not be written."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        db = aws.client("dynamodb")
+        db = aws.dynamodb_once()
+        token = uuid.uuid4().hex
         at: dict[str, Any] = {"TableName": self._table, "Key": {"pk": {"S": "health"}, "sk": {"S": provider}}}
         try:
             item = db.get_item(**at, ConsistentRead=True).get("Item")
@@ -62,15 +65,21 @@ class DynamoHealth:
                     self._seen[provider] = _health(item)
                     return False
                 try:
-                    db.update_item(**at, **_update(health, item))
+                    db.update_item(**at, **_update(health, item, token))
                 except db.exceptions.ConditionalCheckFailedException as overtaken:
-                    time.sleep(random.uniform(0, 0.01) * attempt)
                     left = overtaken.response.get("Item")  # by the other writer; not every emulator tells
-                    item = left or db.get_item(**at, ConsistentRead=True).get("Item")
-                    continue
+                    left = left or db.get_item(**at, ConsistentRead=True).get("Item")
+                    if not left or left.get("written_by", {}).get("S") != token:
+                        time.sleep(random.uniform(0, 0.01) * attempt)
+                        item = left
+                        continue
+                except Unavailable:
+                    if attempt:
+                        return False
+                    continue  # once more; if it was written nevertheless, that shows by whom
                 self._seen[provider] = health
                 return True
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError, Unavailable):
             pass
         return False
 
@@ -83,8 +92,8 @@ class DynamoHealth:
             "ExpressionAttributeValues": {":pk": {"S": "health"}},
         }
         try:
-            items = aws.client("dynamodb").query(**query)["Items"]  # a handful of providers: one page
-        except (BotoCoreError, ClientError):
+            items = aws.dynamodb_once().query(**query)["Items"]  # a handful of providers: one page
+        except (BotoCoreError, ClientError, Unavailable):
             return {}
         return {item["sk"]["S"]: _health(item) for item in items}
 
@@ -93,15 +102,16 @@ def _health(item: dict[str, Any] | None) -> Health:
     return Health.from_dict(json.loads(item["doc"]["S"])) if item else Health()
 
 
-def _update(health: Health, item: dict[str, Any] | None) -> dict[str, Any]:
+def _update(health: Health, item: dict[str, Any] | None, token: str) -> dict[str, Any]:
     version = int(item["version"]["N"]) if item else 0
     values = {
         ":doc": {"S": json.dumps(health.to_dict(), separators=(",", ":"))},
         ":next": {"N": str(version + 1)},
         ":expires": {"N": str(int(health.updated) + KEPT_SECONDS)},
+        ":token": {"S": token},
     }
     return {
-        "UpdateExpression": "SET doc = :doc, version = :next, expires_at = :expires",
+        "UpdateExpression": "SET doc = :doc, version = :next, expires_at = :expires, written_by = :token",
         "ConditionExpression": "version = :version" if item else "attribute_not_exists(pk)",
         "ExpressionAttributeValues": values | ({":version": {"N": str(version)}} if item else {}),
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

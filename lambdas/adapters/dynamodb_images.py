@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -28,15 +29,22 @@ def puts(table: str, job: Job) -> list[Item]:
 
 def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
     """Delete an image's rows and mark it as deleted on its job; False where that was done before."""
+    token = uuid.uuid4().hex  # by which this deletion knows itself where its answer was lost
     mark = {
         "TableName": jobs_table,
         "Key": {"pk": {"S": tenant}, "sk": {"S": image.job_id}},
-        "UpdateExpression": "ADD deleted :images",
+        "UpdateExpression": "ADD deleted :images, deletions :mine",
         "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)",
-        "ExpressionAttributeValues": {":images": {"SS": [image.id]}, ":image": {"S": image.id}},
+        "ExpressionAttributeValues": {
+            ":images": {"SS": [image.id]},
+            ":image": {"S": image.id},
+            ":mine": {"SS": [token]},
+        },
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     rows = [_found_by(tenant, image), _counted_by(tenant, image)]
-    return not transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": row}} for row in rows)])
+    reasons = transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": row}} for row in rows)])
+    return not reasons or token in reasons[0].item.get("deletions", {}).get("SS", ())
 
 
 def unmarked(job: Job, item: Item) -> Job:

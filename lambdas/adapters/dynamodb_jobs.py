@@ -7,13 +7,14 @@ JSON document. Only the holder of the newest fence may write a running job.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lambdas.adapters import aws, dynamodb_budget, dynamodb_images
+from lambdas.adapters import aws, dynamodb_budget, dynamodb_images, dynamodb_outbox
 from lambdas.adapters.dynamodb_listing import list_jobs
-from lambdas.adapters.dynamodb_once import ConditionFailed, put_once
+from lambdas.adapters.dynamodb_once import TELL, ConditionFailed, put_once
 from lambdas.adapters.dynamodb_transaction import transact
 from lambdas.domain import budget
 from lambdas.domain.budget import NO_CAPS, Caps
@@ -34,7 +35,13 @@ class DynamoJobs:
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
         try:
-            return put_once(put, idempotency, job.created_at, dynamodb_budget.reserve(self._jobs, job, caps))
+            return put_once(
+                put,
+                idempotency,
+                job.created_at,
+                lambda found: _same(from_item(found), job),
+                [*dynamodb_budget.reserve(self._jobs, job, caps), *dynamodb_outbox.put(self._jobs, job)],
+            )
         except ConditionFailed:
             raise budget.exceeded(caps, job.created_at) from None
 
@@ -54,15 +61,17 @@ class DynamoJobs:
         return item
 
     def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:
-        job = self.get(tenant, job_id)
-        if job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
+        item = self._get(self._jobs, tenant, job_id)
+        job = from_item(item) if item else None
+        if item is None or job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
             return None
         claimed = replace(
             job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
         )
         put = _put_of(claimed, expected=job)
-        put["ConditionExpression"] += " AND lease_until = :lease"  # its holder may have renewed it since
-        put["ExpressionAttributeValues"][":lease"] = {"N": str(job.lease_until)}
+        # Its holder, however late, may since have renewed the lease, or put down the call that it is about to pay for.
+        put["ConditionExpression"] += " AND lease_until = :lease AND doc = :doc"
+        put["ExpressionAttributeValues"] |= {":lease": item["lease_until"], ":doc": item["doc"]}
         return claimed if self._guarded("put_item", **put) else None
 
     def renew(self, job: Job, lease_until: float) -> bool:
@@ -92,6 +101,9 @@ class DynamoJobs:
                 ":fence": {"N": str(job.fence)},
             },
         )
+
+    def release(self, job: Job) -> bool:
+        return self._guarded("put_item", **_put_of(job.given_back(), expected=job))
 
     def finish(self, job: Job) -> bool:
         return self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
@@ -128,29 +140,41 @@ class DynamoJobs:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
     def _end(self, job: Job, before: str, images: Sequence[Item]) -> bool:
-        """The final state, the images and the money, all together or not at all."""
+        """The final state, the images, the money and the event, all together or not at all."""
         put = _put_of(job, expected=replace(job, status=before))
-        also = [*images, *dynamodb_budget.settle(self._jobs, job)]
+        also = [*images, *dynamodb_budget.settle(self._jobs, job), *dynamodb_outbox.put(self._jobs, job)]
         if not also:
             return self._guarded("put_item", **put)
-        return not transact([{"Put": {"TableName": self._jobs, **put}}, *also])
+        reasons = transact([{"Put": {"TableName": self._jobs, **put}}, *also])
+        return not reasons or _is(reasons[0].item, put)
 
     def _guarded(self, call: str, **arguments: Any) -> bool:
         db = aws.client("dynamodb")
         try:
             getattr(db, call)(TableName=self._jobs, **arguments)
-        except db.exceptions.ConditionalCheckFailedException:
-            return False
+        except db.exceptions.ConditionalCheckFailedException as refused:
+            return "Item" in arguments and _is(refused.response.get("Item", {}), arguments)
         return True
 
 
 def _put_of(job: Job, *, expected: Job) -> dict[str, Any]:
     return {
-        "Item": to_item(job),
+        "Item": {**to_item(job), "written_by": {"S": uuid.uuid4().hex}},
         "ConditionExpression": "#status = :status AND fence = :fence",
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": {":status": {"S": expected.status}, ":fence": {"N": str(expected.fence)}},
+        **TELL,
     }
+
+
+def _is(found: Item, put: Item) -> bool:
+    """Whether this very put made the item: its answer was lost, and it was sent again."""
+    return bool(found.get("written_by") == put["Item"]["written_by"])
+
+
+def _same(found: Job, job: Job) -> bool:
+    """Whether the record is this job, however far it has come: another request may have made one of the same id."""
+    return (found.created_at, found.request_id, found.seed) == (job.created_at, job.request_id, job.seed)
 
 
 def _key(job: Job) -> Item:

@@ -1,17 +1,20 @@
-"""API keys in DynamoDB: what the operator's command does with them. No function of the service uses this."""
+"""API keys and webhook secrets in DynamoDB: what the operator's command does with them, and no function does."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from lambdas.domain.api_keys import ApiKey, hash_of
+from lambdas.domain.api_keys import ApiKey, WebhookSecret, hash_of
 
 Item = dict[str, Any]
 
 
 class DynamoKeyRing:
-    """Two records of a key: one by the hash of the key, which tells all, and one by its id, which tells the hash."""
+    """Two records of a key: one by the hash of the key, which tells all, and one by its id, which tells the hash.
+
+    One record of each tenant's webhook secret, which is kept as it is: a signature takes the secret itself.
+    """
 
     def __init__(self, client: Any, table: str) -> None:
         self._db = client
@@ -60,6 +63,36 @@ class DynamoKeyRing:
         found = self.find(key_id)
         return replace(found, revoked_at=at) if found else None
 
+    def webhook_secret(self, tenant: str) -> WebhookSecret | None:
+        item = self._get(_secret_of(tenant), "secret")
+        if item is None:
+            return None
+        previous, until = item.get("previous", {}).get("S", ""), item.get("previous_until", {}).get("N", "0")
+        return WebhookSecret(item["secret"]["S"], float(item["created_at"]["N"]), previous, float(until))
+
+    def keep_webhook_secret(self, tenant: str, new: WebhookSecret, old: WebhookSecret | None) -> bool:
+        """Whether `new` took the place of `old`, or of none; not where another is there by now."""
+        item = {
+            "pk": {"S": _secret_of(tenant)},
+            "sk": {"S": "secret"},
+            "secret": {"S": new.value},
+            "created_at": {"N": str(new.created_at)},
+        }
+        if new.previous:
+            item |= {"previous": {"S": new.previous}, "previous_until": {"N": str(new.previous_until)}}
+        place: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if old is not None:
+            place = {
+                "ConditionExpression": "#secret = :old",
+                "ExpressionAttributeNames": {"#secret": "secret"},
+                "ExpressionAttributeValues": {":old": {"S": old.value}},
+            }
+        try:
+            self._db.put_item(TableName=self._table, Item=item, **place)
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def _hash(self, key_id: str) -> str | None:
         item = self._get(_by_id(key_id), "id")
         return item["hash"]["S"] if item else None
@@ -72,6 +105,10 @@ class DynamoKeyRing:
 
 def _by_id(key_id: str) -> str:
     return f"id#{key_id}"
+
+
+def _secret_of(tenant: str) -> str:
+    return f"{tenant}#webhook"
 
 
 def _item(hashed: str, record: ApiKey) -> Item:

@@ -26,7 +26,8 @@ class DynamoKeys:
         if known and known[0] > now:
             return known[1]
         key = {"pk": {"S": key_hash}, "sk": {"S": "key"}}
-        item = aws.client("dynamodb").get_item(TableName=self._table, Key=key).get("Item")
+        # the authorizer has 5 s in all
+        item = aws.client("dynamodb", read_timeout=1.0, attempts=2).get_item(TableName=self._table, Key=key).get("Item")
         revoked = item.get("revoked_at") if item else None
         living = revoked is None or time.time() < float(revoked.get("N", 0))  # no number: revoked by hand
         tenant = item["tenant"]["S"] if item and living else None

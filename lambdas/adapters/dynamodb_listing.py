@@ -7,15 +7,18 @@ hold fewer jobs than asked for and still have a cursor.
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.domain.errors import InvalidRequest
+from lambdas.domain.errors import InvalidRequest, Unavailable
 from lambdas.domain.ids import JOB_ID, job_id_at
 from lambdas.domain.jobs import JobFilter
 
 MAX_QUERIES = 4  # of one page
+MAX_READS = 8  # of one page's records, where the table answers with a part of them
 Item = dict[str, Any]
 
 
@@ -26,7 +29,7 @@ def list_jobs(
     first = job_id_at(where.since) if where.since is not None else str(uuid.UUID(int=0))
     last = job_id_at(where.until, end=True) if where.until is not None else str(uuid.UUID(int=(1 << 128) - 1))
     if cursor is not None:
-        last = min(last, _before(cursor))
+        last = min(last, just_below(cursor))
     found: list[Item] = []
     for _ in range(MAX_QUERIES):
         if first > last:
@@ -40,11 +43,11 @@ def list_jobs(
                     return found, following if more or following != ids[-1] else None
         if not more:
             return found, None
-        last = _before(ids[-1])
+        last = just_below(ids[-1])
     return found, ids[-1]
 
 
-def _before(job_id: str) -> str:
+def just_below(job_id: str) -> str:
     """The largest id below this one; empty text, which is below every id, where there is none."""
     if not JOB_ID.fullmatch(job_id):
         raise InvalidRequest("cursor must be a next_cursor of an earlier page")
@@ -79,14 +82,18 @@ def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:
 
 
 def read_items(table: str, tenant: str, ids: list[str]) -> list[Item]:
-    """The records of these ids, in their order; one deleted in between is left out."""
+    """The records of these ids, in their order; one deleted in between is left out. Raises Unavailable."""
     wanted = [{"pk": {"S": tenant}, "sk": {"S": job_id}} for job_id in ids]
     got: dict[str, Item] = {}
-    while wanted:
+    for number in range(MAX_READS):
+        if not wanted:
+            return [got[job_id] for job_id in ids if job_id in got]
+        if number:
+            time.sleep(random.uniform(0, 0.05 * 2**number))
         answer = aws.client("dynamodb").batch_get_item(RequestItems={table: {"Keys": wanted}})
         got |= {item["sk"]["S"]: item for item in answer["Responses"].get(table, [])}
         wanted = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-    return [got[job_id] for job_id in ids if job_id in got]
+    raise Unavailable("the records could not be read, the table has no room now", retry_after=1)
 
 
 def _matches(item: Item, tenant: str, where: JobFilter) -> bool:

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_transaction import FAILED, transact
-from lambdas.domain.jobs import Idempotency
+from lambdas.adapters.dynamodb_transaction import transact
+from lambdas.domain.jobs import Idempotency, RecordExists
 
 Item = dict[str, Any]
+TELL: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 class ConditionFailed(Exception):
     """The condition of a further part did not hold: nothing was written."""
 
 
-def put_once(put: Item, key: Idempotency | None, now: float, also: Sequence[Item] = ()) -> Idempotency | None:
+def put_once(
+    put: Item, key: Idempotency | None, now: float, mine: Callable[[Item], bool], also: Sequence[Item] = ()
+) -> Idempotency | None:
     """`put` as PutItem takes it, with the parts of a transaction that are written `also` or not at all.
 
-    Returns the living row of the same key, if any: then nothing was written. Raises ConditionFailed.
+    Returns the living row of the same key, if any: then nothing was written. `mine` says of a record of the same id
+    whether it is the one that was to be put: a writing whose answer was lost is sent again, and finds itself.
+    Raises RecordExists where it is another, and ConditionFailed.
     """
     if key is None and not also:
-        aws.client("dynamodb").put_item(**put)
+        db = aws.client("dynamodb")
+        try:
+            db.put_item(**put, **TELL)
+        except db.exceptions.ConditionalCheckFailedException as refused:
+            if not mine(refused.response.get("Item", {})):
+                raise RecordExists from None
         return None
-    table = put["TableName"]
-    rows = [{"Put": {"TableName": table, **_row(key, now)}}] if key else []
-    reasons = transact([{"Put": put}, *rows, *also])
-    if key and FAILED in reasons[1:2]:
-        return _living(table, key)
-    if FAILED in reasons[1:]:
-        raise ConditionFailed
-    if reasons:
-        raise FileExistsError(f"there is a record of this id already in {table}")
-    return None
-
-
-def _living(table: str, wanted: Idempotency) -> Idempotency | None:
-    at = {"pk": {"S": f"{wanted.tenant}#idempotency"}, "sk": {"S": wanted.key}}
-    item = aws.client("dynamodb").get_item(TableName=table, Key=at, ConsistentRead=True).get("Item")
-    if item is None:
+    rows = [{"Put": {"TableName": put["TableName"], **_row(key, now), **TELL}}] if key else []
+    reasons = transact([{"Put": {**put, **TELL}}, *rows, *also])
+    if not reasons or (reasons[0].failed and mine(reasons[0].item)):
         return None
-    return replace(wanted, fingerprint=item["fingerprint"]["S"], job_id=item["job_id"]["S"])
+    if key and reasons[1].failed:
+        row = reasons[1].item
+        return replace(key, fingerprint=row["fingerprint"]["S"], job_id=row["job_id"]["S"])
+    if reasons[0].failed:
+        raise RecordExists
+    raise ConditionFailed
 
 
 def _row(key: Idempotency, now: float) -> Item:

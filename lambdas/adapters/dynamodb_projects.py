@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Any
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb_once import TELL
 from lambdas.domain.projects import Counts, Project
 
 MAX_PAGES = 8
@@ -32,10 +33,12 @@ class DynamoProjects:
     def create(self, project: Project) -> bool:
         db = aws.client("dynamodb")
         item = {**_key(project.tenant, project.id), **_values(project.name, project.created_at)}
+        new = {"ConditionExpression": "attribute_not_exists(pk)", **TELL}
         try:
-            db.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
-        except db.exceptions.ConditionalCheckFailedException:
-            return False
+            db.put_item(TableName=self._table, Item=item, **new)
+        except db.exceptions.ConditionalCheckFailedException as refused:
+            found = refused.response.get("Item")  # the same, where its answer was lost and it was sent again
+            return bool(found) and _project(found) == project
         return True
 
     def ensure(self, tenant: str, project_id: str, now: float) -> None:

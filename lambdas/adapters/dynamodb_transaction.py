@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
 
 TRIES: Final = 25
 LONGEST_WAIT: Final = 0.5  # seconds; with these a writer is patient for some five seconds
 # Another writer was at the same item in the same instant, or the table had no room: neither says no.
 _AGAIN: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-FAILED: Final = "ConditionalCheckFailed"
+_FAILED: Final = "ConditionalCheckFailed"
 
 
-def transact(items: Sequence[dict[str, Any]]) -> list[str]:
-    """Empty when everything is written; else nothing is, and for each item `FAILED` or another word."""
+class Reason(NamedTuple):
+    """What became of one item's condition: whether it failed, and the item as it stands where its part asked for it."""
+
+    failed: bool
+    item: dict[str, Any]
+
+
+def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
+    """Empty when everything is written; else nothing is by this call, and there is a reason for each item.
+
+    A condition also fails where the writing was done and its answer lost, so that it was sent again: DynamoDB knows it
+    again by its token, but for ten minutes only, and no emulator does. Whoever cares looks at the reason's item.
+    """
     db = aws.client("dynamodb")
+    token = str(uuid.uuid4())  # one for all tries: of those whose end is not known, one at the most is written
     for number in range(TRIES):
         try:
-            db.transact_write_items(TransactItems=list(items))
+            db.transact_write_items(TransactItems=list(items), ClientRequestToken=token)
         except db.exceptions.TransactionCanceledException as cancelled:
-            reasons = [reason.get("Code", "None") for reason in cancelled.response.get("CancellationReasons", [])]
-            if FAILED in reasons:
-                return reasons
-            if number == TRIES - 1 or not _AGAIN & set(reasons):
+            reasons = cancelled.response.get("CancellationReasons", [])
+            codes = {reason.get("Code") for reason in reasons}
+            if _FAILED in codes:
+                return [Reason(r.get("Code") == _FAILED, r.get("Item") or {}) for r in reasons]
+            if not _AGAIN & codes:
                 raise
+            if number == TRIES - 1:
+                raise Unavailable("too many writers at once; try again in a moment", retry_after=1) from cancelled
             time.sleep(random.uniform(0, min(LONGEST_WAIT, 0.02 * 2**number)))
             continue
         return []

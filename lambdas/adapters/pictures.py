@@ -28,7 +28,7 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
 class PillowPictures:
     def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
         """See the port. Scaled to cover and cropped at the centre; the first frame of an animation."""
-        picture = _decoded(data)
+        picture = decoded(data)
         kind = str(picture.format).lower()
         if kind == fmt and picture.size == size and picture.mode in ("RGB", "RGBA") and is_plain(data, kind):
             return data, size
@@ -51,13 +51,14 @@ class PillowPictures:
         if pixels > MAX_UPLOAD_PIXELS:
             raise TooLarge(f"an image may have {MAX_UPLOAD_PIXELS} pixels at the most, not {pixels}")
         try:
-            picture = _upright(_decoded(data))
+            picture = _upright(decoded(data))
         except ProviderFailure:
             raise MalformedBody("the image is cut off or damaged") from None
         return _encoded(picture, "png"), "image/png"
 
 
-def _decoded(data: bytes) -> Image:
+def decoded(data: bytes) -> Image:
+    """Hostile bytes as a picture that is wholly there. Raises ProviderFailure("bad_answer")."""
     from PIL import Image
 
     try:

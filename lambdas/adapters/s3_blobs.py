@@ -18,9 +18,11 @@ class S3Blobs:
     def get(self, key: str) -> bytes | None:
         s3 = aws.client("s3", read_timeout=30)
         try:
-            body: bytes = s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            answer = s3.get_object(Bucket=self._bucket, Key=key)
         except s3.exceptions.NoSuchKey:
             return None
+        with aws.reading():
+            body: bytes = answer["Body"].read()
         return body
 
     def delete(self, key: str) -> None:

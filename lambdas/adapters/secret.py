@@ -7,8 +7,11 @@ import time
 from collections.abc import Mapping
 
 from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
 
 CACHE_SECONDS = 300.0  # a key that is changed in the secret is used within this time
+RETRY_SECONDS = 30.0
+NEVER = float("-inf")
 
 
 class ProviderSecret:
@@ -16,15 +19,22 @@ class ProviderSecret:
 
     def __init__(self, arn: str) -> None:
         self._arn = arn
-        self._read_at = 0.0
+        self._read_again = NEVER
         self._values: Mapping[str, str] = {}
 
     def values(self) -> Mapping[str, str]:
-        """Raises botocore's errors where the secret cannot be read and was not read before."""
+        """Raises Unavailable where the secret cannot be read and was not read before."""
         now = time.monotonic()
-        if self._arn and (not self._read_at or now - self._read_at > CACHE_SECONDS):
-            text = aws.client("secretsmanager").get_secret_value(SecretId=self._arn)["SecretString"]
-            found = json.loads(text)
-            self._values = {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
-            self._read_at = now
+        if not self._arn or now < self._read_again:
+            return self._values
+        try:
+            answer = aws.client("secretsmanager", read_timeout=2.0).get_secret_value(SecretId=self._arn)
+        except Unavailable:
+            if self._read_again == NEVER:
+                raise
+            self._read_again = now + RETRY_SECONDS  # what was read serves on, and is not waited for at every request
+            return self._values
+        found = json.loads(answer["SecretString"])
+        self._values = {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
+        self._read_again = now + CACHE_SECONDS
         return self._values

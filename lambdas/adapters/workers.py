@@ -6,6 +6,7 @@ import json
 import logging
 
 from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
 
 # The api function has 29 s in all, as its gateway; what is left of them pays for its own start and answer.
 MAX_WAIT_SECONDS = 24.0
@@ -23,7 +24,26 @@ class SqsQueue:
         body = json.dumps({"tenant": tenant, "job_id": job_id, "watchdog": watchdog})
         # On a standard queue a group asks for fairness: a tenant with much to do does not hold up the others.
         group = {"MessageGroupId": tenant}
-        aws.client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)
+        try:
+            aws.client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)
+        except Unavailable as failure:
+            if watchdog:
+                raise
+            log.warning("the watchdog will bring the job", extra={"job_id": job_id, "reason": str(failure.__cause__)})
+
+
+class SqsEvents:
+    """The port EventQueue over the webhooks queue."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def send(self, tenant: str, job_id: str, due: int, *, delay: int) -> None:
+        body = json.dumps({"tenant": tenant, "job_id": job_id, "due": due})
+        group = {"MessageGroupId": tenant}  # for fairness, as above
+        # a client may be waiting for its answer, and what is not sent now is sent later
+        sqs = aws.client("sqs", read_timeout=2.0, attempts=2)
+        sqs.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)
 
 
 class LambdaWorkers:
@@ -34,15 +54,16 @@ class LambdaWorkers:
         self._queue = queue
 
     def run(self, tenant: str, job_id: str, timeout: float) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+        from botocore.exceptions import ClientError, ReadTimeoutError
 
         wait = max(1.0, min(MAX_WAIT_SECONDS, float(int(timeout))))
         payload = json.dumps({"tenant": tenant, "job_id": job_id}).encode()
         try:
             # never sent twice: a second worker could only wait for the first one's lease
             aws.client("lambda", read_timeout=wait, attempts=1).invoke(FunctionName=self._function, Payload=payload)
-        except ReadTimeoutError:
-            return
-        except (BotoCoreError, ClientError) as failure:
-            log.warning("no worker could be called, the job goes by the queue", extra={"reason": str(failure)})
+        except (Unavailable, ClientError) as failure:
+            reason = failure.__cause__ or failure
+            if isinstance(reason, ReadTimeoutError):
+                return
+            log.warning("no worker could be called, the job goes by the queue", extra={"reason": str(reason)})
             self._queue.send(tenant, job_id, watchdog=False, delay=0)

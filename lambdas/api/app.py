@@ -14,9 +14,21 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from lambdas.api import errors, limits
 from lambdas.api.call import Call
-from lambdas.api.routers import files, generate, jobs, meta, models, projects, prompts, providers, unified
+from lambdas.api.routers import (
+    backgrounds,
+    files,
+    generate,
+    jobs,
+    meta,
+    models,
+    projects,
+    prompts,
+    providers,
+    unified,
+    webhooks,
+)
 from lambdas.api.routes import Answer, Route
-from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated
+from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated, Unavailable
 from lambdas.observability import logger, request_done
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -24,6 +36,7 @@ from lambdas.usecases.deps import Deps
 ROUTES: tuple[Route, ...] = (
     *meta.ROUTES,
     *generate.ROUTES,
+    *backgrounds.ROUTES,
     *files.ROUTES,
     *models.ROUTES,
     *providers.ROUTES,
@@ -31,6 +44,7 @@ ROUTES: tuple[Route, ...] = (
     *unified.ROUTES,
     *prompts.ROUTES,
     *projects.ROUTES,
+    *webhooks.ROUTES,
 )
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 _EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
@@ -90,9 +104,11 @@ def _dispatcher(router: APIGatewayRestResolver, route: Route) -> Callable[..., A
         call: Call = router.context["call"]
         rate: dict[str, str] = {}
         try:
-            call = replace(call, params=params, tenant="" if route.open else _tenant(call, router.context["settings"]))
+            tenant = "" if route.open else _tenant(call, route, router.context["settings"])
+            call = replace(call, params=params, tenant=tenant)
             if route.body:
-                call = replace(call, payload=call.read_body(route.body))
+                payload = call.read_body(route.body, route.form, route.task_body, optional=route.body_optional)
+                call = replace(call, payload=payload)
             if route.query:
                 call = replace(call, filters=call.read_query(route.query))
             rate = limits.admit(call, route)
@@ -106,14 +122,16 @@ def _dispatcher(router: APIGatewayRestResolver, route: Route) -> Callable[..., A
     return dispatch
 
 
-def _tenant(call: Call, settings: Settings) -> str:
+def _tenant(call: Call, route: Route, settings: Settings) -> str:
     """The tenant that the authorizer found. Where it found none, its finding decides."""
     finding = call.identity.get("auth", "missing")
     if finding == "ok":
         return call.identity["tenant"]
     if finding == "unknown":
         raise Forbidden("this API key is not valid here")
-    if settings.require_api_key:
+    if finding == "unavailable":
+        raise Unavailable("the API key cannot be looked up now; try again in a moment", retry_after=5)
+    if settings.require_api_key or route.keyed:
         raise Unauthenticated("send an API key as X-API-Key: KEY or Authorization: Bearer KEY")
     return "default"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt, Whole
 from lambdas.domain import ids
-from lambdas.domain.errors import FieldError, MalformedBody
+from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody
 from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.check_webhook import Verdict, check_webhooks
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.take_image import take_image
 
@@ -28,8 +30,12 @@ def _one_sentence(value: object, validate: ValidatorFunctionWrapHandler) -> obje
         raise ValueError(f"must be true, false, or a list of 1 to 8 providers out of: {known}") from None
 
 
+MAX_URL = 2000
 _NOT_COPIED = {"reference_image", "cache", "webhook_url", "metadata", "fallback"}
-_NO_WEBHOOKS = {"name": "webhook_url", "reason": "webhooks are not sent by this version; ask after the job instead"}
+_SILENT = {
+    "name": "webhook_url",
+    "reason": "this address has answered 410 Gone: nothing is sent there until one of its webhooks is replayed",
+}
 
 
 class UnifiedBody(Painting):
@@ -50,11 +56,17 @@ class UnifiedBody(Painting):
     ] = Field(True, description="Whether another provider may answer, or which, in order.")
     optimize_prompt: bool = Field(True, description="Whether a prompt of 3,000 characters or more may be compressed.")
     cache: Literal["auto", "off"] = "auto"
-    webhook_url: str | None = Field(None, min_length=1, max_length=2000)
+    webhook_url: str | None = Field(
+        None, min_length=1, max_length=MAX_URL, description="An https address that is told how the job has ended."
+    )
     metadata: dict[LabelName, Label] = Field(default_factory=dict, max_length=16, description="Kept with the job.")
 
-    def to_request(self, tenant: str, deps: Deps) -> ImageRequest:
-        """Stores the reference image, if there is one. Raises its errors."""
+    def to_request(self, tenant: str, deps: Deps, verdicts: Mapping[str, Verdict] | None = None) -> ImageRequest:
+        """Stores the reference image, if there is one. Raises its errors, and InvalidRequest for the webhook.
+
+        `verdicts` on webhooks' addresses, where they are known already.
+        """
+        silent = self.webhook_url is not None and self._silent(self.webhook_url, tenant, deps, verdicts)
         sent: dict[str, Any] = self.model_dump(exclude=_NOT_COPIED)
         order = tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback
         if self.reference_image is not None:
@@ -63,15 +75,22 @@ class UnifiedBody(Painting):
             except MalformedBody as error:
                 error.errors = error.errors or (FieldError("reference_image", error.detail),)
                 raise
-        ignored = (_NO_WEBHOOKS,) if self.webhook_url else ()
         return ImageRequest(
             **sent,
             cache=self.cache == "auto",
             fallback=order,
             labels=dict(self.metadata),
-            ignored=ignored,
+            webhook_url=self.webhook_url,
+            ignored=(_SILENT,) if silent else (),
             given=self.given(),
         )
+
+    @staticmethod
+    def _silent(url: str, tenant: str, deps: Deps, known: Mapping[str, Verdict] | None) -> bool:
+        verdict = (known or check_webhooks((url,), tenant, deps))[url]
+        if isinstance(verdict, InvalidRequest):
+            raise verdict
+        return verdict
 
 
 class QuickBody(Body):

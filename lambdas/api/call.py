@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
+from lambdas.api import multipart
 from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, UnsupportedMediaType
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.submit_job import Caller
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+FILE = "file"  # the one field of a form that is a file
 _JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")  # curl -d sends the last
 
 
@@ -79,9 +82,25 @@ class Call:
         asked = f"{self.method} {self.path}\n{self.payload.model_dump_json()}"
         return Caller(self.tenant, self.request_id, key, hashlib.sha256(asked.encode()).hexdigest())
 
-    def read_body(self, model: type[BaseModel]) -> BaseModel:
-        """The JSON body. Raises UnsupportedMediaType, MalformedBody or InvalidRequest with each wrong field."""
+    def read_body(
+        self,
+        model: type[BaseModel],
+        form: type[BaseModel] | None = None,
+        task: type[BaseModel] | None = None,
+        *,
+        optional: bool = False,
+    ) -> BaseModel:
+        """The body: JSON, of `task` where it has a field of that name, or a `form` where the route takes one.
+
+        Raises UnsupportedMediaType, MalformedBody or InvalidRequest with each wrong field.
+        """
         media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if form is not None and media_type == multipart.MEDIA_TYPE:
+            return self._read_form(form)
+        if optional and not self.body.strip():
+            return model()
+        if task is not None and self._names_task():
+            model = task
         if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
             raise UnsupportedMediaType(f"this route takes application/json, not {media_type[:80]}")
         if not self.body.strip():
@@ -95,6 +114,25 @@ class Call:
                     hint = "this route takes JSON: send it with Content-Type: application/json"
                     raise UnsupportedMediaType(hint) from None
                 raise MalformedBody("the body is not valid JSON in UTF-8") from None
+            raise invalid_request(invalid) from None
+
+    def _names_task(self) -> bool:
+        try:
+            sent = from_json(self.body)
+        except ValueError:
+            return False
+        return isinstance(sent, dict) and "task" in sent
+
+    def _read_form(self, model: type[BaseModel]) -> BaseModel:
+        """A field that is there and empty is as none, since browsers send every field of a form."""
+        parts = multipart.read_form(self.body, self.headers.get("content-type", ""))
+        values = {
+            name: base64.b64encode(part.data).decode() if name == FILE else multipart.text_of(part)
+            for name, part in parts.items()
+        }
+        try:
+            return model.model_validate({name: value for name, value in values.items() if value})
+        except ValidationError as invalid:
             raise invalid_request(invalid) from None
 
     def read_query(self, model: type[BaseModel]) -> BaseModel:

@@ -12,6 +12,7 @@ STATUS: dict[type[e.ServiceError], int] = {
     e.UnknownModel: 400,
     e.RetiredModel: 400,
     e.ProviderUnconfigured: 400,
+    e.NotSupported: 400,
     e.Unauthenticated: 401,
     e.Forbidden: 403,
     e.NotFound: 404,
@@ -21,6 +22,7 @@ STATUS: dict[type[e.ServiceError], int] = {
     e.JobEnded: 409,
     e.JobStarted: 409,
     e.JobNotEnded: 409,
+    e.WebhookPending: 409,
     e.ProjectExists: 409,
     e.JobCancelled: 409,
     e.Gone: 410,
@@ -33,6 +35,8 @@ STATUS: dict[type[e.ServiceError], int] = {
     e.ProvidersFailed: 502,
     e.OutcomeUnknown: 502,
     e.NoneAvailable: 503,
+    e.Overloaded: 503,
+    e.Unavailable: 503,
     e.GenerationTimeout: 504,
 }
 

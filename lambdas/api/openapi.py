@@ -13,7 +13,7 @@ from lambdas.api import views
 from lambdas.api.app import ROUTES
 from lambdas.api.errors import PROBLEM
 from lambdas.api.limits import NAMES
-from lambdas.api.routes import Route
+from lambdas.api.routes import Route, Shape
 from lambdas.domain import catalogue
 
 VERSION = "0.1.0"
@@ -82,10 +82,9 @@ def document() -> Json:
 
 
 def _schemas() -> Json:
-    bodies = [(route.body, "validation") for route in ROUTES if route.body]
-    answers = [
-        (model, "serialization") for route in ROUTES for model in route.answers.values() if isinstance(model, type)
-    ]
+    sent = [body for route in ROUTES for body in (route.body, route.form, route.task_body) if body]
+    bodies = [(body, "validation") for body in sent]
+    answers = [(m, "serialization") for route in ROUTES for shape in route.answers.values() for m in _models(shape)]
     errors = [(views.Problem, "serialization"), (views.OpenAIError, "serialization")]
     wanted = list(dict.fromkeys([*bodies, *answers, *errors]))
     _, top = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
@@ -115,15 +114,33 @@ def _operation(route: Route) -> Json:
     }
     if route.open:
         operation["security"] = []
+    if route.keyed:
+        operation["security"] = [{"ApiKey": []}, {"Bearer": []}]
     if route.body:
-        ref = {"$ref": f"#/components/schemas/{route.body.__name__}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref}}}
-    for status in sorted({*route.errors, *(() if route.open else (401, 403)), 429}):
+        operation["requestBody"] = _request_body(route)
+    for status in sorted({*route.errors, *(() if route.open else (401, 403, 503)), 429}):
         operation["responses"][str(status)] = _error(status, route)
     if route.generates:
         for response in operation["responses"].values():
             response["headers"] |= _headers(*NAMES)
     return operation
+
+
+def _request_body(route: Route) -> Json:
+    content: Json = {"application/json": {"schema": _one_of(*filter(None, (route.body, route.task_body)))}}
+    if route.form:
+        encoding = {"file": {"contentType": "image/png, image/jpeg, image/webp"}}
+        content["multipart/form-data"] = {"schema": _one_of(route.form), "encoding": encoding}
+    return {"required": not route.body_optional, "content": content}
+
+
+def _models(shape: Shape) -> tuple[type[BaseModel], ...]:
+    return shape if isinstance(shape, tuple) else () if isinstance(shape, str) else (shape,)
+
+
+def _one_of(*models: type[BaseModel]) -> Json:
+    refs = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
 def _operation_id(route: Route) -> str:
@@ -171,12 +188,12 @@ def _headers(*names: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
 
 
-def _answer(status: int, model: type[BaseModel] | str) -> Json:
+def _answer(status: int, model: Shape) -> Json:
     answer: Json = {"description": HTTPStatus(status).phrase, "headers": _headers()}
     if status in (201, 202, 307):
         answer["headers"] = _headers("Location")
-    if isinstance(model, type):
-        answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    if models := _models(model):
+        answer["content"] = {"application/json": {"schema": _one_of(*models)}}
     elif model == "image/*":
         answer["content"] = {kind: {} for kind in ("image/png", "image/jpeg", "image/webp")}
         answer["headers"] = _headers("X-Image-Provider")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,22 +12,30 @@ from pydantic import BaseModel
 from lambdas.api.call import Call
 
 Answer = Response[Any]
+Shape = type[BaseModel] | tuple[type[BaseModel], ...] | str
 GENERATING = (400, 409, 410, 413, 415, 422, 500, 502, 503, 504)  # the errors of every route that generates
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path. `answers` gives the model of each status, or the media type of a file."""
+    """One method of one path. `answers` gives the model of each status, or one of several, or a file's media type.
+
+    A body with a `task` is one of `task_body`; one of multipart/form-data is one of `form`.
+    """
 
     method: str
     path: str
     summary: str
     handle: Callable[[Call], Answer]
-    answers: dict[int, type[BaseModel] | str]
+    answers: Mapping[int, Shape]
     body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
+    task_body: type[BaseModel] | None = None
+    body_optional: bool = False
     query: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
     open: bool = False  # needs no key
+    keyed: bool = False  # needs one, also where none is required
     tag: str = "service"
     headers: tuple[str, ...] = field(default=())  # request headers it reads, besides the key
     cost: Callable[[Any], int] = lambda _payload: 1  # how many generating requests it counts as

@@ -104,6 +104,13 @@ class ImageView(View):
     seed: int
 
 
+class BackgroundImageView(ImageView):
+    """A product on its background."""
+
+    mask_url: str = Field(description="A PNG of the image's size, pre-signed: white where the product is opaque.")
+    confidence: float = Field(description="How far the cut-out can be trusted, 0 to 1.")
+
+
 class JobError(View):
     code: str
     message: str
@@ -116,7 +123,7 @@ class JobView(View):
     provider: str
     status: Literal["queued", "running", "completed", "failed", "cancelled"]
     prompt: str = Field(description="As sent to the provider.")
-    images: list[ImageView]
+    images: list[BackgroundImageView | ImageView]
     metadata: Metadata
     project_id: str
     created_at: str
@@ -128,21 +135,24 @@ class JobView(View):
 
     @classmethod
     def of(cls, job: Job, blobs: Blobs) -> JobView:
-        images = []
+        images: list[BackgroundImageView | ImageView] = []
         for image in job.images if job.final else ():
             signed = blobs.presign(image.key)
-            images.append(
-                ImageView(
-                    id=image.id,
-                    url=signed,
-                    download_url=signed,
-                    local_url=f"/storage/images/{image.project_id}/{image.provider}/{image.name}",
-                    width=image.width,
-                    height=image.height,
-                    format=image.format,
-                    seed=image.seed,
-                )
-            )
+            told: dict[str, Any] = {
+                "id": image.id,
+                "url": signed,
+                "download_url": signed,
+                "local_url": f"/storage/images/{image.project_id}/{image.provider}/{image.name}",
+                "width": image.width,
+                "height": image.height,
+                "format": image.format,
+                "seed": image.seed,
+            }
+            if image.mask_key:
+                mask = blobs.presign(image.mask_key)
+                images.append(BackgroundImageView(**told, mask_url=mask, confidence=image.confidence or 0.0))
+            else:
+                images.append(ImageView(**told))
         return cls(
             generation_id=job.id,
             provider=job.provider,

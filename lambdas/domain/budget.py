@@ -19,6 +19,8 @@ from typing import Final
 from lambdas.domain import catalogue
 from lambdas.domain.errors import BudgetExceeded
 from lambdas.domain.jobs import Job
+from lambdas.domain.model_card import ModelCard
+from lambdas.domain.requests import BACKGROUND
 
 MICROUSD: Final = 1_000_000
 KEPT: Final = timedelta(days=400)  # how long a month's books stay after its end
@@ -78,10 +80,15 @@ def reserving(job: Job, caps: Caps) -> Job:
     """The job with what it reserves: nothing without a cap, and nothing where it has its images already."""
     if job.final or not caps.any:
         return job
-    cards = (catalogue.card(model) for model in job.plan)
-    dearest = max((card.price_usd for card in cards if card), default=0.0)
+    dearest = max((_price(card, job) for model in job.plan if (card := catalogue.card(model))), default=0.0)
     price = math.ceil(round(dearest * MICROUSD, 3))
     return replace(job, reserved_microusd=price * job.request.n, reserved_images=job.request.n)
+
+
+def _price(card: ModelCard, job: Job) -> float:
+    """Of one image, with the cutting out of its product where another model is paid for that."""
+    cutter = catalogue.card(card.cut_by) if job.request.task == BACKGROUND and not job.request.cut_out else None
+    return card.price_usd + (cutter.price_usd if cutter else 0.0)
 
 
 def settlement(job: Job) -> Settlement:

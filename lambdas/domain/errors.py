@@ -60,6 +60,13 @@ class ProviderUnconfigured(ServiceError):
     title = "Provider not configured"
 
 
+class NotSupported(ServiceError):
+    """What this deployment, as it was set up, cannot do."""
+
+    code = "not_supported"
+    title = "Not supported here"
+
+
 class Unauthenticated(ServiceError):
     code = "missing_api_key"
     title = "API key required"
@@ -103,6 +110,11 @@ class JobEnded(ServiceError):
 class JobStarted(ServiceError):
     code = "job_started"
     title = "The job has started"
+
+
+class WebhookPending(ServiceError):
+    code = "webhook_pending"
+    title = "The webhook is being delivered"
 
 
 class JobNotEnded(ServiceError):
@@ -158,6 +170,18 @@ class OutcomeUnknown(ServiceError):
 class NoneAvailable(ServiceError):
     code = "none_available"
     title = "No provider is available now"
+
+
+class Unavailable(ServiceError):
+    """A service that this one stands on cannot be reached, or has no room now; what was asked of it may be done."""
+
+    code = "temporarily_unavailable"
+    title = "Temporarily unavailable"
+
+
+class Overloaded(ServiceError):
+    code = "overloaded"
+    title = "Too much work is waiting"
 
 
 class GenerationTimeout(ServiceError):

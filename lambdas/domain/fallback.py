@@ -8,7 +8,7 @@ from typing import Final
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.ranking import Ranking
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.requests import BACKGROUND, ImageRequest
 
 # Every word of errors.FAILURES -> may another provider give the image that this one did not?
 ELSEWHERE: Final[dict[str, bool]] = {
@@ -43,6 +43,9 @@ def able(card: ModelCard, request: ImageRequest, references: int = 0) -> str | N
 
     What it would merely drop of the request is no reason: that is counted by routing, and said in the answer.
     """
+    if request.task not in card.capabilities:
+        return f"{card.id} makes no {'product backgrounds' if request.task == BACKGROUND else 'images of its own'}"
+    references = 0 if request.task == BACKGROUND else references  # the product itself, which every such model takes
     if references and "image-to-image" not in card.capabilities:
         return f"{card.id} takes no reference image"
     if references > card.references:

@@ -21,6 +21,8 @@ PROBE_SECONDS: Final = 60.0  # a probe that has not ended by then no longer keep
 ENOUGH: Final = 3.0  # faded calls below which a success rate says nothing
 SOUND: Final = 0.8  # a lower success rate is `degraded`
 SUCCESS: Final = "success"
+ASLEEP: Final = "asleep"  # it took the work, and was not waited for: others could give the image sooner
+ASLEEP_SECONDS: Final = 60.0  # that others are preferred from then on
 
 Status = Literal["available", "degraded", "cooling_down"]
 
@@ -64,6 +66,7 @@ class Health:
     cooldowns: int = 0  # in a row; halved by each success
     cooldown_until: float = 0.0  # 0: none, or a success has ended it
     probe_until: float = 0.0  # 0: nobody is trying
+    asleep_until: float = 0.0
     updated: float = 0.0
 
     @property
@@ -102,8 +105,10 @@ def faded(health: Health, now: float) -> Health:
 
 
 def observed(health: Health, outcome_code: str, seconds: float, cost: float, now: float, model: str = "") -> Health:
-    """The health after a call that ended at `now`: `success`, or a word of errors.FAILURES."""
+    """The health after a call that ended at `now`: `success`, `asleep`, or a word of errors.FAILURES."""
     health = faded(health, now)
+    if outcome_code == ASLEEP:  # no failure, or those who can only wait for it would be refused
+        return replace(health, asleep_until=now + ASLEEP_SECONDS, streak=0, cooldown_until=0.0, probe_until=0.0)
     if outcome_code == SUCCESS:
         return _succeeded(health, seconds, cost, now, model)
     says = SAYS[outcome_code]
@@ -138,6 +143,7 @@ def _succeeded(health: Health, seconds: float, cost: float, now: float, model: s
         cooldowns=health.cooldowns // 2,
         cooldown_until=0.0,
         probe_until=0.0,
+        asleep_until=0.0,
     )
 
 

@@ -12,6 +12,8 @@ IMAGE_NAME = re.compile(r"im_[0-9a-f]{16}\.(png|jpg|webp)")
 TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
+_ASYNC_KEY = re.compile(f"async/in/(?P<tenant>{TENANT.pattern})/(?P<job>{JOB_ID.pattern})/{JOB_ID.pattern}[.]json")
+
 
 def new_job_id(now: float) -> str:
     """A version 7 UUID (RFC 9562): its order as text is the order of creation, to the millisecond."""
@@ -27,14 +29,29 @@ def job_id_at(now: float, *, end: bool = False) -> str:
     return str(uuid.UUID(int=int(now * 1000) << 80 | rest))
 
 
-def image_id(job_id: str, index: int) -> str:
-    """The id of a job's image: the same for every run of the job, so that a retry finds what is stored."""
-    return "im_" + hashlib.sha256(f"{job_id}:{index}".encode()).hexdigest()[:16]
+def image_id(job_id: str, attempt: int) -> str:
+    """The id of the image that the job's attempt number `attempt` gave.
+
+    Whoever takes the attempt up again finds it by this; and a run that comes late, whose attempt was given up and
+    followed by another, does not put its picture in the place of that one's.
+    """
+    return "im_" + hashlib.sha256(f"{job_id}:{attempt}".encode()).hexdigest()[:16]
 
 
 def raw_key(tenant: str, job_id: str, attempt: int) -> str:
     """Where the bucket keeps what the job's attempt number `attempt` got, before it is looked at."""
     return f"raw/{tenant}/{job_id}/{attempt}"
+
+
+def async_key(owner: str, call: str) -> str:
+    """Where the bucket has what an asynchronous endpoint is to read for a call; `owner` is `tenant/job`."""
+    return "/".join(part for part in ("async/in", owner, f"{call}.json") if part)
+
+
+def owner_of(async_key: str) -> tuple[str, str] | None:
+    """Tenant and job of such a place; `None` for any other."""
+    found = _ASYNC_KEY.fullmatch(async_key)
+    return (found["tenant"], found["job"]) if found else None
 
 
 def call_id(job_id: str, index: int, model: str, number: int) -> str:

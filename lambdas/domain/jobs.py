@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lambdas.domain.requests import ImageRequest
@@ -10,6 +10,10 @@ from lambdas.domain.requests import ImageRequest
 QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
 STATUSES = (QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED)
 FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+
+
+class RecordExists(Exception):
+    """There is a record of this id already, and another request has made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class StoredImage:
     bytes: int
     seed: int
     created_at: float
+    mask_key: str = ""  # in the bucket, beside the image: what of it is the product, for a background
+    confidence: float | None = None  # in that mask, 0 to 1
+    components: dict[str, float | None] = field(default_factory=dict)  # what the confidence is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +79,26 @@ class Job:
     dropped: tuple[dict[str, str], ...] = ()
     sizing: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    cutout: str | None = None  # where the bucket keeps the product as a paid call has cut it out
     error: dict[str, str] | None = None
     expires_at: int = 0
     reserved_microusd: int = 0  # of the month's budget, until the job has ended
     reserved_images: int = 0
+    released: int = 0  # how often it was given back to the queue, because no provider had room
 
     @property
     def final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether a provider has been asked for anything of it."""
+        return bool(self.attempts or self.images)
+
+    @property
+    def runs(self) -> int:
+        """How many runs have claimed it and did not give it back: all but the newest have died."""
+        return self.fence - self.released
 
     @property
     def cost_usd(self) -> float:
@@ -90,6 +109,10 @@ class Job:
 
     def failed(self, now: float, code: str, message: str) -> Job:
         return replace(self, status=FAILED, finished_at=now, error={"code": code, "message": message})
+
+    def given_back(self) -> Job:
+        """Queued again as if it had not been claimed, but for its fence."""
+        return replace(self, status=QUEUED, lease_until=0.0, started_at=None, released=self.released + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """As stored: plain values only."""

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 Size = tuple[int, int]
+BORDER = "border"  # our own plain cut-out: everything but the colour of the photo's border
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class ModelCard:
     quality: int = 5  # 1 to 10, from public side-by-side rankings; orders models for the strategy `quality`
     typical_seconds: float = 6.0  # what one image takes, until this deployment has seen its own
     licence: str = ""  # what may be done with the images, in a few words
+    # Of a model of backgrounds, who cuts the product out of a photo without an alpha channel: another model's id,
+    # BORDER, or empty for the model itself, which then puts the product back too. The others paint a scene alone.
+    cut_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

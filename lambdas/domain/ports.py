@@ -30,7 +30,8 @@ class TicketProvider(Protocol):
     """An image service whose work outlives the call that starts it.
 
     `client_chooses_id`: whether the work's id is `order.id`, so that it can be asked after by whoever knows the
-    order, even where the answer to `submit` was lost.
+    order, even where the answer to `submit` was lost. `tells_when_done`, where it is there and true: bring_result is
+    called at the end of the work, so that nobody has to stay for it.
     """
 
     client_chooses_id: bool
@@ -73,7 +74,8 @@ class Jobs(Protocol):
         """Put a new job and, in the same transaction, its idempotency record and its reservation in the month's books.
 
         Returns the living record of the same key when there is one already; then nothing was written. Nor was
-        anything where the reservation would pass a cap: then it raises BudgetExceeded.
+        anything where the reservation would pass a cap: then it raises BudgetExceeded; nor where another request has
+        made a job of this id: then it raises RecordExists.
         """
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
@@ -89,6 +91,12 @@ class Jobs(Protocol):
 
     def save(self, job: Job) -> bool:
         """Store the attempts and images so far; False when another run has taken the job over."""
+
+    def release(self, job: Job) -> bool:
+        """Give a claimed job back to the queue; False when another run has taken it over.
+
+        One of which nothing is begun, or whose last attempt is a ticket that is waited for.
+        """
 
     def finish(self, job: Job) -> bool:
         """Move a running job to its final state, with its images and what it cost; False when another run was first."""
@@ -155,7 +163,10 @@ class Batches(Protocol):
 
 class Queue(Protocol):
     def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
-        """Send a message to the workers that arrives after `delay` seconds."""
+        """Send a message to the workers that arrives after `delay` seconds.
+
+        Raises Unavailable for a `watchdog` alone: any other that is lost costs the job some time, until that one comes.
+        """
 
 
 class Workers(Protocol):
@@ -198,7 +209,7 @@ class ProviderHealth(Protocol):
         """By provider id, a few seconds old at the most; a provider that was not called lately is not in it."""
 
     def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
-        """A call ended at `now`: `success`, or a word of errors.FAILURES."""
+        """A call ended at `now`: `success`, `asleep`, or a word of errors.FAILURES."""
 
     def claim_probe(self, provider: str, now: float) -> bool:
         """Ask before calling a provider that health.may_call says `probe` of: whether the caller may call it.

@@ -70,7 +70,7 @@ def rank(
     `cards` in the catalogue's order, a provider's default first. `weights` are shares of traffic by provider, and go
     before the strategy: a provider with twice the weight comes first twice as often; one not named, or with 0, comes
     after those. `losses` says how much of the request each model (by id) would drop: who drops less comes first,
-    whatever the strategy.
+    whatever the strategy; among equals, who is asleep comes last.
     """
     losses = losses or {}
     resting = [c for c in cards if may_call(_health(healths, c), now, c.id) == "no"]
@@ -79,7 +79,12 @@ def rank(
     shares = _draws(weights, contenders, rng)
     scores = {c.id: SCORES[strategy](c, _Seen.of(_health(healths, c), c, now), rng) for c in contenders}
     ready: dict[str, ModelCard] = {}
-    for card in sorted(contenders, key=lambda c: (losses.get(c.id, 0), shares.get(c.provider, math.inf), scores[c.id])):
+
+    def rank_of(card: ModelCard) -> tuple[float, bool, float, Score]:
+        asleep = now < _health(healths, card).asleep_until
+        return losses.get(card.id, 0), asleep, shares.get(card.provider, math.inf), scores[card.id]
+
+    for card in sorted(contenders, key=rank_of):
         ready.setdefault(card.provider, card)
     return Ranking(
         ready=tuple(ready.values()),

@@ -21,8 +21,15 @@ FORMATS = ("png", "jpeg", "webp")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
+TEXT_TO_IMAGE, BACKGROUND = "text-to-image", "background"
+
+_THE_CLIENTS_OWN = frozenset({"labels", "ignored", "given", "project_id", "webhook_url"})
+
 # What a request without a negative prompt is given where the model reads one.
 SAFE_NEGATIVE_PROMPT = "nsfw, nudity, gore, lowres, blurry, deformed, bad anatomy, watermark, text, jpeg artifacts"
+# The same for the scene around a product.
+SCENE_PROMPT = "an empty table in a bright, softly lit room, plain surroundings, product photography"
+SCENE_NEGATIVE_PROMPT = f"{SAFE_NEGATIVE_PROMPT}, people, hands, second product, frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +54,14 @@ class ImageRequest:
     project_id: str = "default"
     reference_key: str | None = None  # where the reference image stands in the bucket
     reference_type: str = ""
+    task: str = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
+    padding: int | None = None  # pixels around the product, for BACKGROUND
+    cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
     strategy: str = DEFAULT_STRATEGY
     fallback: bool | tuple[str, ...] = True  # or the providers to ask, in order
     optimize_prompt: bool = True
     cache: bool = False  # whether an earlier image of an equal request may be the answer
+    webhook_url: str | None = None  # where the job's end is told
     labels: dict[str, str] = field(default_factory=dict)  # the client's own `metadata`
     ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
     given: tuple[str, ...] = ()
@@ -62,11 +73,11 @@ class ImageRequest:
     def cache_key(self) -> str | None:
         """Equal for requests that must give the same images; `None` where the client gave no seed or wants none.
 
-        What only concerns the client (its labels, its project) does not count.
+        What only concerns the client (its labels, its project, its webhook) does not count.
         """
         if not self.cache or self.seed is None:
             return None
-        asked = {k: v for k, v in asdict(self).items() if k not in ("labels", "ignored", "given", "project_id")}
+        asked = {k: v for k, v in asdict(self).items() if k not in _THE_CLIENTS_OWN}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @classmethod
@@ -98,8 +109,12 @@ class Order:
     cfg: float | None = None
     format: str = "png"  # one of card.formats
     id: str = ""  # a UUID of ours for this call: the same when the call is taken up again by another process
+    owner: str = ""  # tenant/job, for the names of what is stored on the call's behalf
     reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
     reference_type: str = ""  # its media type
+    task: str = TEXT_TO_IMAGE
+    padding: int | None = None  # for BACKGROUND alone, as is `generate` of (0, 0): the product's own size
+    mask: bytes | None = field(default=None, repr=False)  # PNG of the reference's size, white where to paint
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,11 @@ class Painted:
     data: bytes = field(repr=False)
     seed: int | None = None
     cost_usd: float | None = None  # where the provider says what it charged
+    # Of a background whose product the provider itself has cut out: a PNG, 0 to 1, what that is made of, sentences.
+    mask: bytes | None = field(default=None, repr=False)
+    confidence: float | None = None
+    components: dict[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,15 @@ from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfi
 from lambdas.domain.health import Health
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.ranking import Strategy, rank
-from lambdas.domain.requests import DEFAULT_STRATEGY, MAX_SEED, SAFE_NEGATIVE_PROMPT, ImageRequest, Order
+from lambdas.domain.requests import (
+    BACKGROUND,
+    DEFAULT_STRATEGY,
+    MAX_SEED,
+    SAFE_NEGATIVE_PROMPT,
+    SCENE_NEGATIVE_PROMPT,
+    ImageRequest,
+    Order,
+)
 
 PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
 DEMO = "demo"
@@ -74,13 +82,15 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
         said = next(
             (r for card in pool if (r := reasons[card.id]) and request.provider in ("auto", card.provider)), None
         )
+        if request.task == BACKGROUND and not fit:
+            raise ProviderUnconfigured("product backgrounds need the GPU worker or Bedrock, and neither is there")
         if said:
             raise InvalidRequest(said)
         raise NoneAvailable("no configured provider has an allowed model")
     strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
     losses = {card.id: len(dropped(request, card)) for card in fit}
     ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
-    model = named.id if named else _preferred(request, house, fit)
+    model = named.id if named else _preferred(request, house, fit, now)
     cards = fallback.candidates(model, request.provider, request.fallback, ranking)
     if not cards:
         wait = max(1, round((ranking.free_at or now) - now))
@@ -109,11 +119,12 @@ def _named(model: str, house: House, now: float) -> ModelCard:
     return card
 
 
-def _preferred(request: ImageRequest, house: House, fit: list[ModelCard]) -> str | None:
-    """The default model, for a request that leaves model, provider and strategy to the house."""
+def _preferred(request: ImageRequest, house: House, fit: list[ModelCard], now: float) -> str | None:
+    """The default model, awake, for a request that leaves model, provider and strategy to the house."""
     if request.strategy != DEFAULT_STRATEGY or request.provider != "auto":
         return None
-    return next((card.id for card in fit if card.id == house.default_model), None)
+    asleep = {provider for provider, seen in (house.healths or {}).items() if now < seen.asleep_until}
+    return next((card.id for card in fit if card.id == house.default_model and card.provider not in asleep), None)
 
 
 def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
@@ -159,7 +170,8 @@ def draw_seed(request: ImageRequest, card: ModelCard) -> int:
 def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Order:
     """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
-    avoid = request.negative_prompt or SAFE_NEGATIVE_PROMPT
+    usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
+    avoid = request.negative_prompt or usual
     direct = request.format in card.formats and size.generate == size.final
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         seed = request.seed  # the job's own may have been drawn, for a model that does not take the client's

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.domain.errors import Unavailable
 from lambdas.handlers import ready
 from lambdas.settings import Settings
 from lambdas.usecases.find_tenant import Finding, find_tenant
@@ -27,10 +28,13 @@ def _keys() -> DynamoKeys:
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """An IAM policy with the finding as context. A failure of the look-up fails the request: closed, not open."""
+    """An IAM policy with the finding as context. Where keys cannot be looked up, that is the finding."""
     headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
     settings = _settings()
-    finding: Finding = find_tenant(headers, settings.local_keys, _keys(), judged=settings.require_api_key)
+    try:
+        finding: Finding = find_tenant(headers, settings.local_keys, _keys(), judged=settings.require_api_key)
+    except Unavailable:
+        finding = Finding("unavailable")
     return {
         "principalId": finding.tenant or "nobody",
         "policyDocument": {

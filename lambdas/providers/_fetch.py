@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from http.client import HTTPException
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.providers import _wire
+from lambdas.egress import guard, wire
 
 MAX_IMAGE: Final = 40_000_000
 MAX_REDIRECTS: Final = 3
 TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-_V4_BARRED: Final = [
-    ipaddress.IPv4Network(net)
-    for net in ("192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4")  # `is_global` differs by Python version
-]
-# Of IPv6 only what is given out to hosts, less: protocol assignments with Teredo, documentation, 6to4, documentation.
-_V6_GIVEN_OUT: Final = ipaddress.IPv6Network("2000::/3")
-_V6_BARRED: Final = [ipaddress.IPv6Network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
-_V6_WITH_V4: Final = [ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "64:ff9b::/96")]  # mapped, NAT64
+BARRED: Final[dict[guard.Fault, str]] = {
+    "invalid": "its address is not valid",
+    "scheme": "its address is not https",
+    "port": "its port is not that of https",
+    "private": "its address is not public",
+}
 
 
 class _BarredError(Exception):
@@ -33,19 +29,6 @@ class _BarredError(Exception):
 
 class _NoPictureError(Exception):
     """This try failed; another may not."""
-
-
-def is_public(address: str) -> bool:
-    """Whether the address is a host of the public internet, in whatever form an IPv4 address is wrapped."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in net for net in _V6_WITH_V4):
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-        return ip.is_global and ip in _V6_GIVEN_OUT and not any(ip in net for net in _V6_BARRED)
-    return ip.is_global and not any(ip in net for net in _V4_BARRED)
 
 
 def trusted_hosts(base_url: str, default: str) -> frozenset[str]:
@@ -87,15 +70,18 @@ def fetch_image(
 def _fetch(url: str, ends_at: float, trusted: frozenset[str], *, allow_private: bool) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         try:
-            peer, path = _checked(url, ends_at, trusted, allow_private=allow_private)
-            status, headers, body = _wire.exchange(
-                peer, "GET", path, {"Accept": "image/*"}, None, ends_at=ends_at, max_bytes=MAX_IMAGE
+            target = guard.target(url, trusted=trusted, allow_private=allow_private)
+            peer = guard.peer(target, ends_at)
+            status, headers, body = wire.exchange(
+                peer, "GET", target.path, {"Accept": "image/*"}, None, ends_at=ends_at, max_bytes=MAX_IMAGE
             )
-        except _wire.TooLargeError:
+        except guard.BarredError as barred:
+            raise _BarredError(BARRED[barred.fault]) from None
+        except wire.TooLargeError:
             raise _BarredError("it is too large") from None
-        except _wire.NotSendableError:
-            raise _BarredError("its address is not valid") from None
-        except (_wire.NotReachedError, OSError, HTTPException) as error:
+        except wire.NotSendableError:
+            raise _BarredError(BARRED["invalid"]) from None
+        except (wire.NotReachedError, OSError, HTTPException) as error:
             raise _NoPictureError from error
         if status == 200:
             return body
@@ -104,30 +90,5 @@ def _fetch(url: str, ends_at: float, trusted: frozenset[str], *, allow_private: 
         try:
             url = urljoin(url, headers.get("location", ""))
         except ValueError:
-            raise _BarredError("its address is not valid") from None
+            raise _BarredError(BARRED["invalid"]) from None
     raise _BarredError("it is redirected too often")
-
-
-def _checked(url: str, ends_at: float, trusted: frozenset[str], *, allow_private: bool) -> tuple[_wire.Peer, str]:
-    """Whom to connect to for this URL and what to ask for. Raises _BarredError."""
-    # Readers of URLs disagree about these, and no honest address has them.
-    if "\\" in url or any(c <= " " or c == "\x7f" for c in url.strip(" ")):
-        raise _BarredError("its address is not valid")
-    try:
-        parts = urlsplit(url.strip(" "))
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        raise _BarredError("its address is not valid") from None
-    host = parts.hostname or ""
-    if not host or not host.isascii() or "%" in host or "@" in parts.netloc:
-        raise _BarredError("its address is not valid")
-    free = allow_private or host in trusted
-    if parts.scheme != "https" and not (free and parts.scheme == "http"):
-        raise _BarredError("its address is not https")
-    if port != 443 and not free:
-        raise _BarredError("its port is not that of https")
-    addresses = _wire.resolve(host, port, ends_at)
-    if not free and not (addresses and all(map(is_public, addresses))):
-        raise _BarredError("its address is not public")
-    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe="/?%:@!$&'()*+,;=-._~[]")
-    return _wire.Peer(parts.scheme == "https", host, port, addresses), path

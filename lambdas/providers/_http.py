@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.providers import _wire
+from lambdas.egress import retry_after, wire
 
 MAX_BYTES: Final = 25_000_000
 MAX_RETRY_AFTER: Final = 3600.0
@@ -74,15 +71,7 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         """Seconds that the service asks us to wait, from a number or a date."""
-        text = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
-            return min(float(text), MAX_RETRY_AFTER)
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        wait = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-        return min(max(wait, 0.0), MAX_RETRY_AFTER)
+        return retry_after.seconds(self.headers.get("retry-after", ""), MAX_RETRY_AFTER)
 
 
 def call(
@@ -108,14 +97,14 @@ def call(
     charged = "unknown" if paid else "no"
     try:
         peer, path = _target(url, ends_at)
-        return Answer(*_wire.exchange(peer, method, path, headers, body, ends_at=ends_at, max_bytes=max_bytes), paid)
-    except _wire.NotReachedError as error:
+        return Answer(*wire.exchange(peer, method, path, headers, body, ends_at=ends_at, max_bytes=max_bytes), paid)
+    except wire.NotReachedError as error:
         raise ProviderFailure("unavailable", f"{who} could not be reached") from error
-    except _wire.NotSendableError:
+    except wire.NotSendableError:
         raise ProviderFailure("not_authorized", f"our key or address for {who} cannot be used") from None
     except TimeoutError as error:
         raise ProviderFailure("timeout", f"{who} did not answer within {timeout:.0f} s", paid=charged) from error
-    except _wire.TooLargeError as error:
+    except wire.TooLargeError as error:
         raise ProviderFailure("bad_answer", f"{who} answered too much", paid=charged) from error
     except (OSError, HTTPException) as error:
         code = "outcome_unknown" if paid else "unavailable"
@@ -201,14 +190,14 @@ def dollars(amount: object) -> float | None:
     return value if 0 <= value < MAX_PRICE else None
 
 
-def _target(url: str, ends_at: float) -> tuple[_wire.Peer, str]:
+def _target(url: str, ends_at: float) -> tuple[wire.Peer, str]:
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        raise _wire.NotSendableError from None
+        raise wire.NotSendableError from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _wire.NotSendableError
+        raise wire.NotSendableError
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    addresses = _wire.resolve(parts.hostname, port, ends_at)
-    return _wire.Peer(parts.scheme == "https", parts.hostname, port, addresses), path
+    addresses = wire.resolve(parts.hostname, port, ends_at)
+    return wire.Peer(parts.scheme == "https", parts.hostname, port, addresses), path

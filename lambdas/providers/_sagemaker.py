@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.providers._deadline import within
+from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5
 CHUNK: Final = 65536
@@ -46,8 +46,11 @@ class Aws:
 
         return self._call(timeout, call)
 
-    def start(self, endpoint: str, bucket: str, key: str, body: bytes, call_id: str, timeout: float) -> str:
-        """Start work at an asynchronous endpoint: where its outcome will lie, as a text for `fetch`."""
+    def start(self, endpoint: str, bucket: str, key: str, body: bytes, call_id: str, kept: int, timeout: float) -> str:
+        """Start work at an asynchronous endpoint: where its outcome will lie, as a text for `fetch`.
+
+        What has not begun `kept` seconds from now, 60 to 21600, is not begun any more.
+        """
 
         def call() -> str:
             self._client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=JSON)
@@ -57,6 +60,7 @@ class Aws:
                 Accept=JSON,
                 InputLocation=f"s3://{bucket}/{key}",
                 InferenceId=call_id,
+                RequestTTLSeconds=kept,
             )
             # Where an endpoint has no place for failures, only an image is ever found.
             return json.dumps([answer["OutputLocation"], answer.get("FailureLocation", "")])

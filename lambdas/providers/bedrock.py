@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import MAX_SEED, Order, Painted
-from lambdas.providers._deadline import within
+from lambdas.egress.deadline import within
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
@@ -130,13 +130,24 @@ class Bedrock:
 
 
 def to_payload(order: Order) -> dict[str, Any]:
-    """The request body. Size is chosen by ratio alone; steps and cfg do not exist on these models."""
+    """The request body. Size is chosen by ratio alone; steps and cfg do not exist on these models.
+
+    An editing service takes its size from its image; where its mask is white it paints.
+    """
+    if "remove-background" in order.card.capabilities:
+        return {"image": _base64(order.reference), "output_format": order.format}
     payload = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
     if order.ratio:
         payload["aspect_ratio"] = order.ratio
     if order.negative_prompt:
         payload["negative_prompt"] = order.negative_prompt
+    if order.mask:
+        payload |= {"image": _base64(order.reference), "mask": _base64(order.mask)}
     return payload
+
+
+def _base64(data: bytes | None) -> str:
+    return base64.b64encode(data or b"").decode()
 
 
 def to_image(body: bytes) -> Painted:

@@ -11,10 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lambdas.domain import ids
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_cache import Purged
 from lambdas.domain.ports import Provider, TicketProvider
-from lambdas.domain.requests import MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.requests import BACKGROUND, MAX_SEED, Order, Painted, Ticket
 from lambdas.providers import _http, _sagemaker
+from lambdas.providers._gpu_answers import to_purged, with_mask
 from lambdas.settings import Settings
 
 WHO: Final = "the GPU worker"
@@ -73,11 +76,16 @@ class Worker:
 
     def paint(self, order: Order, timeout: float) -> Painted:
         """One call, one image. Raises ProviderFailure for everything else."""
-        answer = _http.post_json(
-            f"{self._url}/invocations", to_payload(order), timeout=timeout, max_bytes=MAX_ANSWER, who=WHO
-        )
+        return to_image(self._invoke(to_payload(order), timeout), order)
+
+    def purge(self, model_id: str | None, timeout: float) -> Purged:
+        """See ModelCache."""
+        return to_purged(_object(self._invoke(to_purge(model_id), timeout)), WHO)
+
+    def _invoke(self, payload: dict[str, Any], timeout: float) -> bytes:
+        answer = _http.post_json(f"{self._url}/invocations", payload, timeout=timeout, max_bytes=MAX_ANSWER, who=WHO)
         if answer.status == 200:
-            return to_image(answer.body, order)
+            return answer.body
         failure = to_failure(answer.body) or _http.failure(answer, WHO)
         failure.retry_after = failure.retry_after or answer.retry_after
         raise failure
@@ -95,8 +103,15 @@ class Endpoint:
         body = json.dumps(to_payload(order)).encode()
         if len(body) > MAX_SYNC:
             raise ProviderFailure("invalid_request", "the reference image is too large for this endpoint")
+        return to_image(self._invoke(body, order.id, timeout), order)
+
+    def purge(self, model_id: str | None, timeout: float) -> Purged:
+        """See ModelCache. Of several instances it is one that is told."""
+        return to_purged(_object(self._invoke(json.dumps(to_purge(model_id)).encode(), "purge", timeout)), WHO)
+
+    def _invoke(self, body: bytes, call_id: str, timeout: float) -> bytes:
         try:
-            return to_image(self._aws.invoke(self._name, body, order.id, timeout, MAX_ANSWER), order)
+            return self._aws.invoke(self._name, body, call_id, timeout, MAX_ANSWER)
         except _sagemaker.RefusedError as refused:
             raise to_aws_failure(refused.response) from refused
 
@@ -105,6 +120,7 @@ class AsyncEndpoint:
     """The worker behind an asynchronous endpoint: it reads from the bucket, writes to it, and may sleep in between."""
 
     client_chooses_id = False  # the endpoint says where it will write
+    tells_when_done = True  # by its topics, which the function gpu_result hears
 
     def __init__(self, name: str, bucket: str) -> None:
         self._name = name
@@ -114,9 +130,10 @@ class AsyncEndpoint:
     def submit(self, order: Order, timeout: float) -> Ticket:
         """Put the request into the bucket and call for it. The ticket says where the image or the failure will lie."""
         body = json.dumps(to_payload(order)).encode()
-        key = f"async/in/{order.id}.json"
+        key = ids.async_key(order.owner, order.id)
         try:
-            return Ticket(self._aws.start(self._name, self._bucket, key, body, order.id, timeout))
+            kept = int(order.card.max_seconds)  # nobody waits longer
+            return Ticket(self._aws.start(self._name, self._bucket, key, body, order.id, kept, timeout))
         except _sagemaker.RefusedError as refused:
             raise to_aws_failure(refused.response) from refused
 
@@ -133,7 +150,7 @@ class AsyncEndpoint:
 def to_payload(order: Order) -> dict[str, Any]:
     """The request. What the order leaves to the model is left out."""
     payload: dict[str, Any] = {
-        "task": "image-to-image" if order.reference else "text-to-image",
+        "task": BACKGROUND if order.task == BACKGROUND else "image-to-image" if order.reference else "text-to-image",
         "id": order.id,
         "model": order.card.id,
         "prompt": order.prompt,
@@ -144,9 +161,19 @@ def to_payload(order: Order) -> dict[str, Any]:
     }
     optional = {"negative_prompt": order.negative_prompt or None, "steps": order.steps, "guidance": order.cfg}
     payload |= {name: value for name, value in optional.items() if value is not None}
+    if order.task == BACKGROUND:
+        if order.generate == (0, 0):  # the product's own size
+            del payload["width"], payload["height"]
+        if order.padding is not None:
+            payload["padding"] = order.padding
     if order.reference:
         payload["image"] = base64.b64encode(order.reference).decode()
     return payload
+
+
+def to_purge(model_id: str | None) -> dict[str, Any]:
+    """The request to take one model, or all, out of memory."""
+    return {"task": "purge", "model_id": model_id}
 
 
 def to_image(body: bytes, order: Order) -> Painted:
@@ -163,7 +190,8 @@ def to_image(body: bytes, order: Order) -> Painted:
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty")
     seed = answer.get("seed")
-    return Painted(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
+    painted = Painted(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
+    return with_mask(painted, answer, WHO) if order.task == BACKGROUND else painted
 
 
 def to_failure(body: bytes | str) -> ProviderFailure | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from lambdas.domain.errors import FAILURES, ProviderFailure
 from lambdas.domain.ports import Clock, Provider, TicketProvider
@@ -14,6 +15,7 @@ SUBMIT_SECONDS = 20.0
 COLLECT_SECONDS = 20.0
 LOOK_SECONDS = 2.0  # what the last look at a ticket is given, however late it is
 FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks, growing
+STAY_SECONDS = 60.0  # that a worker stays at work of which it will be told when it is done
 
 Asked = Provider | TicketProvider
 
@@ -24,6 +26,8 @@ def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Cal
     Raises ProviderFailure.
     """
     left = until - clock.now()
+    if left <= 0:
+        raise ProviderFailure("timeout", "there was no time left to ask")
     if not isinstance(provider, TicketProvider):
         return provider.paint(order, left)
     try:
@@ -35,7 +39,7 @@ def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Cal
     accepted(ticket)
     painted = collect(provider, ticket, order, until, clock)
     if painted.cost_usd is None and ticket.cost_usd is not None:
-        return Painted(painted.data, painted.seed, ticket.cost_usd)
+        return replace(painted, cost_usd=ticket.cost_usd)
     return painted
 
 
@@ -43,7 +47,7 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
     """Ask after a ticket until its work is done; a look that fails is free and made again.
 
     However late it is, or however long a wait is asked for, there is a look at the end: the work may be done and paid.
-    Raises ProviderFailure: `timeout` with paid `unknown` where the work was not done by `until`.
+    Raises ProviderFailure: `timeout` where the work was not done by `until`, paid `unknown` unless the model is free.
     """
     assert isinstance(provider, TicketProvider)  # noqa: S101 - only these give tickets
     wait = FIRST_WAIT
@@ -59,7 +63,8 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
             return painted
         left = until - clock.now()
         if left <= 0:
-            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid="unknown")
+            paid = "unknown" if order.card.price_usd > 0 else "no"
+            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid=paid)
         clock.sleep(min(wait, left))
         wait = min(wait * 1.5, LAST_WAIT)
 
@@ -67,6 +72,11 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
 def may_collect(provider: Asked) -> bool:
     """Whether work can be asked after by our own id, even when the provider's answer was never seen."""
     return isinstance(provider, TicketProvider) and provider.client_chooses_id
+
+
+def may_leave(provider: Asked) -> bool:
+    """Whether somebody will say when work at the provider is done, so that nobody has to stay for it."""
+    return isinstance(provider, TicketProvider) and getattr(provider, "tells_when_done", False)
 
 
 def wait_before_retry(failure: ProviderFailure, number: int) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lambdas.domain.errors import ServiceError
+from lambdas.domain.errors import ServiceError, Unavailable
+from lambdas.usecases.announce import hand_over
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.submit_job import WATCHDOG_SECONDS
@@ -11,14 +12,23 @@ from lambdas.usecases.submit_job import WATCHDOG_SECONDS
 def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool) -> None:
     """Run the job if it is free. A watchdog's message first sends its successor, until the job has ended.
 
+    The last one hands the job's event over, where nobody has yet.
     A message about an unknown job is one whose submission never came to be: it is let go.
     """
     job = deps.jobs.get(tenant, job_id)
-    if job is None or job.final:
+    if job is None:
         return
-    if watchdog:
-        deps.queue.send(tenant, job_id, watchdog=True, delay=WATCHDOG_SECONDS)
-    run_job(tenant, job_id, deadline, deps)
+    if job.final:
+        if watchdog:
+            hand_over(job, deps)
+        return
+    try:
+        if watchdog:
+            deps.queue.send(tenant, job_id, watchdog=True, delay=WATCHDOG_SECONDS)
+    except Unavailable:
+        run_job(tenant, job_id, deadline, deps, watchdog=True)
+        raise  # without a successor this message must come again, be it only to find the job final
+    run_job(tenant, job_id, deadline, deps, watchdog=watchdog)
 
 
 def give_up_job(tenant: str, job_id: str, deps: Deps) -> bool:
@@ -27,5 +37,11 @@ def give_up_job(tenant: str, job_id: str, deps: Deps) -> bool:
     job = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
     if job is None:
         left = deps.jobs.get(tenant, job_id)
+        if left is not None and left.final:
+            hand_over(left, deps)
         return left is None or left.final
-    return deps.jobs.finish(job.failed(now, ServiceError.code, "the job could not be run"))
+    failed = job.failed(now, ServiceError.code, "the job could not be run")
+    if not deps.jobs.finish(failed):
+        return False
+    hand_over(failed, deps)
+    return True

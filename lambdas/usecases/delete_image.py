@@ -23,9 +23,13 @@ def delete_image(tenant: str, job_id: str, image_id: str, deps: Deps) -> None:
         raise NotFound("no such image")
     owner = job if image.job_id == job.id else deps.jobs.get(tenant, image.job_id)
     if owner:
+        made = (a.image for number, a in enumerate(owner.attempts) if ids.image_id(owner.id, number) == image.id)
+        index = next(made, None)
         for number, attempt in enumerate(owner.attempts):
-            if ids.image_id(owner.id, attempt.image) == image.id:
+            if attempt.image == index:
                 deps.blobs.delete(ids.raw_key(tenant, owner.id, number))
+    if image.mask_key:
+        deps.blobs.delete(image.mask_key)
     deps.blobs.delete(image.key)
     if not deps.jobs.drop_image(tenant, image):
         raise NotFound("no such image")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lambdas.domain.backgrounds import Backdrops
 from lambdas.domain.budget import NO_CAPS, Caps
+from lambdas.domain.event_ports import EventQueue, Outbox, WebhookUrls
+from lambdas.domain.load_ports import Backlog, Slots
 from lambdas.domain.ports import (
     Batches,
     Blobs,
@@ -22,6 +25,7 @@ from lambdas.domain.ports import (
     Workers,
 )
 from lambdas.domain.routing import House
+from lambdas.usecases.heartbeat import Heart, beating
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,22 @@ class Deps:
     batches: Batches
     limits: Limits
     projects: Projects
+    slots: Slots
+    backlog: Backlog
+    outbox: Outbox
+    events: EventQueue
+    webhook_urls: WebhookUrls
+    backdrops: Backdrops
     default_model: str
     allowed_models: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
     generation_timeout: float = 0.0
+    max_queue_seconds: float = 0.0  # that a job may have to wait for a worker; 0 for any time
+    worker_concurrency: int = 0  # jobs at a time; 0 where that is not known
     retention_days: int = 30
     caps: Caps = NO_CAPS  # of each tenant, for a month
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
+    heart: Heart = beating  # keeps a run's lease
 
     def house(self) -> House:
         """What the deployment offers now."""

@@ -19,9 +19,9 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`auth`: `ok` with a tenant, `missing` (no key, or none is looked at here), or `unknown`."""
+    """`auth`: `ok` with a tenant, `missing` (no key, or none is looked at here), `unknown`, or `unavailable`."""
 
-    auth: Literal["ok", "missing", "unknown"]
+    auth: Literal["ok", "missing", "unknown", "unavailable"]
     tenant: str = ""
 
 

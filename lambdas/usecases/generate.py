@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import StillInProgress
+from lambdas.domain.errors import StillInProgress, Unavailable
 from lambdas.domain.jobs import Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -19,7 +19,7 @@ def generate(
     Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
     to end what it began: this function only waits for it, until `deadline` (Unix seconds).
     """
-    job, replayed = submit_job(request, caller, deps)
+    job, replayed = submit_job(request, caller, deps, queued=respond_async)
     if replayed:
         if not job.final and not respond_async:
             raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)
@@ -30,9 +30,12 @@ def generate(
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
     cards = [catalogue.card(model) for model in job.plan]
-    if all(card and card.call == "instant" for card in cards):
-        ended = run_job(job.tenant, job.id, deadline, deps)
-    else:
-        deps.workers.run(job.tenant, job.id, deadline - deps.clock.now())
-        ended = deps.jobs.get(job.tenant, job.id)
+    try:
+        if all(card and card.call == "instant" for card in cards):
+            ended = run_job(job.tenant, job.id, deadline, deps)
+        else:
+            deps.workers.run(job.tenant, job.id, deadline - deps.clock.now())
+            ended = deps.jobs.get(job.tenant, job.id)
+    except Unavailable:
+        ended = None  # it is accepted, and its watchdog sees to it: an error would make the client ask for another
     return ended or job, False

@@ -2,55 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import random
+from contextlib import suppress
 from dataclasses import replace
-from threading import Event, Thread
 
-from lambdas.domain.errors import ServiceError
+from lambdas.domain import slots
+from lambdas.domain.errors import GenerationTimeout, ServiceError, Unavailable
 from lambdas.domain.jobs import COMPLETED, Job
+from lambdas.usecases.announce import announce
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.make_image import JobFailed, TakenOver, make_image
+from lambdas.usecases.make_image import JobFailed, NoRoom, StillWorking, TakenOver, make_image
 from lambdas.usecases.optimize_prompt import is_long, optimize
 
 LEASE_SECONDS = 20.0  # an abandoned job can be taken over after this
-BEAT_SECONDS = 5.0
+BEAT_SECONDS = 5.0  # the lease is renewed this often while the work goes on
 MAX_RUNS = 5  # a job that has killed this many workers is given up
 RESERVE_SECONDS = 3.0  # kept back from the deadline to store what came
 
 
-def run_job(tenant: str, job_id: str, deadline: float, deps: Deps) -> Job | None:
+def run_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool = False) -> Job | None:
     """Run the job if it is free, and return it as it stands then; `None` where there is no such job.
 
     Safe to call at any time, any number of times: a claim lets one run at a time through, and every write
-    is refused once another run has claimed the job. `deadline` in Unix seconds.
+    is refused once another run has claimed the job. `deadline` in Unix seconds. A job that finds no room at any
+    provider is queued again, with a message that comes later; not for its `watchdog`, whose next one is on its way.
+    So is a job, without a message, whose work goes on at a provider that tells when it is done.
     """
     now = deps.clock.now()
-    job = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
-    if job is None:
+    claimed = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
+    if claimed is None:
         return deps.jobs.get(tenant, job_id)
-    if job.fence > 1:
+    job = claimed
+    if job.runs > 1:
         deps.meter.abandoned()
     try:
-        with _lease_kept(job, deps):
+        with deps.heart(lambda: deps.jobs.renew(claimed, deps.clock.now() + LEASE_SECONDS), BEAT_SECONDS):
             job = _work(job, deadline, deps)
         if not deps.jobs.finish(job):
             raise TakenOver
+    except NoRoom as full:
+        _give_back(full.job, deps, watchdog=watchdog)
+        return deps.jobs.get(tenant, job_id)
+    except StillWorking as waiting:
+        deps.jobs.release(waiting.job)  # the notice of its end, or else its watchdog, brings it back
+        return deps.jobs.get(tenant, job_id)
     except TakenOver:
         return deps.jobs.get(tenant, job_id)
+    announce(job, deps)
     deps.meter.job(job)
     if job.status == COMPLETED and job.cache_key:
-        deps.jobs.remember(job)
+        with suppress(Unavailable):  # the job has ended all the same
+            deps.jobs.remember(job)
     return job
+
+
+def _give_back(job: Job, deps: Deps, *, watchdog: bool) -> None:
+    if deps.jobs.release(job) and not watchdog:
+        delay = slots.pause(job.released + 1, random.random())
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=delay)
 
 
 def _work(job: Job, deadline: float, deps: Deps) -> Job:
     """Make what is missing of the job's images; the job returned is in a final state."""
-    if job.fence > MAX_RUNS:
-        return job.failed(deps.clock.now(), ServiceError.code, "the job could not be run")
+    now = deps.clock.now()
+    if job.runs > MAX_RUNS:
+        return job.failed(now, ServiceError.code, "the job could not be run")
     limit = deadline - RESERVE_SECONDS
     if deps.generation_timeout:
         limit = min(limit, job.created_at + deps.generation_timeout)
+        if not job.begun and now >= job.created_at + deps.generation_timeout:
+            return job.failed(now, GenerationTimeout.code, "the time for this generation has passed")
     try:
         job = _with_prompt(job, deps)
         for index in range(len(job.images), job.request.n):
@@ -73,22 +94,3 @@ def _with_prompt(job: Job, deps: Deps) -> Job:
     if not deps.jobs.save(job):
         raise TakenOver
     return job
-
-
-@contextmanager
-def _lease_kept(job: Job, deps: Deps) -> Iterator[None]:
-    """Renew the lease from a thread while the work goes on, so that a dead run is noticed within seconds."""
-    over = Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT_SECONDS):
-            if not deps.jobs.renew(job, deps.clock.now() + LEASE_SECONDS):
-                return
-
-    thread = Thread(target=beat, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(BEAT_SECONDS)

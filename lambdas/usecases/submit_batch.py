@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
 from lambdas.domain.budget import reserving
-from lambdas.domain.errors import IdempotencyMismatch, NotFound, ServiceError
-from lambdas.domain.jobs import Batch, Idempotency, Job
+from lambdas.domain.errors import IdempotencyMismatch, NotFound, ServiceError, Unavailable
+from lambdas.domain.jobs import Batch, Idempotency, Job, RecordExists
 from lambdas.domain.projects import DEFAULT
 from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.announce import announce
+from lambdas.usecases.check_backlog import check_backlog
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, planned_job
 
@@ -25,6 +27,7 @@ class Refused:
     error: ServiceError
     prompt: str = ""
     project_id: str = "default"
+    webhook_url: str | None = None  # a good one: also the refusal is told
 
 
 Item = ImageRequest | Refused
@@ -51,7 +54,7 @@ def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Bat
     stored = {job.id: job for job in deps.batches.jobs(batch)} if earlier else {}
     missing = [(job_id, item) for job_id, item in zip(batch.job_ids, items, strict=True) if job_id not in stored]
     with ThreadPoolExecutor(WRITERS) as pool:
-        made = pool.map(lambda pair: _submit(pair[1], replace(caller, idempotency_key=None), deps, pair[0]), missing)
+        made = pool.map(lambda pair: _submitted(pair[1], replace(caller, idempotency_key=None), deps, pair[0]), missing)
         stored |= {job.id: job for job in made}
     return batch, [stored[job_id] for job_id in batch.job_ids], earlier is not None
 
@@ -64,6 +67,17 @@ def find_batch(tenant: str, batch_id: str, deps: Deps) -> Batch:
     return batch
 
 
+def _submitted(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
+    """The job of this id, also where another request under the same key has made it meanwhile."""
+    try:
+        return _submit(item, caller, deps, job_id)
+    except RecordExists:
+        made = deps.jobs.get(caller.tenant, job_id)
+        if made is None:
+            raise
+        return made
+
+
 def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
     project = item.project_id if isinstance(item, ImageRequest) else DEFAULT
     deps.projects.ensure(caller.tenant, project, deps.clock.now())
@@ -71,11 +85,17 @@ def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
         if isinstance(item, Refused):
             raise item.error
         job = reserving(planned_job(item, caller, deps, job_id), deps.caps)
+        check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
         deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
         deps.jobs.create(job, None, deps.caps)
+    except Unavailable:
+        raise  # nothing was wrong with the item
     except ServiceError as error:
         job = _refused(item, error, caller, deps, job_id)
+        if job.request.webhook_url:  # what is not handed over here is by a watchdog
+            deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
         deps.jobs.create(job, None)
+        announce(job, deps)
         return job
     deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
     return job
@@ -83,7 +103,10 @@ def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
 
 def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id: str) -> Job:
     now = deps.clock.now()
-    request = ImageRequest(item.prompt, project_id=item.project_id) if isinstance(item, Refused) else item
+    if isinstance(item, Refused):
+        request = ImageRequest(item.prompt, project_id=item.project_id, webhook_url=item.webhook_url)
+    else:
+        request = item
     job = Job(
         tenant=caller.tenant,
         id=job_id,

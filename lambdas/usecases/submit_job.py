@@ -10,6 +10,8 @@ from lambdas.domain.budget import reserving
 from lambdas.domain.errors import IdempotencyMismatch, ServiceError
 from lambdas.domain.jobs import Idempotency, Job
 from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.announce import announce
+from lambdas.usecases.check_backlog import check_backlog
 from lambdas.usecases.deps import Deps
 
 # The watchdog's message comes this long after submission, and again until the job has ended. It is longer
@@ -28,14 +30,17 @@ class Caller:
     fingerprint: str = ""
 
 
-def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, bool]:
+def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: bool = False) -> tuple[Job, bool]:
     """Returns the job, and whether it is an earlier one answered again under its Idempotency-Key.
 
-    Raises the routing errors, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
+    `queued`: the job is to go through the queue. Raises the routing errors, Overloaded where a queued job would wait
+    too long, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
     """
     key = caller.idempotency_key
     try:
-        job = planned_job(request, caller, deps)
+        job = _recalled(planned_job(request, caller, deps), deps)
+        if queued and not job.final:
+            check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
     except ServiceError:
         # what was answered once is answered again, also where it could not be begun now
         used = deps.jobs.used(caller.tenant, key, deps.clock.now()) if key else None
@@ -45,13 +50,14 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps) -> tuple[Job, 
     now = job.created_at
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    job = reserving(_recalled(job, deps), deps.caps)
+    job = reserving(job, deps.caps)
     record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
     deps.projects.ensure(job.tenant, request.project_id, now)
     earlier = deps.jobs.create(job, record or None, deps.caps)
-    if earlier is None:
-        return job, False
-    return _first(earlier, caller, deps), True
+    if earlier is not None:
+        return _first(earlier, caller, deps), True
+    announce(job, deps)
+    return job, False
 
 
 def _first(earlier: Idempotency, caller: Caller, deps: Deps) -> Job:
@@ -77,7 +83,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
         provider=earlier.provider,
         prompt=earlier.prompt,
         rewriting=earlier.rewriting,
-        dropped=earlier.dropped,
+        dropped=(*(d for d in earlier.dropped if d not in earlier.request.ignored), *job.request.ignored),
         sizing=earlier.sizing,
         started_at=job.created_at,
     )

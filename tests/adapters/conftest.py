@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -18,6 +19,13 @@ INDEXES = {"by_project": "project_key", "by_status": "status_key", "by_provider"
 
 @pytest.fixture
 def cloud() -> Iterator[None]:
+    with aws_in_process():
+        yield
+
+
+@contextmanager
+def aws_in_process() -> Iterator[None]:
+    """The tables and the bucket, empty."""
     with mock_aws():
         aws.client.cache_clear()
         aws._session.cache_clear()
@@ -64,5 +72,5 @@ def serial(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return write
 
-    for write in ("transact_write_items", "update_item", "put_item"):
+    for write in ("transact_write_items", "update_item", "put_item", "get_item"):
         monkeypatch.setattr(DynamoDBBackend, write, one_at_a_time(getattr(DynamoDBBackend, write)))

@@ -106,7 +106,7 @@ def test_an_item_expires_a_day_after_its_last_call(cloud: None) -> None:
 
 def test_only_granted_operations_are_used(cloud: None) -> None:
     used: set[str] = set()
-    aws.client("dynamodb").meta.events.register("before-call.dynamodb.*", _note(used))
+    aws.dynamodb_once().meta.events.register("before-call.dynamodb.*", _note(used))
     health = DynamoHealth("providers")
     health.claim_probe("gemini", trip(health))
     assert used <= {"GetItem", "BatchGetItem", "Query", "UpdateItem"}

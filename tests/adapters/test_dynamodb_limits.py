@@ -8,14 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from lambdas.adapters import aws, dynamodb_transaction
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
 from lambdas.adapters.dynamodb_limits import DynamoLimits
 from lambdas.domain import budget
 from lambdas.domain.budget import Caps, reserving
-from lambdas.domain.errors import BudgetExceeded
+from lambdas.domain.errors import BudgetExceeded, Unavailable
 from lambdas.domain.ids import new_job_id
 from lambdas.domain.jobs import Attempt, Idempotency, Job, StoredImage
 from lambdas.domain.requests import ImageRequest
@@ -170,7 +169,7 @@ def test_a_conflict_with_another_writer_is_not_an_answer(jobs: DynamoJobs, monke
     assert try_create(jobs, job(caps), caps)
     assert len(waits) == 2
     failures += ["TransactionConflict"] * dynamodb_transaction.TRIES
-    with pytest.raises(ClientError):
+    with pytest.raises(Unavailable):
         jobs.create(job(caps), None, caps)
     assert books()["committed_images"] == 1
 
@@ -202,7 +201,8 @@ def test_an_admitted_request_of_a_busy_tenant_is_one_write() -> None:
     calls: list[str] = []
     limits = DynamoLimits("jobs", 60)
     limits.admit("acme", 1, NOW)
-    aws.client("dynamodb").meta.events.register("before-call.dynamodb.*", lambda model, **_: calls.append(model.name))
+    events = aws.dynamodb_once().meta.events
+    events.register("before-call.dynamodb.*", lambda model, **_: calls.append(model.name))
     for _ in range(5):
         assert limits.admit("acme", 1, NOW)
     assert limits.admit("umbrella", 1, NOW)

@@ -62,12 +62,6 @@ def test_12_3_a_known_provider_that_is_not_configured() -> None:
     assert answer.status == 400
 
 
-def test_a_webhook_that_cannot_be_sent_yet_is_said_to_be_dropped() -> None:
-    client, _ = house(bedrock=[])
-    body = client("POST", "/unified/generate", {"prompt": "x", "webhook_url": "https://a.example/h"}).json()
-    assert [d["name"] for d in body["metadata"]["dropped_params"]] == ["webhook_url"]
-
-
 @pytest.mark.parametrize(
     "failure",
     [

@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 from gpu_worker import contract
-from gpu_worker.contract import PaintAnswer, PaintRequest, Refusal
-from lambdas.domain import catalogue, requests
+from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
+from gpu_worker.pipelines import table
+from lambdas.domain import backgrounds, catalogue, requests
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_cache import Purged
 from lambdas.domain.requests import Order, Painted
 from lambdas.providers import sagemaker
+from lambdas.providers._gpu_answers import to_purged
 
 ROOT = Path(__file__).parents[2]
 TURBO = catalogue.default_of("sagemaker")
@@ -152,9 +155,155 @@ def test_the_worker_refuses(body: bytes, says: str) -> None:
 
 
 def test_the_worker_refuses_what_is_too_large() -> None:
-    with pytest.raises(Refusal) as caught:
-        PaintRequest.of(bytes(contract.MAX_BODY + 1))
-    assert caught.value.status == 413
+    for read in (PaintRequest.of, PurgeRequest.of, contract.read):
+        with pytest.raises(Refusal) as caught:
+            read(b" " * contract.MAX_BODY + b"{}")
+        assert caught.value.status == 413
+
+
+SCENE = {"task": "background", "id": ID, "model": TURBO.id, "seed": 7, "format": "png", "image": "iVBORw=="}
+
+
+def _scene(**changes: Any) -> bytes:
+    return json.dumps({**SCENE, **changes}).encode()
+
+
+def test_the_least_background_leaves_the_scene_and_the_size_to_the_worker() -> None:
+    asked = PaintRequest.of(_scene())
+    assert (asked.prompt, asked.width, asked.height, asked.padding, asked.candidates) == ("", 0, 0, None, None)
+    assert asked.image == b"\x89PNG"
+    assert PaintRequest.of(_scene(prompt=None, width=None, height=None)) == asked
+
+
+def test_the_fullest_background() -> None:
+    asked = PaintRequest.of(_scene(prompt="a beach", width=1001, height=4096, padding=0, candidates=4))
+    assert (asked.prompt, asked.width, asked.height, asked.padding, asked.candidates) == ("a beach", 1001, 4096, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (_scene(image=None), "image must be there exactly"),
+        (_scene(width=1000), "height must be"),
+        (_scene(height=1000), "width must be"),
+        (_scene(width=15, height=1000), "width must be"),
+        (_scene(width=1000, height=4097), "height must be"),
+        (_scene(padding=-1), "padding must be"),
+        (_scene(padding=2049), "padding must be"),
+        (_scene(candidates=0), "candidates must be"),
+        (_scene(candidates=5), "candidates must be"),
+        (_scene(candidates=True), "candidates must be"),
+        (_scene(prompt=7), "prompt must be"),
+        (_changed(padding=3), "padding goes with the task background"),
+        (_changed(candidates=1), "candidates goes with the task background"),
+        (_changed(prompt=None), "prompt must be"),
+        (_changed(width=None, height=None), "width must be"),
+    ],
+)
+def test_the_worker_refuses_of_backgrounds(body: bytes, says: str) -> None:
+    with pytest.raises(Refusal, match=says):
+        PaintRequest.of(body)
+
+
+def test_a_background_s_answer_has_more_where_there_is_more() -> None:
+    least = PaintAnswer(ID, TURBO.id, 0, 512, 768, "png", b"a picture")
+    full = replace(least, warnings=("w",), mask=b"m", confidence=0.0, components={"mask_certainty": None})
+    said = json.loads(full.to_json())
+    assert (said["warnings"], said["mask"], said["confidence"]) == (["w"], "bQ==", 0.0)
+    assert said["components"] == {"mask_certainty": None}
+    assert set(json.loads(least.to_json())) == set(said) - {"warnings", "mask", "confidence", "components"}
+    assert sagemaker.to_image(full.to_json(), ORDER) == Painted(b"a picture", 0)
+
+
+SCENES = catalogue.card("diffusers/stable-diffusion-xl-1.0-inpainting-0.1")
+assert SCENES
+AROUND = Order(SCENES, "a beach", 7, (0, 0), id=ID, task="background", reference=b"\x89PNG", reference_type="image/png")
+
+
+def test_a_background_that_leaves_its_size_to_the_product() -> None:
+    asked = PaintRequest.of(_sent(AROUND))
+    assert (asked.task, asked.model, asked.prompt, asked.image) == ("background", SCENES.id, "a beach", b"\x89PNG")
+    assert (asked.width, asked.height, asked.padding) == (0, 0, None)
+
+
+def test_a_background_of_a_size_and_a_padding() -> None:
+    asked = PaintRequest.of(_sent(replace(AROUND, generate=(640, 512), padding=0, negative_prompt="text")))
+    assert (asked.width, asked.height, asked.padding, asked.negative_prompt) == (640, 512, 0, "text")
+
+
+def test_whatever_a_client_may_ask_of_a_background_the_worker_takes() -> None:
+    assert (contract.MAX_PADDING, contract.MAX_CANVAS) == (backgrounds.MAX_PADDING, backgrounds.MAX_CANVAS)
+    assert contract.MIN_CANVAS == backgrounds.MIN_CANVAS <= requests.MIN_SIDE
+    assert contract.MAX_CANVAS >= requests.MAX_SIDE
+    most = replace(AROUND, generate=(requests.MAX_SIDE, requests.MIN_SIDE), padding=backgrounds.MAX_PADDING)
+    for fmt in ("png", "webp"):
+        PaintRequest.of(_sent(replace(most, format=fmt, prompt="x" * requests.MAX_PROMPT, seed=requests.MAX_SEED)))
+
+
+def test_what_the_worker_says_of_a_product_is_read() -> None:
+    parts = {"mask_certainty": None, "edge_clipped": 0.25}
+    said = PaintAnswer(
+        ID, SCENES.id, 9, 8, 8, "png", b"i", warnings=("w",), mask=b"m", confidence=0.0, components=parts
+    )
+    assert sagemaker.to_image(said.to_json(), AROUND) == Painted(
+        b"i", 9, mask=b"m", confidence=0.0, components=parts, warnings=("w",)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mask": None},
+        {"mask": b""},
+        {"confidence": None},
+        {"confidence": 1.5},
+        {"confidence": -0.1},
+        {"confidence": float("nan")},
+        {"confidence": True},
+        {"confidence": "1"},
+    ],
+    ids=str,
+)
+def test_a_background_without_a_mask_or_a_confidence_is_not_taken(changes: dict[str, Any]) -> None:
+    said = PaintAnswer(ID, SCENES.id, 9, 8, 8, "png", b"i", mask=b"m", confidence=0.5)
+    with pytest.raises(ProviderFailure, match="no mask, or no confidence"):
+        sagemaker.to_image(replace(said, **changes).to_json(), AROUND)
+
+
+def test_of_what_a_worker_says_beside_it_only_so_much_is_kept() -> None:
+    odd = {"a": True, "b": "x", "c": 1e300, "d": 0.5, **{f"e{n}": 1.0 for n in range(100)}}
+    said = json.loads(PaintAnswer(ID, SCENES.id, 9, 8, 8, "png", b"i", mask=b"m", confidence=0.5).to_json())
+    read = sagemaker.to_image(json.dumps(said | {"components": odd, "warnings": ["w" * 999] * 99}).encode(), AROUND)
+    assert read.components["d"] == 0.5
+    assert not {"a", "b", "c"} & set(read.components)
+    assert len(read.components) < 20
+    assert (len(read.warnings), max(map(len, read.warnings))) == (10, 200)
+
+
+def test_both_ends_name_the_model_of_backgrounds_alike() -> None:
+    assert SCENES.id in table.MODELS
+    assert table.MODELS[SCENES.id].tasks == ("background",)
+
+
+def test_a_purge_is_asked_for_and_its_answer_read() -> None:
+    for model_id in (None, "a/b"):
+        assert contract.read(json.dumps(sagemaker.to_purge(model_id)).encode()) == PurgeRequest(model_id)
+    said = {"model_id": None, "removed": ["a/b"], "remaining": []}
+    assert to_purged(said, "it") == Purged(("a/b",), ())
+    for wrong in (None, {}, {"removed": 1, "remaining": []}):
+        with pytest.raises(ProviderFailure, match="unknown form"):
+            to_purged(wrong, "it")
+
+
+def test_a_purge_is_read_from_either_path() -> None:
+    for body, model_id in [(b'{"task": "purge"}', None), (b'{"task": "purge", "model_id": "m"}', "m")]:
+        assert contract.read(body) == PurgeRequest.of(body) == PurgeRequest(model_id)
+    assert PurgeRequest.of(b" ") == PurgeRequest.of(b"{}") == PurgeRequest.of(b'{"model_id": null}') == PurgeRequest()
+    assert contract.read(_sent(ORDER)) == PaintRequest.of(_sent(ORDER))
+    for body in (b'{"model": "m"}', b'{"model_id": 7}', b'{"task": "paint"}', b"[]"):
+        with pytest.raises(Refusal) as caught:
+            PurgeRequest.of(body)
+        assert caught.value.status == 400
 
 
 def test_nothing_of_a_request_is_said_of_it() -> None:

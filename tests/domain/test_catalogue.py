@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue import CARDS, RETIRED
-from lambdas.domain.model_card import ModelCard
+from lambdas.domain.model_card import BORDER, ModelCard
 from lambdas.domain.requests import FORMATS, MAX_SEED
 
 
@@ -26,7 +26,12 @@ def test_each_card_holds_together(card: ModelCard) -> None:
     assert 0 <= card.seed_min < card.seed_max <= MAX_SEED
     assert card.price_usd >= 0
     assert 0 < card.created < 1_800_000_000
-    assert "text-to-image" in card.capabilities
+    assert card.capabilities & {"text-to-image", "background", "remove-background"}
+    if card.cut_by not in ("", BORDER):
+        cutter = catalogue.card(card.cut_by)
+        assert cutter
+        assert (cutter.provider, cutter.capabilities) == (card.provider, {"remove-background"})
+    assert not card.cut_by or "background" in card.capabilities
     for ratio, (width, height) in card.ratios.items():
         across, down = map(int, ratio.split(":"))
         assert (width / height) / (across / down) == pytest.approx(1, abs=0.04)
@@ -40,7 +45,7 @@ def test_each_card_holds_together(card: ModelCard) -> None:
 
 
 def test_bedrock_as_of_2026_11_20() -> None:
-    cards = catalogue.cards_of("bedrock")
+    cards = [card for card in catalogue.cards_of("bedrock") if "text-to-image" in card.capabilities]
     assert {card.id: (card.price_usd, card.region, card.seed_min, card.seed_max) for card in cards} == {
         "stability.stable-image-core-v1:1": (0.04, "us-west-2", 1, 4294967295),
         "stability.sd3-5-large-v1:0": (0.08, "us-west-2", 1, 4294967294),
@@ -54,6 +59,17 @@ def test_bedrock_as_of_2026_11_20() -> None:
             assert size[0] % 64 == size[1] % 64 == 0
     assert catalogue.default_of("bedrock") is cards[0]
     assert cards[0].id == "stability.stable-image-core-v1:1"
+
+
+def test_the_editing_services_of_bedrock() -> None:
+    scene, cutter = (
+        catalogue.card(f"us.stability.stable-image-{name}-v1:0") for name in ("inpaint", "remove-background")
+    )
+    assert scene
+    assert cutter
+    assert (scene.price_usd, scene.region, scene.seed_min, scene.seed_max) == (0.07, "us-west-2", 1, 4294967294)
+    assert (cutter.price_usd, cutter.region, cutter.honours) == (0.07, "us-west-2", frozenset())
+    assert scene.cut_by == cutter.id
 
 
 def test_the_demo_and_the_gpu() -> None:

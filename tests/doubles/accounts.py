@@ -12,7 +12,7 @@ from lambdas.settings import Settings
 from tests.doubles import gemini as gemini_double
 from tests.doubles import leonardo as leonardo_double
 from tests.doubles import runware as runware_double
-from tests.doubles.aws_accounts import ENDPOINT, FakeAws, model
+from tests.doubles.aws_accounts import ENDPOINT, FakeAws, listed, model
 from tests.doubles.comfyui import FakeComfyUI
 from tests.doubles.gpu import FakeGpu
 from tests.doubles.ollama import FakeOllama
@@ -74,7 +74,7 @@ class World:
         for service in self.services:
             service.clear()
             service.calls.clear()
-        self.aws.models = {"us-west-2": [*(model(card.id) for card in bedrock.CARDS), model(TEXT, "TEXT")]}
+        self.aws.models = {"us-west-2": [*(listed(card.id) for card in bedrock.CARDS), model(TEXT, "TEXT")]}
         self.aws.status = "InService"
         self.leonardo.listed = {"v2": ["Flux Dev", "Motion 2.0"], "v1": ["Phoenix 1.0", "Lucid Origin"]}
         self.gemini.listed = gemini_double.FakeGemini.listed

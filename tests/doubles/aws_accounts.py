@@ -32,6 +32,12 @@ def model(name: str, output: str = "IMAGE", *, ways: tuple[str, ...] = ("ON_DEMA
     }
 
 
+def listed(name: str) -> dict[str, Any]:
+    """The row of a model as it is called: one that is called by a profile of the US stands there without the prefix."""
+    base = name.removeprefix("us.")
+    return model(base) if base == name else model(base, ways=("INFERENCE_PROFILE",))
+
+
 class FakeAws(FakeService):
     """One account. `models` are by region, `status` is that of its one endpoint."""
 

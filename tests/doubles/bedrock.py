@@ -22,6 +22,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from tests.doubles import bedrock_converse as converse
+from tests.doubles import bedrock_editing as editing
 from tests.doubles.bedrock_checks import Refused, check
 from tests.doubles.bedrock_faults import BODIES, FAULTS, REFUSALS, Refusal
 from tests.doubles.bedrock_models import paint
@@ -174,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "reset":
             return self._reset()
         fake.closing.wait(fault.seconds if fault and kind == "slow" else 1e6 if kind == "hang" else fake.seconds)
-        answer = converse.answer(body, kind) if converse.is_converse(self.path) else _image_answer(body, kind)
+        answer = converse.answer(body, kind) if converse.is_converse(self.path) else _image_answer(model, body, kind)
         if fault is None or kind not in ("drip", "drip_headers", "reset_body", "short_body"):
             return self._send(200, answer)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
@@ -212,8 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _image_answer(body: dict[str, Any], kind: str | None) -> bytes:
-    image = paint(body)
+def _image_answer(model: str, body: dict[str, Any], kind: str | None) -> bytes:
+    image = editing.edit(model, body) if model in editing.SCHEMAS else paint(body)
     seed = body.get("seed") or 1
     if kind in BODIES:
         return BODIES[kind](image, seed)

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from jsonschema_rs import Draft202012Validator
 
+from tests.doubles.bedrock_editing import SCHEMAS as EDITING
+from tests.doubles.bedrock_editing import wrong
 from tests.doubles.bedrock_faults import Refusal
 from tests.doubles.bedrock_models import ENDED, PROFILE_ONLY, SCHEMAS
 
@@ -19,7 +21,7 @@ SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[\w-]+/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, "
     r"SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}"
 )
-VALIDATORS = {model: Draft202012Validator(schema) for model, schema in SCHEMAS.items()}
+VALIDATORS = {model: Draft202012Validator(schema) for model, schema in (SCHEMAS | EDITING).items()}
 
 
 class Refused(Exception):
@@ -43,12 +45,15 @@ def check(path: str, headers: Message, raw: bytes) -> tuple[str, dict[str, Any]]
             f"Invocation of model ID {model} with on-demand throughput isn't supported. Retry your request "
             "with the ID or ARN of an inference profile that contains this model.",
         )
-    if model not in SCHEMAS or region != "us-west-2":
+    if model not in VALIDATORS or region != "us-west-2":
         raise Refused("ValidationException", 400, "The provided model identifier is invalid.")
     for header in ("Content-Type", "Accept"):
         if headers.get(header) != "application/json":
             raise Refused("ValidationException", 400, f"The {header} of the request is not supported.")
-    return model, _valid(model, raw)
+    body = _valid(model, raw)
+    if model in EDITING and (why := wrong(body)):
+        raise Refused("ValidationException", 400, why)
+    return model, body
 
 
 def _region(headers: Message) -> str:

@@ -14,11 +14,14 @@ from functools import cached_property
 from threading import Thread
 from typing import Any, ClassVar
 
-from gpu_worker.contract import PaintAnswer, PaintRequest, Refusal
+from gpu_worker import contract
+from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
+from tests.doubles import gpu_scenes
 from tests.doubles.bedrock_checks import SCOPE
 from tests.doubles.service import FakeService, RefusedError, Reply, Request, json_reply, paint
 
-MODELS = frozenset({"stabilityai/sdxl-turbo"})
+SCENES = "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"
+MODELS = frozenset({"stabilityai/sdxl-turbo", SCENES})
 ENDPOINT = "image-api-gpu"
 MAX_SYNC = 6_291_456
 
@@ -87,6 +90,8 @@ class FakeGpu(FakeService):
     def __init__(self, port: int = 0, seconds: float = 0.0, bucket: str = "") -> None:
         super().__init__(port, seconds)
         self.bucket = bucket  # where an asynchronous endpoint writes
+        self.spoil = ""  # what every background is not as it should be in: a kind of gpu_scenes.spoilt
+        self.loaded: list[str] = []  # models in memory, those used least recently first
 
     @cached_property
     def _s3(self) -> Any:
@@ -114,14 +119,21 @@ class FakeGpu(FakeService):
     def _invoke(self, body: bytes, media_type: str | None) -> Reply:
         """The worker's own answer."""
         asked = self._checked(body, media_type)
+        if isinstance(asked, PurgeRequest):
+            return self.ask(lambda kind: self._purged(asked))
         return self.work(asked.model, json.loads(body), lambda seconds, kind: self._painted(asked, seconds, kind))
 
-    def _checked(self, body: bytes, media_type: str | None) -> PaintRequest:
+    def _purged(self, asked: PurgeRequest) -> Reply:
+        removed = [name for name in self.loaded if asked.model_id in (None, name)]
+        self.loaded = [name for name in self.loaded if name not in removed]
+        return json_reply(200, {"model_id": asked.model_id, "removed": removed, "remaining": self.loaded})
+
+    def _checked(self, body: bytes, media_type: str | None) -> PaintRequest | PurgeRequest:
         try:
             if media_type != "application/json":
                 raise Refusal("invalid_request", "the body must be JSON")
-            asked = PaintRequest.of(body)
-            if asked.model not in MODELS:
+            asked = contract.read(body)
+            if isinstance(asked, PaintRequest) and asked.model not in MODELS:
                 raise Refusal("unknown_model", "unknown model")
         except Refusal as refusal:
             raise RefusedError(_reply(refusal)) from None
@@ -129,6 +141,9 @@ class FakeGpu(FakeService):
 
     def _painted(self, asked: PaintRequest, seconds: float, kind: str | None) -> Reply:
         self.pause(seconds)
+        self.loaded = [*(name for name in self.loaded if name != asked.model), asked.model]
+        if asked.task == "background":
+            return self._scene(asked)
         said = repr((asked.model, asked.prompt, asked.seed, asked.steps, asked.guidance, asked.image))
         image = self.picture(lambda: paint(said, (asked.width, asked.height), asked.format.upper()))
         answer = PaintAnswer(
@@ -145,6 +160,16 @@ class FakeGpu(FakeService):
             answer = answer.replace(b'"image": "', b'"image": "!!!!')
         answer = {"truncated_json": answer[:-40], "list": b"[1]", "deep": b'{"a":' * 100_000}.get(kind or "", answer)
         return Reply(200, answer, {"Content-Type": "application/json"})
+
+    def _scene(self, asked: PaintRequest) -> Reply:
+        try:
+            made = gpu_scenes.scene(asked)
+        except Refusal as refusal:
+            return _reply(refusal)
+        made["image"] = self.picture(lambda: made["image"])
+        about = {"id": asked.id, "model": asked.model, "seed": asked.seed, "format": asked.format}
+        answer = json.loads(PaintAnswer(**about, **made).to_json())
+        return json_reply(200, gpu_scenes.spoilt(answer, self.spoil) if self.spoil else answer)
 
     def _wait(self, request: Request) -> Reply:
         """A real-time endpoint: the container's answer, its errors wrapped."""
@@ -167,6 +192,7 @@ class FakeGpu(FakeService):
         except RefusedError as refused:
             reply = refused.reply
         else:
+            assert isinstance(asked, PaintRequest)
             reply = self.work(asked.model, json.loads(body), lambda seconds, kind: self._painted(asked, 0, kind))
         if "x-amzn-ErrorType" in reply.headers:
             return reply

@@ -1,19 +1,26 @@
-"""A key's life on the running local stack: made by the command, used, replaced, revoked, refused within a minute."""
+"""The life of a key and of a webhook secret on the running local stack: made by the command, used, replaced, ended."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
 
 import httpx2
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from local.settings import ROOT
 
 pytestmark = pytest.mark.e2e
+SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
 
 
 def command(stack, *arguments):
@@ -65,3 +72,96 @@ def test_a_key_is_made_used_replaced_and_revoked(start):
             time.sleep(1)
         assert status(stack, new) == 200
         assert command(stack, "key-revoke", "key_000000000000").returncode == 1
+
+
+@contextmanager
+def receiving():
+    """The address of a receiver on this machine, and what it was sent: (headers, body), in order."""
+    sent = Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            sent.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", sent
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def told(stack, key, sent, url):
+    """Ask for an image; the id of its job and the webhook that tells of its end."""
+    body = {"prompt": "a fox", "webhook_url": url}
+    headers = {"x-api-key": key}
+    made = httpx2.post(f"{stack.url}/unified/generate", json=body, headers=headers, trust_env=False, timeout=60)
+    assert made.status_code == 200, made.text
+    return made.json()["generation_id"], *sent.get(timeout=30)
+
+
+def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start):
+    with (
+        receiving() as (url, sent),
+        start(REQUIRE_API_KEY="1", API_KEYS="umbrella:k1", ALLOW_PRIVATE_URLS="1") as stack,
+    ):
+        made = command(stack, "key", "acme")
+        key = made.stdout.strip()
+        assert re.fullmatch(r"ik_[A-Za-z0-9_-]{43}", key)
+        [first] = SECRET.findall(made.stderr)
+        assert SECRET.findall(command(stack, "key", "acme").stderr) == []
+
+        job, headers, body = told(stack, key, sent, url)
+        event = Webhook(first).verify(body, headers)
+        assert (event["type"], event["data"]["generation_id"]) == ("generation.completed", job)
+
+        second = command(stack, "webhook-secret", "acme", "--grace", "1h").stdout.strip()
+        assert SECRET.fullmatch(second)
+        _, headers, body = told(stack, key, sent, url)
+        Webhook(first).verify(body, headers)
+        Webhook(second).verify(body, headers)
+
+        third = command(stack, "webhook-secret", "acme", "--grace", "0").stdout.strip()
+        _, headers, body = told(stack, key, sent, url)
+        Webhook(third).verify(body, headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(second).verify(body, headers)
+
+        kept = dict(line.split(":") for line in (stack.settings.data_dir / "webhook.secrets").read_text().split())
+        assert set(kept) == {"default", "umbrella"}
+        _, headers, body = told(stack, "k1", sent, url)
+        Webhook(kept["umbrella"]).verify(body, headers)
+        refused = command(stack, "webhook-secret", "umbrella")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "webhook.secrets" in refused.stderr
+
+
+def test_the_receiver_of_the_readme_takes_a_webhook(start):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "9000" in code
+    with start(ALLOW_PRIVATE_URLS="1") as stack:
+        [line] = (stack.settings.data_dir / "webhook.secrets").read_text().splitlines()
+        receiver = subprocess.Popen(
+            [sys.executable, "-c", code.replace("9000", str(port))],
+            env={**os.environ, "SECRET": line.removeprefix("default:")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            body = {"prompt": "A fox", "webhook_url": f"http://127.0.0.1:{port}/"}
+            made = httpx2.post(f"{stack.url}/unified/generate", json=body, trust_env=False, timeout=60).json()
+            assert receiver.stdout.readline().split() == ["generation.completed", made["generation_id"]]
+        finally:
+            receiver.kill()
+            receiver.communicate()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdas import wiring
+from lambdas.adapters import webhook_post, webhook_secrets
 from lambdas.domain.requests import ImageRequest
-from lambdas.handlers import api, authorizer, dead_letter, worker
+from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from lambdas.settings import Settings
+from lambdas.usecases.attend_job import give_up_job
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.submit_job import Caller, submit_job
+from tests.fake_events import FakeReceiver, FakeSigner
 from tests.fakes import FakeClock, make_deps
+
+ROOT = Path(__file__).parents[2]
 
 
 class Context:
@@ -69,6 +77,34 @@ def test_a_dead_letter_of_a_job_still_held_stays(deps: Deps) -> None:
     deps.jobs.claim("acme", job_id, clock.now(), clock.now() + 20)
     message = record({"tenant": "acme", "job_id": job_id, "watchdog": False})
     assert dead_letter.handler({"Records": [message]}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+def test_the_webhooks_function_delivers_and_names_what_it_could_not(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = FakeReceiver()
+    webhooks._delivery.cache_clear()
+    monkeypatch.setattr(webhook_post, "HttpReceiver", lambda **_: receiver)
+    monkeypatch.setattr(webhook_secrets, "StandardSigner", lambda *_: FakeSigner())
+    request = ImageRequest("x", webhook_url="https://a.example/h")
+    job_id = submit_job(request, Caller("acme", "r"), deps)[0].id
+    give_up_job("acme", job_id, deps)
+    due = deps.outbox.get("acme", job_id).due  # type: ignore[union-attr]
+    good = record({"tenant": "acme", "job_id": job_id, "due": due}, "good")
+    answer = webhooks.handler({"Records": [record("{", "bad"), good]}, Context())
+    webhooks._delivery.cache_clear()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    [post] = receiver.posts
+    assert json.loads(post.body)["data"]["generation_id"] == job_id
+    assert deps.outbox.get("acme", job_id).state == "delivered"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("module", ["api", "authorizer", "dead_letter", "gpu_result", "worker"])
+def test_who_sends_no_webhooks_does_not_import_how(module: str) -> None:
+    names = ("standardwebhooks", "lambdas.egress", "lambdas.usecases.deliver_webhook")
+    code = f"import sys, lambdas.handlers.{module}; print([n for n in {names} if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
 
 
 def test_the_authorizer_lets_through_with_its_finding(monkeypatch: pytest.MonkeyPatch) -> None:

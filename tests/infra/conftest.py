@@ -19,21 +19,22 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class Templates:
-    """Both stacks of one environment, as CDK wrote them."""
+    """The stacks of one environment, as CDK wrote them."""
 
     environment: str
     folder: Path
 
     @property
     def files(self) -> dict[str, Path]:
-        names = {name: f"image-api-{self.environment}-{name}" for name in ("data", "service")}
-        return {name: self.folder / f"{stack}.template.json" for name, stack in names.items()}
+        names = {name: f"image-api-{self.environment}-{name}" for name in ("data", "service", "gpu")}
+        paths = {name: self.folder / f"{stack}.template.json" for name, stack in names.items()}
+        return {name: path for name, path in paths.items() if path.exists()}
 
     def template(self, name: str) -> dict[str, Any]:
         return json.loads(self.files[name].read_text())
 
     def resources(self, kind: str) -> dict[str, Resource]:
-        """Logical id to resource, over both stacks."""
+        """Logical id to resource, over all stacks."""
         found = {}
         for name in self.files:
             for id, resource in self.template(name)["Resources"].items():
@@ -75,12 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Templates]:
-    """Synthesise with the context given; the same context is synthesised once."""
+    """Synthesise with the context given, without a GPU unless it names one; the same context is synthesised once."""
 
     @cache
     def once(environment: str, settings: tuple[tuple[str, str], ...]) -> Templates:
         folder = tmp_path_factory.mktemp(environment)
-        build({"env": environment, **NOT_BUNDLED, **dict(settings)}, outdir=str(folder)).synth()
+        build({"env": environment, "gpu": "off", **NOT_BUNDLED, **dict(settings)}, outdir=str(folder)).synth()
         return Templates(environment, folder)
 
     return lambda environment, **settings: once(environment, tuple(sorted(settings.items())))

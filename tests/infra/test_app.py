@@ -39,7 +39,7 @@ def test_production_is_synthesised_without_an_account_a_network_or_a_node_of_its
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert not manifest.get("missing")
     stacks = {name for name, artifact in manifest["artifacts"].items() if artifact["type"].endswith("stack")}
-    assert stacks == {"image-api-prod-data", "image-api-prod-service"}
+    assert stacks == {"image-api-prod-data", "image-api-prod-service", "image-api-prod-gpu"}
     assert '"60"' in (tmp_path / "image-api-prod-service.template.json").read_text()
 
 

@@ -85,7 +85,7 @@ def cdk(endpoint, tmp_path_factory):
     output = tmp_path_factory.mktemp("cdk.out")
 
     def run(*arguments):
-        words = cli.command(*arguments, "--output", str(output), "--no-notices", "--no-color")
+        words = cli.command(*arguments, "--context", "gpu=off", "--output", str(output), "--no-notices", "--no-color")
         result = subprocess.run(
             words, cwd=cli.ROOT, env=environment, check=False, capture_output=True, text=True, timeout=120
         )

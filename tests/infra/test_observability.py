@@ -16,6 +16,9 @@ OUR_METRICS = (
     "RateLimitHits",
     "JobsAbandoned",
     "JobsDeadLettered",
+    "WebhooksDelivered",
+    "WebhookFailures",
+    "WebhooksExhausted",
 )
 ALARMS = {
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "Maximum", 0),
@@ -24,10 +27,14 @@ ALARMS = {
     "ServerErrors": ("5XXError", "Average", 0.01),
     "Latency": ("Latency", "p95", 20_000),
     "WorkerErrors": ("Errors", "Sum", 0),
+    "WebhooksLost": ("WebhooksExhausted", "Sum", 0),
+    "WebhookDeadLetters": ("ApproximateNumberOfMessagesVisible", "Maximum", 0),
+    "WebhookErrors": ("Errors", "Sum", 0),
     "ThrottlesApi": ("Throttles", "Sum", 0),
     "ThrottlesWorker": ("Throttles", "Sum", 0),
     "ThrottlesAuthorizer": ("Throttles", "Sum", 0),
     "ThrottlesDeadLetter": ("Throttles", "Sum", 0),
+    "ThrottlesWebhooks": ("Throttles", "Sum", 0),
 }
 
 
@@ -43,13 +50,19 @@ def test_alarms(prod, name):
     assert alarm["AlarmDescription"]
 
 
-def test_dead_letters_are_watched_on_the_dead_letter_queue(templates):
-    [queue] = [q for q in templates.properties("AWS::SQS::Queue").values() if "RedrivePolicy" in q]
-    dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
-    [alarm] = [
-        a for id, a in templates.properties("AWS::CloudWatch::Alarm").items() if id.startswith("AlarmsDeadLetters")
-    ]
+@pytest.mark.parametrize(("queue", "name"), [("JobQueue", "DeadLetters"), ("WebhookQueue", "WebhookDeadLetters")])
+def test_dead_letters_are_watched_on_the_dead_letter_queue(templates, queue, name):
+    [properties] = [q for id, q in templates.properties("AWS::SQS::Queue").items() if id[:-8] == queue]
+    dead_letters = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    [alarm] = [a for id, a in templates.properties("AWS::CloudWatch::Alarm").items() if id[:-8] == f"Alarms{name}"]
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_letters, "QueueName"]}}]
+
+
+def test_the_dashboard_shows_both_queues(templates):
+    [dashboard] = templates.properties("AWS::CloudWatch::Dashboard").values()
+    shown = repr(dashboard["DashboardBody"])
+    for id in templates.properties("AWS::SQS::Queue"):
+        assert repr({"Fn::GetAtt": [id, "QueueName"]}) in shown
 
 
 def test_every_alarm_rings_the_topic_and_cloudwatch_may_publish_to_it(templates):
@@ -79,8 +92,9 @@ def test_dashboard_shows_what_the_service_writes(templates):
 def test_dashboard_and_alarms_read_what_powertools_writes(templates):
     variables = templates.function("api")["Environment"]["Variables"]
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "ImageApi"
-    [alarm] = [
-        a for a in templates.properties("AWS::CloudWatch::Alarm").values() if a["MetricName"] == "JobsDeadLettered"
-    ]
-    assert alarm["Namespace"] == "ImageApi"
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+    alarms = templates.properties("AWS::CloudWatch::Alarm").values()
+    ours = [alarm for alarm in alarms if not alarm["Namespace"].startswith("AWS/")]
+    assert {alarm["MetricName"] for alarm in ours} == {"JobsDeadLettered", "WebhooksExhausted"}
+    for alarm in ours:
+        assert alarm["Namespace"] == "ImageApi"
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]

@@ -17,7 +17,7 @@ from lambdas.domain.errors import BY_CODE
 from lambdas.settings import Settings
 
 SAID_BY_THE_GATEWAY_ALONE = {"bad_gateway", "gateway_timeout", "forbidden"}
-LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS"}
+LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS", "WEBHOOK_SECRET"}
 OF_THE_GPU_STACK = {"SAGEMAKER_ENDPOINT", "SAGEMAKER_ASYNC"}
 
 
@@ -34,10 +34,21 @@ def test_every_setting_can_be_set(dev):
 
 
 def test_every_bedrock_model_of_the_catalogue_is_granted(dev):
-    [statement] = [s for s in dev.statements("api") if "bedrock:InvokeModel" in s["Action"]]
-    granted = {resource.rpartition("/")[2] for resource in statement["Resource"]}
+    direct, behind = [s for s in dev.statements("api") if "bedrock:InvokeModel" in s["Action"]]
+    granted = {_last(resource) for resource in direct["Resource"]}
     text = Settings().bedrock_text_model
     assert granted == {card.id for card in catalogue.CARDS if card.provider == "bedrock"} | {text}
+    profiles = {name for name in granted if name.startswith("us.")}
+    assert {f"us.{_last(resource)}" for resource in behind["Resource"]} == profiles
+    condition = behind["Condition"]["StringEquals"]["bedrock:InferenceProfileArn"]
+    assert {_last(profile) for profile in condition} == profiles
+    assert all(profile in direct["Resource"] for profile in condition)
+
+
+def _last(arn):
+    """What a full name, or the parts of one, end with."""
+    text = arn if isinstance(arn, str) else arn["Fn::Join"][1][-1]
+    return text.rpartition("/")[2]
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)
@@ -62,10 +73,13 @@ def test_dashboard_finds_the_figures_under_their_dimensions(dev, monkeypatch, ca
         observability.EmfMeter().attempt("bedrock", "a-model", outcome, 1.0)
     observability.EmfMeter().cost("bedrock", "a-model", 0.04)
     observability.EmfMeter().rate_limited()
+    observability.EmfMeter().webhook_delivered()
+    observability.EmfMeter().webhook_failed()
+    observability.EmfMeter().webhook_exhausted()
     [dashboard] = dev.properties("AWS::CloudWatch::Dashboard").values()
     shown = repr(dashboard["DashboardBody"]).replace("\\", "")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(written) == 8
+    assert len(written) == 11
     for entry in written:
         [directive] = entry["_aws"]["CloudWatchMetrics"]
         for metric in directive["Metrics"]:

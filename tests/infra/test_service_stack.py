@@ -11,6 +11,7 @@ FUNCTIONS = {
     "authorizer": (5, 256),
     "worker": (900, 1769),
     "dead_letter": (60, 256),
+    "webhooks": (30, 256),
 }
 GENERATING = {
     "JOBS_TABLE",
@@ -19,6 +20,8 @@ GENERATING = {
     "PROVIDERS_TABLE",
     "IMAGES_BUCKET",
     "JOBS_QUEUE_URL",
+    "WEBHOOKS_QUEUE_URL",
+    "WORKER_CONCURRENCY",
     "PROVIDER_SECRET_ARN",
     "JOB_RETENTION_DAYS",
     "BEDROCK",
@@ -28,7 +31,8 @@ OWN_VARIABLES = {
     "api": GENERATING | {"WORKER_FUNCTION"},
     "worker": GENERATING,
     "authorizer": {"KEYS_TABLE", "REQUIRE_API_KEY"},
-    "dead_letter": {"JOBS_TABLE"},
+    "dead_letter": {"JOBS_TABLE", "IMAGES_TABLE", "WEBHOOKS_QUEUE_URL"},
+    "webhooks": {"JOBS_TABLE", "IMAGES_TABLE", "KEYS_TABLE", "IMAGES_BUCKET", "WEBHOOKS_QUEUE_URL"},
 }
 COMMON = {"ENVIRONMENT", "DEPLOYED", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL"}
 READ_WRITE = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
@@ -43,8 +47,22 @@ TABLE_GRANTS = {
     "api": GENERATION_TABLES,
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
-    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}},
+    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}, "Images": {"BatchGetItem", "PutItem"}},
+    "webhooks": {
+        "Jobs": {"GetItem", "PutItem", "UpdateItem"},
+        "Images": {"GetItem", "BatchGetItem"},
+        "Keys": {"GetItem"},
+    },
 }
+# function to the queues it sends to, and to the one it reads
+SENDS = {
+    "api": {"JobQueue", "WebhookQueue"},
+    "authorizer": set(),
+    "worker": {"JobQueue", "WebhookQueue"},
+    "dead_letter": {"WebhookQueue"},
+    "webhooks": {"WebhookQueue"},
+}
+READS = {"worker": "JobQueue", "dead_letter": "JobQueueDeadLetters", "webhooks": "WebhookQueue"}
 
 
 def resources(statement: dict[str, Any]) -> list[str]:
@@ -74,6 +92,7 @@ def test_a_function_gets_the_variables_it_needs_and_no_more(templates, name):
     assert variables["ENVIRONMENT"] == templates.environment
     assert variables["DEPLOYED"] == "1"
     assert variables.get("REQUIRE_API_KEY", "1") == "1"
+    assert variables.get("WORKER_CONCURRENCY", concurrency(templates)) == concurrency(templates)
 
 
 def test_all_functions_share_one_package_and_own_their_log_group_and_role(templates):
@@ -90,34 +109,50 @@ def test_every_log_group_forgets(templates):
     assert all(group["RetentionInDays"] <= 90 for group in groups.values())
 
 
-def test_worker_source(templates):
+@pytest.mark.parametrize("function", ["Webhooks", "Worker"])
+def test_a_source_that_takes_one_message_at_a_time_and_not_too_many_at_once(templates, function):
     [source] = [
         source
         for source in templates.properties("AWS::Lambda::EventSourceMapping").values()
-        if "Worker" in source["FunctionName"]["Ref"]
+        if source["FunctionName"]["Ref"].startswith(function)
     ]
     assert source["BatchSize"] == 1
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert source["ScalingConfig"]["MaximumConcurrency"] == {"dev": 5, "prod": 20}[templates.environment]
+    assert str(source["ScalingConfig"]["MaximumConcurrency"]) == concurrency(templates)
+
+
+def concurrency(templates):
+    return {"dev": "5", "prod": "20"}[templates.environment]
 
 
 def test_every_source_reports_failures_one_by_one(templates):
     sources = templates.properties("AWS::Lambda::EventSourceMapping").values()
-    assert len(sources) == 2
+    assert len(sources) == len(READS)
     assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources)
 
 
-def test_queues(templates):
+def test_a_message_is_not_seen_by_others_while_its_reader_may_live(templates):
     queues = templates.properties("AWS::SQS::Queue")
     functions = templates.properties("AWS::Lambda::Function")
     for source in templates.properties("AWS::Lambda::EventSourceMapping").values():
         queue = queues[source["EventSourceArn"]["Fn::GetAtt"][0]]
-        assert queue["VisibilityTimeout"] >= 6 * functions[source["FunctionName"]["Ref"]]["Timeout"]
-    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
-    [jobs] = [queue for queue in queues.values() if "RedrivePolicy" in queue]
-    assert jobs["RedrivePolicy"]["maxReceiveCount"] >= 5
-    dead_letters = queues[jobs["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert queue["VisibilityTimeout"] == 6 * functions[source["FunctionName"]["Ref"]]["Timeout"]
+
+
+@pytest.mark.parametrize(("name", "receives", "days"), [("JobQueue", 5, 4), ("WebhookQueue", 1000, 14)])
+def test_queues(templates, name, receives, days):
+    queues = {id[:-8]: queue for id, queue in templates.properties("AWS::SQS::Queue").items()}
+    queue, dead_letters = queues[name], queues[f"{name}DeadLetters"]
+    assert queue["MessageRetentionPeriod"] == days * 24 * 3600
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == receives
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0].startswith(f"{name}DeadLetters")
     assert dead_letters["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert "RedrivePolicy" not in dead_letters
+
+
+def test_every_queue_is_encrypted_and_has_a_policy(templates):
+    queues = templates.properties("AWS::SQS::Queue")
+    assert len(queues) == 4
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
     policies = templates.properties("AWS::SQS::QueuePolicy").values()
     assert {policy["Queues"][0]["Ref"] for policy in policies} == set(queues)
 
@@ -166,10 +201,33 @@ def test_other_grants(templates):
         "bedrock:InvokeModel",
         "secretsmanager:GetSecretValue",
     }
-    assert others("api") == generate | {"lambda:InvokeFunction"}
+    assert others("api") == generate | {"lambda:InvokeFunction", "sqs:GetQueueAttributes"}
     assert others("worker") == generate | consume
-    assert others("dead_letter") == consume
+    assert others("dead_letter") == consume | {"sqs:SendMessage"}
+    assert others("webhooks") == consume | {"sqs:SendMessage", "s3:GetObject"}
     assert others("authorizer") == set()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_sends_to_and_reads_from_its_own_queues_alone(templates, name):
+    def queues(action):
+        statements = [s for s in templates.statements(name) if action in s["Action"]]
+        return {resource["Fn::GetAtt"][0][:-8] for s in statements for resource in s["Resource"]}
+
+    assert queues("sqs:SendMessage") == SENDS[name]
+    assert queues("sqs:ReceiveMessage") == queues("sqs:DeleteMessage") == ({READS[name]} if name in READS else set())
+
+
+def test_how_much_waits_is_asked_of_the_queue_of_jobs(templates):
+    [statement] = [s for s in templates.statements("api") if "sqs:GetQueueAttributes" in s["Action"]]
+    assert [resource["Fn::GetAtt"][0][:-8] for resource in statement["Resource"]] == ["JobQueue"]
+
+
+def test_webhooks_link_to_finished_images_alone(templates):
+    [statement] = [s for s in templates.statements("webhooks") if any(a.startswith("s3") for a in s["Action"])]
+    assert statement["Action"] == ["s3:GetObject"]
+    [resource] = resources(statement)
+    assert "/images/*" in resource
 
 
 def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(templates):
@@ -191,12 +249,21 @@ def test_only_objects_are_granted_by_prefix(templates):
 
 def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates):
     for name in ("api", "worker"):
-        [statement] = [s for s in templates.statements(name) if "bedrock:InvokeModel" in s["Action"]]
-        assert statement["Action"] == ["bedrock:InvokeModel"]
-        for resource in statement["Resource"]:
-            assert resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/")
-            assert "*" not in resource
-            assert "*" not in resource
+        direct, behind = [s for s in templates.statements(name) if "bedrock:InvokeModel" in s["Action"]]
+        profile = "arn:aws:bedrock:us-west-2:", {"Ref": "AWS::AccountId"}
+        for statement in (direct, behind):
+            assert statement["Action"] == ["bedrock:InvokeModel"]
+            assert "*" not in str(statement["Resource"])
+        for resource in direct["Resource"]:
+            if isinstance(resource, str):
+                assert (
+                    resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/stability.")
+                    or "gpt-oss" in resource
+                )
+            else:
+                assert tuple(resource["Fn::Join"][1][:2]) == profile
+        assert {resource.split(":")[3] for resource in behind["Resource"]} == {"us-east-1", "us-east-2", "us-west-2"}
+        assert list(behind["Condition"]) == ["StringEquals"]  # a model behind a profile is not to be called directly
 
 
 def test_settings_of_the_context_reach_the_functions(synthesised):

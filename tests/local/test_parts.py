@@ -123,6 +123,19 @@ def test_the_banner_says_what_is_on_and_what_is_not():
     assert "AWS_ENDPOINT_URL is yours" in text
 
 
+def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path):
+    def said(**given):
+        lines = banner(load({"DATA_DIR": str(tmp_path), **given}, ROOT / "none"), "http://x", []).splitlines()
+        return [line for line in lines if line.startswith("  webhooks")]
+
+    assert said() == []
+    assert said(WEBHOOK_SECRET="c2VjcmV0") == ["  webhooks   signed with the tenant's secret in WEBHOOK_SECRET"]
+    (tmp_path / "webhook.secrets").write_text("default:whsec_c2VjcmV0\n")
+    assert said() == [f"  webhooks   signed with the tenant's secret in {tmp_path / 'webhook.secrets'}"]
+    both = f"in WEBHOOK_SECRET or {tmp_path / 'webhook.secrets'}"
+    assert said(WEBHOOK_SECRET="acme:c2VjcmV0")[0].endswith(both)
+
+
 def test_missing_packages_are_seen(tmp_path):
     (tmp_path / "a.txt").write_text("# c\n-r b.txt\nuvicorn==0.54.0 --hash=sha256:0\n")
     (tmp_path / "b.txt").write_text("aws-lambda-powertools[parser]==3.37.0\n")

@@ -67,6 +67,14 @@ def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_pa
         ("API_KEYS", "a/b:key", "tenant:key"),
         ("API_KEYS", "good,acme:", "tenant:key"),
         ("API_KEY", "two words", "tenant:key"),
+        ("PROVIDER_CONCURRENCY", "bedrock", "bedrock:10,leonardo_ai:4"),
+        ("PROVIDER_CONCURRENCY", "bedrock:1.5", "bedrock:10,leonardo_ai:4"),
+        ("MAX_QUEUE_SECONDS", "-1", "from 0 to 86400"),
+        ("MAX_QUEUE_SECONDS", "1.5", "from 0 to 86400"),
+        ("WEBHOOK_SECRET", "whsec_not base64", "`secret` or `tenant:secret`; a secret is base64"),
+        ("WEBHOOK_SECRET", "whsec_", "a secret is base64"),
+        ("WEBHOOK_SECRET", "a/b:c2VjcmV0", "a secret is base64"),
+        ("WEBHOOK_SECRET", "acme:c2VjcmV0,acme:whsec_b3RoZXI=", "a tenant has one secret"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence(name, value, hint):
@@ -79,6 +87,18 @@ def test_a_wrong_key_is_not_repeated_in_the_sentence():
         load({"API_KEYS": "a/b:sesame"}, NO_FILE)
     assert "sesame" not in str(refused.value)
     assert load({"API_KEYS": "acme:a:b, plain,"}, NO_FILE).functions["API_KEYS"] == "acme:a:b, plain,"
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_sentence():
+    with pytest.raises(SettingsError) as refused:
+        load({"WEBHOOK_SECRET": "acme:whsec_open-sesame"}, NO_FILE)
+    assert "sesame" not in str(refused.value)
+
+
+def test_provider_concurrency_reaches_the_functions():
+    functions = load({"PROVIDER_CONCURRENCY": "bedrock:10, leonardo_ai:0", "MAX_QUEUE_SECONDS": "0"}, NO_FILE).functions
+    assert functions["PROVIDER_CONCURRENCY"] == "bedrock:10, leonardo_ai:0"
+    assert functions["MAX_QUEUE_SECONDS"] == "0"
 
 
 def test_env_file_syntax(tmp_path):

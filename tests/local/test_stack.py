@@ -69,6 +69,7 @@ def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(clien
     environment = client.get("/env").json()
     assert environment["DEPLOYED"] == "0"
     assert environment["GEMINI_API_KEY"] == "k"
+    assert environment["WEBHOOK_SECRET"] == (stack.settings.data_dir / "webhook.secrets").read_text().strip()
     assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert environment["AWS_ENDPOINT_URL"] == stack.emulator_url
     assert environment.keys().isdisjoint({"AWS_PROFILE", "PYTHONDONTWRITEBYTECODE", "APP_PORT", "DATA_DIR"})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambdas.domain import catalogue
-from tests.doubles import bedrock_models
+from tests.doubles import bedrock_editing, bedrock_models
 from tests.doubles.bedrock import FakeBedrock
 
 CORE = "stability.stable-image-core-v1:1"
@@ -91,7 +91,8 @@ def test_ended_models(fake: FakeBedrock, model: str) -> None:
 
 
 def test_the_catalogue_and_the_double_agree() -> None:
-    assert {card.id for card in catalogue.cards_of("bedrock")} == set(bedrock_models.SCHEMAS)
+    served = bedrock_models.SCHEMAS | bedrock_editing.SCHEMAS
+    assert {card.id for card in catalogue.cards_of("bedrock")} == set(served)
     assert {m.id for m in catalogue.RETIRED if m.provider == "bedrock"} == bedrock_models.ENDED
 
 

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.providers import _fetch, _wire
-from lambdas.providers._fetch import fetch_image, is_public, trusted_hosts
+from lambdas.egress import wire
+from lambdas.providers import _fetch
+from lambdas.providers._fetch import fetch_image, trusted_hosts
 from tests.doubles.service import FakeService, Reply, Request
+from tests.hostile_urls import MALFORMED, ODD, PRIVATE
 
 WHO = "Painter"
 HERE = frozenset({"127.0.0.1"})
@@ -107,42 +109,6 @@ def test_no_key_is_sent_and_the_path_as_it_is(cdn: Cdn) -> None:
     assert cdn.last.query == {"a": "b/c", "d": "ä"}
 
 
-PRIVATE = """
-    https://127.0.0.1/ https://127.1/ https://127.0.1/ https://2130706433/ https://0x7f000001/ https://0x7f.0.0.1/
-    https://0177.0.0.1/ https://017700000001/ https://0/ https://0.0.0.0/ https://10.0.0.1/ https://172.16.0.1/
-    https://192.168.1.1/ https://100.64.0.1/ https://169.254.169.254/ https://169.254.170.2/ https://0xa9fea9fe/
-    https://2852039166/ https://192.0.0.8/ https://192.0.0.9/ https://192.0.0.170/ https://192.88.99.1/
-    https://198.18.0.1/ https://203.0.113.1/ https://224.0.0.1/ https://224.0.1.1/ https://239.255.255.250/
-    https://240.0.0.1/ https://255.255.255.255/ https://[::1]/ https://[::]/ https://[::127.0.0.1]/
-    https://[::ffff:127.0.0.1]/ https://[::ffff:7f00:1]/ https://[::ffff:169.254.169.254]/
-    https://[0:0:0:0:0:ffff:10.0.0.1]/ https://[64:ff9b::127.0.0.1]/ https://[64:ff9b::a9fe:a9fe]/
-    https://[64:ff9b:1::7f00:1]/ https://[2002:7f00:1::]/ https://[2002:a9fe:a9fe::]/ https://[2001:0:7f00:1::]/
-    https://[2001:db8::1]/ https://[3fff::1]/ https://[fe80::1]/ https://[fc00::1]/ https://[fd00:ec2::254]/
-    https://[fec0::1]/ https://[ff02::1]/ https://[100::1]/ https://[5f00::1]/ https://localhost/
-    https://LOCALHOST./ https://localhost.localdomain/
-""".split()  # noqa: SIM905  a list would take a line for each
-MALFORMED = """
-    image.png //8.8.8.8/ https:// https:///x https://[ https://8.8.8.8:99999/ https://8.8.8.8:x/ http://8.8.8.8/
-    ftp://8.8.8.8/ file:///proc/self/environ data:image/png;base64,AAAA gopher://8.8.8.8/ https://8.8.8.8:9001/
-    https://8.8.8.8:22/ https://user@8.8.8.8/ https://u:p@8.8.8.8/ https://@8.8.8.8/ https://[fe80::1%25eth0]/
-    https://%31%32%37.0.0.1/ jar:https://8.8.8.8/!/ https://[::1 https://[127.0.0.1]/
-""".split()  # noqa: SIM905  a list would take a line for each
-# With blanks, control characters, and what Unicode folds into digits, dots and letters.
-ODD = [
-    "https://\uff11\uff12\uff17.0.0.1/",
-    "",
-    "https://a\\@8.8.8.8/",
-    "https://8.8.8.8\\@127.0.0.1/",
-    "https://8.8.8.8\t/",
-    "https://8.8.8.8\r\nX: y/",
-    "https://8.8.8.8 /",
-    "https://8.8.8.8\x00/",
-    "https://127\u30020\u30020\u30021/",
-    "https://\u24dbocalhost/",
-    "https://8.8.8.8/\x7f",
-]
-
-
 @pytest.mark.parametrize("url", PRIVATE + MALFORMED + ODD)
 def test_nothing_private_is_connected_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
@@ -160,16 +126,6 @@ def test_nothing_private_is_connected_to(url: str, monkeypatch: pytest.MonkeyPat
 
 def _no_connection(self: socket.socket, address: Any) -> None:
     raise AssertionError(f"connected to {address}")
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_public_addresses(address: str) -> None:
-    assert is_public(address)
-
-
-@pytest.mark.parametrize("address", ["", "localhost", "fe80::1%eth0", "1.2.3", "2002:808:808::", "256.1.1.1"])
-def test_no_public_address(address: str) -> None:
-    assert not is_public(address)
 
 
 def _names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> tuple[list[str], list[Any]]:
@@ -217,14 +173,14 @@ def test_a_public_redirect_is_checked_too(cdn: Cdn, monkeypatch: pytest.MonkeyPa
     """A public host (played by the double) sends on to a private one."""
     sent = []
 
-    def exchange(peer: _wire.Peer, *args: Any, **kwargs: Any) -> Any:
+    def exchange(peer: wire.Peer, *args: Any, **kwargs: Any) -> Any:
         sent.append(peer)
         return 302, {"location": "https://inside.test/"}, b""
 
-    monkeypatch.setattr(_wire, "exchange", exchange)
+    monkeypatch.setattr(wire, "exchange", exchange)
     _names(monkeypatch, ["93.184.215.14"], ["10.0.0.1"])
     assert failed("https://outside.test/x").code == "bad_answer"
-    assert sent == [_wire.Peer(True, "outside.test", 443, ("93.184.215.14",))]
+    assert sent == [wire.Peer(True, "outside.test", 443, ("93.184.215.14",))]
 
 
 def test_the_name_stays_in_host_and_certificate(cdn: Cdn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,9 +203,9 @@ def test_the_name_stays_in_host_and_certificate(cdn: Cdn, monkeypatch: pytest.Mo
         dialled.append(address)
         connect(self, ("127.0.0.1", urlsplit(cdn.url).port))
 
-    monkeypatch.setattr(_wire, "tls_context", Tls)
+    monkeypatch.setattr(wire, "tls_context", Tls)
     monkeypatch.setattr(socket.socket, "connect", to_the_double)
-    monkeypatch.setattr(_wire, "resolve", lambda *a: ("93.184.215.14",))
+    monkeypatch.setattr(wire, "resolve", lambda *a: ("93.184.215.14",))
     assert fetch_image("https://cdn.test/image", timeout=5, who=WHO) == b"a picture"
     assert dialled == [("93.184.215.14", 443)]
     assert verified == ["cdn.test"]

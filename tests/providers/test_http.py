@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.providers import _wire
+from lambdas.egress import wire
 from lambdas.providers._http import STATUSES, Answer, ask, call, dollars, failure, post_json, quote
 from tests.doubles.service import FakeService, Reply, Request, json_reply
 
@@ -197,7 +197,7 @@ def test_a_resolver_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_next_address_is_tried(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_wire, "resolve", lambda *a: ("127.0.0.2", "127.0.0.1"))
+    monkeypatch.setattr(wire, "resolve", lambda *a: ("127.0.0.2", "127.0.0.1"))
     connect = socket.socket.connect
 
     def no_second_loopback(self: socket.socket, address: Any) -> None:
@@ -222,7 +222,7 @@ def test_plain_http_behind_https_was_not_paid(echo: Echo) -> None:
 
 
 def test_certificates_are_verified() -> None:
-    context = _wire.tls_context()
+    context = wire.tls_context()
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
 

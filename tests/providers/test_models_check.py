@@ -10,7 +10,7 @@ import pytest
 
 import lambdas
 from lambdas.domain import catalogue
-from lambdas.domain.cards import bedrock, comfyui, gemini, leonardo_ai, runware_ai
+from lambdas.domain.cards import bedrock, comfyui, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.providers import MODULES
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.__main__ import _checks, main
@@ -19,7 +19,8 @@ from lambdas.settings import Settings
 from tests.doubles.accounts import KEYS, TEXT, TODAY
 from tests.doubles.aws_accounts import model
 
-CORE, SD35, ULTRA = (card.id for card in bedrock.CARDS)
+CORE, SD35, ULTRA, SCENE, CUTTER = (card.id for card in bedrock.CARDS)
+GPU_MODELS = [card.id for card in sagemaker.CARDS]
 PREVIEW = "gemini-3-pro-image-preview"
 
 
@@ -65,7 +66,14 @@ def test_the_states_of_bedrock(world):
     ended = f"the catalogue holds it to have ended, with {CORE} after it"
     assert states.pop("stability.stable-image-core-v1:0") == f"not in the catalogue: {ended}"
     assert states.pop(TEXT) == "legacy, its end is not told"
+    assert {states.pop(SCENE), states.pop(CUTTER)} == {"gone: not listed in us-west-2"}
     assert not states
+
+
+def test_the_editing_services_are_found_by_their_profiles(world):
+    states = world.states("BEDROCK")
+    assert SCENE.startswith("us.")
+    assert (states[SCENE], states[CUTTER]) == ("ok", "ok")
 
 
 @pytest.mark.parametrize(
@@ -113,17 +121,17 @@ def test_the_text_model_may_be_an_inference_profile(world, name, state):
 )
 def test_the_states_of_the_endpoint(world, status, state):
     world.aws.status = status
-    assert world.states("SAGEMAKER_ENDPOINT") == {"stabilityai/sdxl-turbo": state}
+    assert world.states("SAGEMAKER_ENDPOINT") == dict.fromkeys(GPU_MODELS, state)
 
 
 def test_an_endpoint_that_is_not_there(world):
     states = world.states("-", SAGEMAKER_ENDPOINT="another")
-    assert states == {"stabilityai/sdxl-turbo": "gone: there is no endpoint of that name"}
+    assert states == dict.fromkeys(GPU_MODELS, "gone: there is no endpoint of that name")
 
 
 def test_a_worker_at_hand_is_asked_instead_of_the_endpoint(world):
     settings = {"GPU_WORKER_URL": world.gpu.url, "SAGEMAKER_ENDPOINT": "another"}
-    assert world.states("-", **settings) == {"stabilityai/sdxl-turbo": "ok: the worker is ready"}
+    assert world.states("-", **settings) == dict.fromkeys(GPU_MODELS, "ok: the worker is ready")
     world.gpu.inject("busy", at="ask")
     told = "could not be asked: the GPU worker answered HTTP 503: these are the worker's words"
     assert world.states("-", **settings) == {"-": told}

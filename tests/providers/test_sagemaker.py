@@ -15,7 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas.domain import catalogue
+from lambdas.domain import catalogue, ids
 from lambdas.domain.errors import FAILURES, ProviderFailure
 from lambdas.domain.ports import TicketProvider
 from lambdas.domain.requests import FORMATS, MAX_SEED, Order, Painted, Ticket
@@ -308,6 +308,35 @@ def test_work_goes_through_the_bucket(fake: FakeGpu, s3: Any, queue: sagemaker.A
     assert queue.collect(ticket, ORDER, 5) is None
     assert _finish(sagemaker.build(ASYNC), ticket, ORDER).seed == 7  # by another process
     assert len(fake.works) == 1
+
+
+def test_a_request_lies_where_its_job_can_be_told_from(
+    fake: FakeGpu, s3: Any, queue: sagemaker.AsyncEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    runtime = queue._aws._client("sagemaker-runtime")
+    call = runtime.invoke_endpoint_async
+    monkeypatch.setattr(runtime, "invoke_endpoint_async", lambda **given: sent.append(given) or call(**given))
+    job = "01994c6e-0000-7000-8000-000000000000"
+    queue.submit(replace(ORDER, owner=f"acme/{job}"), 10)
+    key = f"async/in/acme/{job}/{ID}.json"
+    assert sent[0]["InputLocation"] == f"s3://{BUCKET}/{key}"
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert ids.owner_of(key) == ("acme", job)
+    assert sent[0]["InferenceId"] == ID
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun(
+    fake: FakeGpu, queue: sagemaker.AsyncEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    runtime = queue._aws._client("sagemaker-runtime")
+    call = runtime.invoke_endpoint_async
+    monkeypatch.setattr(runtime, "invoke_endpoint_async", lambda **given: sent.append(given) or call(**given))
+    queue.submit(ORDER, 10)
+    assert sent[0]["RequestTTLSeconds"] == ORDER.card.max_seconds
+    for card in catalogue.CARDS:
+        assert card.provider != "sagemaker" or 60 <= card.max_seconds <= 21_600
 
 
 @pytest.mark.parametrize("fault", OUTCOMES)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pydantic import BaseModel
 
 from lambdas.api import bodies, views
+from lambdas.api.bodies_backgrounds import BackgroundForm, BackgroundTask
 from lambdas.api.call import Call
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
+from lambdas.api.views_backgrounds import BackgroundView
 from lambdas.domain.errors import BY_CODE, Gone, JobCancelled, ServiceError
 from lambdas.domain.jobs import CANCELLED, FAILED, QUEUED, Job
 from lambdas.domain.requests import ImageRequest
@@ -56,6 +59,18 @@ def _model(job: Job, call: Call) -> BaseModel:
     )
 
 
+def background(call: Call) -> Answer:
+    """A body of bodies_backgrounds, answered."""
+    request = call.payload.to_request(call.tenant, call.deps)
+    return answer_with(call, request, lambda job, call: BackgroundView.of(job, call.deps.blobs))
+
+
+def _generate(call: Call) -> Answer:
+    if isinstance(call.payload, (BackgroundForm, BackgroundTask)):
+        return background(call)
+    return answer_with(call, call.payload.to_request(), _simple)
+
+
 def _route(
     path: str, summary: str, body: type[BaseModel], view: type[BaseModel], make: Callable[[Job, Call], BaseModel]
 ) -> Route:
@@ -73,7 +88,13 @@ def _route(
 
 
 ROUTES = (
-    _route("/generate", "Prompt in, pre-signed image URL out", bodies.GenerateBody, views.SimpleView, _simple),
+    replace(
+        _route("/generate", "Prompt in, pre-signed image URL out", bodies.GenerateBody, views.SimpleView, _simple),
+        handle=_generate,
+        answers={200: (views.SimpleView, BackgroundView), 202: views.AcceptedView},
+        form=BackgroundForm,
+        task_body=BackgroundTask,
+    ),
     _route("/generate-image", "Prompt in, file name out", bodies.GenerateImageBody, views.FileView, _file),
     _route("/v1/generate", "The model service's generation", bodies.ModelGenerateBody, views.ModelGenerateView, _model),
 )

@@ -8,8 +8,9 @@ from lambdas.api import bodies, views
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.domain import ids
-from lambdas.domain.errors import Gone, JobEnded, JobStarted, NotFound
+from lambdas.domain.errors import Gone, NotFound
 from lambdas.domain.jobs import Job
+from lambdas.usecases.cancel_job import cancel_job
 from lambdas.usecases.delete_image import delete_image
 
 
@@ -28,12 +29,7 @@ def _get(call: Call) -> Answer:
 
 
 def _cancel(call: Call) -> Answer:
-    job = _find(call)
-    if job.final:
-        raise JobEnded(f"the job has ended: it is {job.status}")
-    if not call.deps.jobs.cancel(call.tenant, job.id, call.deps.clock.now()):
-        raise JobStarted("the job has started and can no longer be cancelled")
-    return json_answer(views.JobView.of(_find(call), call.deps.blobs))
+    return json_answer(views.JobView.of(cancel_job(_find(call), call.deps), call.deps.blobs))
 
 
 def _delete_image(call: Call) -> Answer:

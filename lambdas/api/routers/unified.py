@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from lambdas.api import views
-from lambdas.api.bodies_unified import BatchBody, QuickBody, UnifiedBody
+from lambdas.api.bodies_unified import MAX_URL, BatchBody, QuickBody, UnifiedBody
 from lambdas.api.call import Call, invalid_request
 from lambdas.api.routers.generate import answer_with
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.domain import ids
 from lambdas.domain import requests as r
-from lambdas.domain.errors import ServiceError
+from lambdas.domain.errors import ServiceError, Unavailable
 from lambdas.domain.jobs import QUEUED, Job
 from lambdas.domain.requests import ImageRequest
+from lambdas.usecases.check_webhook import Verdict, check_webhooks
 from lambdas.usecases.submit_batch import Refused, find_batch, submit_batch
 
 
@@ -32,7 +34,9 @@ def _quick(call: Call) -> Answer:
 
 
 def _batch(call: Call) -> Answer:
-    items = [_item(raw, call) for raw in call.payload.requests]
+    urls = {url for url in map(_webhook_of, call.payload.requests) if url}
+    verdicts = check_webhooks(urls, call.tenant, call.deps)
+    items = [_item(raw, call, verdicts) for raw in call.payload.requests]
     batch, jobs, replayed = submit_batch(items, call.caller(), call.deps)
     view = views.BatchAccepted(
         batch_id=batch.id, jobs=[views.AcceptedView(generation_id=job.id, status=job.status) for job in jobs]
@@ -41,20 +45,28 @@ def _batch(call: Call) -> Answer:
     return json_answer(view, 202, headers | ({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
-def _item(raw: Any, call: Call) -> ImageRequest | Refused:
+def _webhook_of(raw: Any) -> str | None:
+    url = raw.get("webhook_url") if isinstance(raw, dict) else None
+    return url if isinstance(url, str) and 0 < len(url) <= MAX_URL else None
+
+
+def _item(raw: Any, call: Call, verdicts: Mapping[str, Verdict]) -> ImageRequest | Refused:
     """One item, judged on its own: what is wrong with it is its job's error."""
     try:
-        return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps)
+        return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps, verdicts)
     except ValidationError as invalid:
         error: ServiceError = invalid_request(invalid)
+    except Unavailable:
+        raise
     except ServiceError as refusal:
         error = refusal
     told = raw if isinstance(raw, dict) else {}
-    prompt, project_id = told.get("prompt"), told.get("project_id")
+    prompt, project_id, url = told.get("prompt"), told.get("project_id"), _webhook_of(raw)
     return Refused(
         error,
         prompt=prompt[: r.MAX_PROMPT] if isinstance(prompt, str) else "",
         project_id=project_id if isinstance(project_id, str) and ids.PROJECT.fullmatch(project_id) else "default",
+        webhook_url=url if url and isinstance(verdicts[url], bool) else None,
     )
 
 

@@ -49,8 +49,31 @@ _SD35 = replace(
 )
 _ULTRA = replace(_CORE, id="stability.stable-image-ultra-v1:1", price_usd=0.14, quality=8, typical_seconds=12.0)
 
+# Stability's editing services answer under an inference profile of the US alone, from us-west-2 among others.
+_CUTTER = replace(
+    _CORE,
+    id="us.stability.stable-image-remove-background-v1:0",
+    price_usd=0.07,
+    honours=frozenset(),
+    formats=("png", "webp", "jpeg"),
+    created=day(2025, 9, 18),
+    capabilities=frozenset({"remove-background"}),
+    ratios={},
+    quality=6,
+    typical_seconds=5.0,
+)
+_SCENE = replace(
+    _CUTTER,
+    id="us.stability.stable-image-inpaint-v1:0",
+    honours=frozenset({"negative_prompt", "seed"}),
+    capabilities=frozenset({"background"}),
+    seed_max=4294967294,
+    typical_seconds=8.0,
+    cut_by=_CUTTER.id,
+)
+
 # The first card is the default.
-CARDS: Final = (_CORE, _SD35, _ULTRA)
+CARDS: Final = (_CORE, _SD35, _ULTRA, _SCENE, _CUTTER)
 
 
 def _ended(

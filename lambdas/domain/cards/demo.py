@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lambdas.domain.model_card import ModelCard, day
+from lambdas.domain.model_card import BORDER, ModelCard, day
 
 CARDS: Final = (
     ModelCard(
@@ -16,7 +16,9 @@ CARDS: Final = (
         honours=frozenset({"seed"}),
         formats=("png", "jpeg", "webp"),
         created=day(2026, 11, 1),
+        capabilities=frozenset({"text-to-image", "background"}),
         call="instant",
         max_seconds=30.0,
+        cut_by=BORDER,
     ),
 )

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_card import ModelCard
+from lambdas.egress.deadline import within
 from lambdas.providers import _http
-from lambdas.providers._deadline import within
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.asking import mapping, rows, texts
 from lambdas.settings import Settings
@@ -33,7 +33,7 @@ def bedrock(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
     for region in dict.fromkeys(card.region or settings.bedrock_region for card in cards):
         listed = _models(region, "IMAGE", timeout)
         ours = [card for card in cards if (card.region or settings.bedrock_region) == region]
-        found += [_finding("bedrock", card.id, listed.get(card.id), region) for card in ours]
+        found += [_finding("bedrock", card.id, _row(card.id, listed), region) for card in ours]
         unknown |= {name for name, row in listed.items() if _is_text_to_image(name, row)}
     return [*found, *f.unlisted("bedrock", unknown)]
 
@@ -44,10 +44,15 @@ def text_model(settings: Settings, cards: tuple[ModelCard, ...], timeout: float)
     if name.startswith("arn:"):
         return [f.Finding(PROMPTS, name, f.UNCHECKED, "an ARN stands in no list of models")]
     listed = _models(region, "TEXT", timeout)
+    return [_finding(PROMPTS, name, _row(name, listed), region)]
+
+
+def _row(name: str, listed: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """A model's row; one that is called by an inference profile is listed without its prefix."""
     row = listed.get(name)
     if row is None and (base := listed.get(name.partition(".")[2])):
-        row = {**base, "inferenceTypesSupported": None}
-    return [_finding(PROMPTS, name, row, region)]
+        return {**base, "inferenceTypesSupported": None}
+    return row
 
 
 def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.prompts.brief import instruction
-from lambdas.providers._deadline import within
+from lambdas.egress.deadline import within
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
 PING_TOKENS: Final = 16

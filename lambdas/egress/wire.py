@@ -11,17 +11,18 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 
-from lambdas.providers._deadline import within
+from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5.0  # for each address; an unreachable peer must not eat the time of the one after it
 CHUNK: Final = 65536
+FORGOTTEN: Final = 4096  # bytes read of an answer whose body does not matter
 
 
 class NotReachedError(Exception):
@@ -70,6 +71,25 @@ def exchange(
     Raises NotReachedError or NotSendableError before a byte was sent; after that TimeoutError, TooLargeError, or
     OSError and HTTPException where the connection broke.
     """
+    with _answered(peer, method, path, headers, body, ends_at) as response:
+        return response.status, _headers_of(response), _read(response, max_bytes)
+
+
+def acknowledged(
+    peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float
+) -> tuple[int, dict[str, str]]:
+    """As `exchange`, for an answer whose body does not matter: its beginning is read and forgotten, errors and all."""
+    with _answered(peer, method, path, headers, body, ends_at) as response:
+        with suppress(OSError, HTTPException):
+            response.read(FORGOTTEN)  # a peer may take a connection that is cut while it answers for a failure
+        return response.status, _headers_of(response)
+
+
+@contextmanager
+def _answered(
+    peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, ends_at: float
+) -> Iterator[HTTPResponse]:
+    """The head of the answer, and its body yet to be read."""
     with closing(_connected(peer, ends_at)) as sock:
         try:
             connection = _connection(peer)
@@ -79,7 +99,11 @@ def exchange(
             # Not chained: the message would quote the header, which may be our key.
             raise NotSendableError("the address or a header cannot be sent") from None
         with closing(connection.getresponse()) as response:
-            return response.status, {k.lower(): v for k, v in response.getheaders()}, _read(response, max_bytes)
+            yield response
+
+
+def _headers_of(response: HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}
 
 
 def _connection(peer: Peer) -> HTTPConnection:

@@ -1,4 +1,4 @@
-"""The queue of jobs for the worker, and where a job goes that failed five times."""
+"""A queue whose messages come again until its reader has done them, and where those go that never are."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 
-RECEIVES = 5
+DEAD_LETTER_DAYS = 14  # the longest that SQS keeps a message
 
 
-class JobQueue(Construct):
-    """Visibility is six times the reader's timeout, as Lambda needs to retry a batch safely."""
+class RetryQueue(Construct):
+    """Visibility is six times the reader's timeout, as Lambda needs to retry a batch safely. Times are seconds."""
 
-    def __init__(self, scope: Construct, id: str, *, worker_timeout: int, dead_letter_timeout: int) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        reader_timeout: int,
+        receives: int,
+        retention_days: int,
+        dead_letter_timeout: int,
+        end_of_line: str,
+    ) -> None:
         super().__init__(scope, id)
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=cdk.Duration.days(14),
+            retention_period=cdk.Duration.days(DEAD_LETTER_DAYS),
             visibility_timeout=cdk.Duration.seconds(6 * dead_letter_timeout),
         )
         self.queue = sqs.Queue(
@@ -30,14 +40,11 @@ class JobQueue(Construct):
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            retention_period=cdk.Duration.days(4),
-            visibility_timeout=cdk.Duration.seconds(6 * worker_timeout),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=RECEIVES),
+            retention_period=cdk.Duration.days(retention_days),
+            visibility_timeout=cdk.Duration.seconds(6 * reader_timeout),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=receives),
         )
-        acknowledge(
-            self.dead_letters,
-            {"Serverless-SQSRedrivePolicy": "It is the end of the line; what its reader cannot end stays for 14 days."},
-        )
+        acknowledge(self.dead_letters, {"Serverless-SQSRedrivePolicy": end_of_line})
 
 
 def feed(function: lambda_.Function, queue: sqs.Queue, *, batch_size: int, max_concurrency: int | None = None) -> None:

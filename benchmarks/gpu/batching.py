@@ -1,0 +1,161 @@
+"""What dynamic batching brings: images per second and latency, for rates of arrival and buckets, against one at a time.
+
+`python -m benchmarks.gpu.batching [--json] [--images 120]`; 90 seconds. By default the model is a stand-in that
+takes `--base` + `--each` x bucket milliseconds, so that what the engine adds can be told from what the model takes: the
+column `floor` is the model's own best rate. `--model ID` measures a model of the table, with the worker's settings.
+Rates are multiples of what one at a time can do; `all` is everything at once. Buckets take turns within each rate, all
+with the same arrivals; `times` is the images per second over those of one at a time at that rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from statistics import median, quantiles
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.cold import machine
+from gpu_worker.contract import PaintRequest
+from gpu_worker.engine import Engine
+from gpu_worker.jobs import Done
+from gpu_worker.metrics import Metrics
+from gpu_worker.painting import Models, Painting, Shape
+
+ONE: Final = (1,)
+BUCKETS: Final = (ONE, (4,), (8,), (1, 2, 4, 8))
+RATES: Final = (0.3, 0.8, 1.5, 3.0)
+STAND_IN: Final = "stand-in"
+
+Row = dict[str, Any]
+
+
+class StandIn:
+    """A model of known cost: it sleeps as long as a GPU would compute."""
+
+    def __init__(self, base: float, each: float) -> None:
+        self.base, self.each = base, each
+        self._image = np.zeros((8, 8, 3), np.uint8)
+
+    def seconds(self, bucket: int) -> float:
+        return self.base + self.each * bucket
+
+    def get(self, _id: str) -> StandIn:
+        return self
+
+    def loaded(self) -> list[str]:
+        return [STAND_IN]
+
+    def known(self) -> list[dict[str, Any]]:
+        return [{"id": STAND_IN}]
+
+    def purge(self, _id: str | None) -> tuple[list[str], list[str]]:
+        return [], []
+
+    def shape(self, request: PaintRequest) -> Shape:
+        return Shape(request.task, request.model, request.width, request.height, 1, False)
+
+    def paint(self, requests: Sequence[PaintRequest], bucket: int, check: Callable[[], None]) -> list[Painting]:
+        check()
+        time.sleep(self.seconds(bucket))
+        return [Painting(self._image)] * len(requests)
+
+
+def request(n: int, model: str, side: int) -> PaintRequest:
+    return PaintRequest("text-to-image", str(n), model, "a red circle on white", side, side, n, "png")
+
+
+def measure(models: Models, model: str, side: int, buckets: Sequence[int], arrivals: Sequence[float]) -> Row:
+    """One run: requests arrive at those seconds, whether or not the earlier ones are done."""
+    engine = Engine(models, Metrics(), buckets)
+    engine.start([model]).result()
+    for bucket in buckets:  # kernels are compiled, and costs known, before the clock runs
+        for _ in range(2):
+            wait([engine.put(request(n, model, side)) for n in range(bucket)])
+    ended = [0.0] * len(arrivals)
+    futures: list[Future[Done]] = []
+    began = time.perf_counter()
+    for n, arrival in enumerate(arrivals):
+        if (ahead := began + arrival - time.perf_counter()) > 0:
+            time.sleep(ahead)
+        future = engine.put(request(n, model, side))
+        future.add_done_callback(lambda _, n=n: ended.__setitem__(n, time.perf_counter()))
+        futures.append(future)
+    wait(futures)
+    engine.stop()
+    engine.join(60)
+    latencies = [1000 * (end - began - arrival) for end, arrival in zip(ended, arrivals, strict=True)]
+    return {
+        "images_per_s": len(arrivals) / (max(ended) - began),
+        "p50_ms": median(latencies),
+        "p95_ms": quantiles(latencies, n=20)[-1],
+    }
+
+
+def wait(futures: Sequence[Future[Done]]) -> None:
+    for future in futures:
+        future.result()
+
+
+def poisson(rate: float, images: int, seed: int = 7) -> list[float]:
+    rng, now, times = random.Random(seed), 0.0, []
+    for _ in range(images):
+        now += rng.expovariate(rate)
+        times.append(now)
+    return times
+
+
+def table(models: Models, model: str, side: int, images: int, cost: Callable[[int], float] | None) -> list[Row]:
+    """A row for each rate and bucket."""
+    alone = measure(models, model, side, ONE, [0.0] * min(images, 24))["images_per_s"]
+    rows: list[Row] = []
+    for rate in (*RATES, None):
+        arrivals = [0.0] * images if rate is None else poisson(rate * alone, images)
+        of_rate: list[Row] = []
+        for buckets in BUCKETS:
+            row = measure(models, model, side, buckets, arrivals)
+            row |= {"rate": "all" if rate is None else rate, "buckets": ",".join(map(str, buckets))}
+            row["floor"] = max(b / cost(b) for b in buckets) if cost else None
+            of_rate.append(row)
+        for row in of_rate:
+            row["times"] = row["images_per_s"] / of_rate[0]["images_per_s"]
+        rows += of_rate
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--images", type=int, default=120)
+    parser.add_argument("--base", type=float, default=20.0, help="milliseconds of a batch, whatever is in it")
+    parser.add_argument("--each", type=float, default=5.0, help="milliseconds of each image of a bucket")
+    parser.add_argument("--model", default="", help="an id of the table, in place of the stand-in")
+    parser.add_argument("--side", type=int, default=512)
+    given = parser.parse_args()
+    if given.model:
+        from gpu_worker import models, settings
+
+        rows = table(models.of(settings.load()), given.model, given.side, given.images, None)
+    else:
+        stand_in = StandIn(given.base / 1000, given.each / 1000)
+        rows = table(stand_in, STAND_IN, given.side, given.images, stand_in.seconds)
+    if given.json:
+        print(json.dumps({"machine": machine(), "rows": rows}))
+        return
+    print(machine())
+    print(f"{'rate':>5} {'buckets':>8} {'images/s':>9} {'floor':>7} {'times':>6} {'p50 ms':>8} {'p95 ms':>8}")
+    for row in rows:
+        floor = "" if row["floor"] is None else f"{row['floor']:.1f}"
+        print(
+            f"{row['rate']:>5} {row['buckets']:>8} {row['images_per_s']:9.1f} {floor:>7} {row['times']:6.2f}"
+            f" {row['p50_ms']:8.1f} {row['p95_ms']:8.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The scene, the shadow and the product put together in whole numbers, and the proof that the product is unchanged."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from gpu_worker.background.placement import Placed
+
+SHADOW: Final = 0.45
+SQUASHED: Final = 0.1
+
+
+class NotExact(Exception):
+    """A pixel of the product's opaque core differs from the upload: the answer must not be given."""
+
+
+def shadow(alpha: NDArray[np.uint8], strength: float = SHADOW) -> NDArray[np.float32]:
+    """How much light a contact shadow takes, 0 to `strength`: the product's outline pressed flat where it stands."""
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    left, right, top, bottom = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
+    flat = max(2, round((bottom - top) * SQUASHED))
+    outline = Image.fromarray(alpha[top:bottom, left:right]).resize((right - left, flat), Image.Resampling.BOX)
+    canvas = Image.new("L", (alpha.shape[1], alpha.shape[0]))
+    canvas.paste(outline, (left, bottom - flat // 2))
+    soft = canvas.filter(ImageFilter.GaussianBlur(max(1.0, (right - left) * 0.02)))
+    return np.asarray(soft, np.float32) * np.float32(strength / 255)
+
+
+def compose(scene: NDArray[np.uint8], placed: Placed, strength: float = SHADOW) -> tuple[NDArray[np.uint8], float]:
+    """The answer, and its `exact_pixel_fraction`. Raises NotExact.
+
+    The scene is scaled to the canvas if need be; the product never is. The shadow falls on the scene only.
+    """
+    image = Image.fromarray(scene)
+    if image.size != placed.size:
+        image = image.resize(placed.size, Image.Resampling.LANCZOS)
+    lit = np.asarray(image, np.float32) * (1 - shadow(placed.alpha, strength))[..., None]
+    made = blended(np.round(lit).astype(np.uint8), placed.rgb, placed.alpha)
+    return made, proven(made, placed)
+
+
+def blended(under: NDArray[np.uint8], over: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`over` on `under`, rounded to the nearest: alpha 255 gives `over` and alpha 0 gives `under`, to the bit."""
+    weight = alpha.astype(np.uint16)[..., None]
+    mixed = over.astype(np.uint16) * weight + under.astype(np.uint16) * (255 - weight) + 127
+    return (mixed // 255).astype(np.uint8)
+
+
+def proven(made: NDArray[np.uint8], placed: Placed) -> float:
+    """The share of the product's pixels, clear ones left out, that are byte-equal to the upload's.
+
+    The opaque core must be so as a whole, or NotExact is raised; what is missing to 1 is the blended edge.
+    """
+    equal = (made == placed.rgb).all(axis=-1)
+    core, shown = placed.alpha == 255, placed.alpha > 0
+    if wrong := int((core & ~equal).sum()):
+        raise NotExact(f"{wrong} pixels of the product differ")
+    return float((equal & shown).sum() / shown.sum())

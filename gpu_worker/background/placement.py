@@ -1,0 +1,90 @@
+"""The product on its canvas: moved by whole pixels, never scaled, with the size at which the scene is painted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from gpu_worker.background.cutout import Cutout
+from gpu_worker.contract import MAX_CANVAS, MIN_CANVAS, Refusal
+
+STEP: Final = 8
+LEAST_SCENE: Final = 64
+PROTECTED: Final = 6  # pixels around the product, at the scene's size, that the model does not paint over
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The product on the canvas; `rgb` is black and `alpha` 0 around it. `at` is where the photo's corner is."""
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
+    at: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.alpha.shape[1], self.alpha.shape[0]
+
+
+def place(cut: Cutout, width: int = 0, height: int = 0, padding: int | None = None) -> Placed:
+    """Put the product on a canvas. Raises Refusal where it does not fit.
+
+    With neither a size nor a padding the photo's own framing is kept. With a padding alone the canvas is the product
+    and that many pixels on each side. With a size the product stands in its middle, with at least the padding around.
+    """
+    left, top, right, bottom = cut.box
+    margin = padding or 0
+    if width and height:
+        if right - left + 2 * margin > width or bottom - top + 2 * margin > height:
+            need = f"{right - left + 2 * margin}x{bottom - top + 2 * margin}"
+            raise Refusal("invalid_request", f"the product is never scaled and needs {need} pixels with its padding")
+        at = ((width - (right - left)) // 2 - left, (height - (bottom - top)) // 2 - top)
+    elif padding is not None:
+        width, height = right - left + 2 * margin, bottom - top + 2 * margin
+        at = (margin - left, margin - top)
+    else:
+        height, width = cut.alpha.shape
+        at = (0, 0)
+    if max(width, height) > MAX_CANVAS or min(width, height) < MIN_CANVAS:
+        raise Refusal("invalid_request", f"the canvas of {width}x{height} is not within {MIN_CANVAS} to {MAX_CANVAS}")
+    rgb = np.zeros((height, width, 3), np.uint8)
+    alpha = np.zeros((height, width), np.uint8)
+    there = np.s_[top + at[1] : bottom + at[1], left + at[0] : right + at[0]]
+    rgb[there] = cut.rgb[top:bottom, left:right]
+    alpha[there] = cut.alpha[top:bottom, left:right]
+    return Placed(rgb, alpha, at)
+
+
+def scene_size(width: int, height: int, most_pixels: int, least: int = LEAST_SCENE) -> tuple[int, int]:
+    """The size at which a model paints the scene of a canvas: its proportions, within the pixels, in steps of eight."""
+    scale = min(1.0, math.sqrt(most_pixels / (width * height)))
+    scale = max(scale, least / min(width, height))
+    sides = [max(least, int(side * scale) // STEP * STEP) for side in (width, height)]
+    while sides[0] * sides[1] > most_pixels:
+        sides[sides.index(max(sides))] -= STEP
+    return sides[0], sides[1]
+
+
+def conditioning(placed: Placed, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
+    """What the inpainting model is shown: the product over its own blurred colours, and the mask, 255 where to paint.
+
+    The product and a few pixels around it are kept from it, so that it has no reason to grow the object. Only this copy
+    is scaled; the answer takes the product from `placed`.
+    """
+    alpha = Image.fromarray(placed.alpha)
+    grey = Image.new("RGB", placed.size, (127, 127, 127))
+    shown = grey.copy()
+    shown.paste(Image.fromarray(placed.rgb), mask=alpha)
+    small = shown.resize(size, Image.Resampling.LANCZOS)
+    fill = small.filter(ImageFilter.GaussianBlur(max(size) / 16))
+    mask = np.asarray(alpha.resize(size, Image.Resampling.BILINEAR))
+    kept = Image.fromarray(((mask > 0) * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * PROTECTED + 1))
+    over = Image.fromarray(mask)
+    fill.paste(small, mask=over)
+    return fill, Image.fromarray(255 - np.asarray(kept))

@@ -1,0 +1,38 @@
+"""Pixels to files, away from the thread of the GPU."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+JPEG_QUALITY: Final = 95
+WEBP_QUALITY: Final = 90
+
+# As good as zlib's default for photographs, in two thirds of the time: 66 ms for 104 ms at 1024 x 1024.
+PNG: Final = {"compress_type": zlib.Z_RLE}
+# `exact` keeps the colours where nothing is seen; more effort takes longer than PNG does.
+LOSSLESS_WEBP: Final = {"lossless": True, "quality": 0, "method": 0, "exact": True}
+
+
+def encode(pixels: NDArray[np.uint8], kind: str, exact: bool = False) -> bytes:
+    """A file of that kind: `png`, `jpeg` or `webp`. `exact` makes a WebP lossless; transparency is white in a JPEG."""
+    image = Image.fromarray(pixels)
+    options: Mapping[str, Any]
+    if kind == "png":
+        options = PNG
+    elif kind == "webp":
+        options = LOSSLESS_WEBP if exact else {"quality": WEBP_QUALITY, "method": 2}
+    else:
+        options = {"quality": JPEG_QUALITY}
+        if image.mode == "RGBA":
+            ground = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(ground, image).convert("RGB")
+    out = io.BytesIO()
+    image.save(out, kind.upper(), **options)
+    return out.getvalue()

@@ -1,0 +1,89 @@
+"""A model of the table as the engine calls it: text to image and image to image, plain or with adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gpu_worker.contract import PaintRequest, Refusal
+from gpu_worker.painting import Painting, Shape
+from gpu_worker.pipelines.adapters import Chosen
+from gpu_worker.pipelines.batch import Batches, Item, Run
+from gpu_worker.pipelines.pictures import fitted
+from gpu_worker.pipelines.table import Spec
+
+
+class Painter:
+    """Implements Model over a Sampler of one model; several may stand on one, each with adapters of its own."""
+
+    def __init__(self, sampler: Batches, adapters: Chosen = ()) -> None:
+        self._sampler = sampler
+        self._adapters = adapters
+
+    def shape(self, request: PaintRequest) -> Shape:
+        """Raises Refusal for a task, size or number of steps that is not this model's."""
+        run = self._run(request)
+        return Shape(
+            run.task,
+            request.model,
+            run.width,
+            run.height,
+            run.steps,
+            run.guidance > 1.0,
+            more=(run.guidance, run.windows),
+        )
+
+    def paint(
+        self, requests: Sequence[PaintRequest], bucket: int, check: Callable[[], None]
+    ) -> list[Painting | Refusal]:
+        """As the protocol says. A request whose image cannot be read is refused by itself."""
+        run = self._run(requests[0])
+        outcomes: list[Painting | Refusal | None] = [None] * len(requests)
+        items: list[Item] = []
+        places: list[int] = []
+        for place, request in enumerate(requests):
+            try:
+                items.append(_item(request))
+                places.append(place)
+            except Refusal as refusal:
+                outcomes[place] = refusal
+        if items:
+            images = self._sampler.paint(run, items, bucket, check)
+            for place, image in zip(places, images, strict=True):
+                outcomes[place] = (
+                    image if isinstance(image, Refusal) else Painting(image, warnings=self._warnings(requests[place]))
+                )
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _run(self, request: PaintRequest) -> Run:
+        spec = self._sampler.spec
+        steps, guidance = checked(spec, request)
+        if request.width * request.height > spec.most_pixels:
+            raise Refusal("invalid_request", f"{spec.id} paints at most {spec.most_pixels} pixels, width times height")
+        prompts = (request.prompt, request.negative_prompt) if guidance > 1.0 else (request.prompt,)
+        windows = self._sampler.windows(*prompts)
+        return Run(request.task, request.width, request.height, steps, guidance, windows, self._adapters)
+
+    def _warnings(self, request: PaintRequest) -> tuple[str, ...]:
+        spec = self._sampler.spec
+        _, guidance = checked(spec, request)
+        said = []
+        if request.negative_prompt and guidance <= 1.0:
+            said.append(f"negative_prompt has no effect on {spec.id} at a guidance of {guidance:g}")
+        if request.width * request.height > 2 * spec.native**2:
+            said.append(f"{spec.id} was trained for {spec.native}x{spec.native}; a much larger image may repeat itself")
+        return tuple(said)
+
+
+def checked(spec: Spec, request: PaintRequest) -> tuple[int, float]:
+    """The steps and the guidance that hold for a request. Raises Refusal for what the model cannot do."""
+    if request.task not in spec.tasks:
+        raise Refusal("invalid_request", f"{spec.id} does not do {request.task}")
+    steps = spec.steps if request.steps is None else request.steps
+    if steps > spec.most_steps:
+        raise Refusal("invalid_request", f"{spec.id} takes at most {spec.most_steps} steps")
+    return steps, spec.guidance if request.guidance is None else request.guidance
+
+
+def _item(request: PaintRequest) -> Item:
+    image = None if request.image is None else fitted(request.image, request.width, request.height)
+    return Item(request.prompt, request.negative_prompt, request.seed, image)

@@ -1,0 +1,110 @@
+"""Prompts as the tensors that SDXL is guided by: encoded in windows, so that a long one is not cut, and remembered."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`hidden`: windows x 77 by width, of both encoders side by side. `pooled`: that of the first window."""
+
+    hidden: torch.Tensor
+    pooled: torch.Tensor
+
+
+class Prompts:
+    """Encodes with the two tokenizers and encoders of one SDXL pipeline. Of any thread; a lock guards the tokenizers.
+
+    CLIP reads 77 tokens at a time, of which two are its marks. A longer prompt is read in windows, split between words,
+    and what they give is put side by side: the UNet attends to all of it. A prompt of one window is encoded exactly as
+    diffusers does it. Each window is encoded alone, never in a batch, so that its values depend on nothing else.
+    """
+
+    def __init__(self, pipe: Any, remembered: int = 256) -> None:
+        self._pairs = ((pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2))
+        self._zeros = bool(pipe.config.get("force_zeros_for_empty_prompt", True))
+        self._remembered = remembered
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Hashable, Encoded] = OrderedDict()
+        self.hits = 0
+
+    def windows(self, *prompts: str | None) -> int:
+        """How many windows the longest of the prompts needs."""
+        return max(len(split) for prompt in prompts for split in self._split(prompt or ""))
+
+    def encode(self, prompt: str, windows: int, adapters: Hashable = ()) -> Encoded:
+        """The prompt in that many windows; those that it does not need are empty. `adapters` are the active ones."""
+        key = (prompt, windows, adapters)
+        with self._lock:
+            if found := self._known.get(key):
+                self._known.move_to_end(key)
+                self.hits += 1
+                return found
+        made = self._encode(prompt, windows)
+        with self._lock:
+            self._known[key] = made
+            while len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        return made
+
+    def negative(self, prompt: str | None, windows: int, adapters: Hashable = ()) -> Encoded:
+        """The same for a negative prompt; none is all zeros where the model was trained so."""
+        made = self.encode(prompt or "", windows, adapters)
+        if prompt is None and self._zeros:
+            return Encoded(torch.zeros_like(made.hidden), torch.zeros_like(made.pooled))
+        return made
+
+    def forget(self) -> None:
+        """Give the tensors back."""
+        with self._lock:
+            self._known.clear()
+
+    def _encode(self, prompt: str, windows: int) -> Encoded:
+        sides: list[torch.Tensor] = []
+        pooled: torch.Tensor | None = None
+        for (tokenizer, encoder), split in zip(self._pairs, self._split(prompt), strict=True):
+            hidden = []
+            for number in range(windows):
+                ids = split[number] if number < len(split) else ()
+                with torch.no_grad():
+                    out = encoder(_framed(tokenizer, ids).to(encoder.device), output_hidden_states=True)
+                hidden.append(out.hidden_states[-2])
+                if number == 0 and out[0].ndim == 2:
+                    pooled = out[0]
+            sides.append(torch.cat(hidden, dim=1))
+        if pooled is None:
+            raise TypeError("neither text encoder has a pooled output")
+        return Encoded(torch.cat(sides, dim=-1).to(pooled.dtype), pooled)
+
+    def _split(self, prompt: str) -> tuple[list[Ids], list[Ids]]:
+        with self._lock:
+            first, second = (_windows(tokenizer, prompt) for tokenizer, _ in self._pairs)
+        return first, second
+
+
+def _windows(tokenizer: Any, prompt: str) -> list[Ids]:
+    ids: Sequence[int] = tokenizer(prompt, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    room = tokenizer.model_max_length - 2
+    words = tokenizer.convert_ids_to_tokens(ids)
+    windows: list[Ids] = []
+    start = 0
+    while len(ids) - start > room:
+        end = start + room
+        cut = next((i for i in range(end, start, -1) if words[i - 1].endswith("</w>")), end)
+        windows.append(tuple(ids[start:cut]))
+        start = cut
+    return [*windows, tuple(ids[start:])]
+
+
+def _framed(tokenizer: Any, ids: Ids) -> torch.Tensor:
+    filling = tokenizer.model_max_length - 2 - len(ids)
+    return torch.tensor([[tokenizer.bos_token_id, *ids, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * filling]])

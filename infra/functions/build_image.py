@@ -1,0 +1,60 @@
+"""Starts a build when CloudFormation asks for one, and tells CloudFormation how it ended.
+
+A build takes longer than a function may, so none waits for it: the address at which CloudFormation awaits the answer
+goes along as a variable of the build, and the event of the build's end brings it back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from typing import Any
+
+import boto3
+
+CALLBACK = "CLOUDFORMATION_CALLBACK"
+PHYSICAL_ID = "worker-image"
+
+
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """Takes CloudFormation's requests and CodeBuild's events."""
+    if "RequestType" in event:
+        _asked(event)
+    else:
+        _ended(event["detail"])
+
+
+def _asked(event: dict[str, Any]) -> None:
+    callback = {name: event[name] for name in ("ResponseURL", "StackId", "RequestId", "LogicalResourceId")}
+    if event["RequestType"] == "Delete":
+        return _answer(callback, "SUCCESS", "the image goes with its repository")
+    given = {**event["ResourceProperties"]["Variables"], CALLBACK: json.dumps(callback)}
+    variables = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in given.items()]
+    try:
+        boto3.client("codebuild").start_build(
+            projectName=os.environ["PROJECT"],
+            environmentVariablesOverride=variables,
+            idempotencyToken=event["RequestId"],
+        )
+    except Exception as error:  # noqa: BLE001 - CloudFormation would wait an hour for an answer
+        _answer(callback, "FAILED", f"the build could not be started: {error}")
+
+
+def _ended(detail: dict[str, Any]) -> None:
+    [build] = boto3.client("codebuild").batch_get_builds(ids=[detail["build-id"]])["builds"]
+    variables = {v["name"]: v["value"] for v in build["environment"]["environmentVariables"]}
+    if CALLBACK not in variables:
+        return  # a person has started it
+    status = detail["build-status"]
+    said = f"the build ended as {status}; its log: {build.get('logs', {}).get('deepLink', build['id'])}"
+    _answer(json.loads(variables[CALLBACK]), "SUCCESS" if status == "SUCCEEDED" else "FAILED", said)
+
+
+def _answer(callback: dict[str, str], status: str, reason: str) -> None:
+    same = {name: callback[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({**same, "PhysicalResourceId": PHYSICAL_ID, "Status": status, "Reason": reason[:1000]}).encode()
+    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own address
+        callback["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""}
+    )
+    urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - as above

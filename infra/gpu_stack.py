@@ -1,0 +1,95 @@
+"""The GPU worker on SageMaker: its image, its endpoint, and what brings its results home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra import grants
+from infra.acknowledge import acknowledge
+from infra.bundling import service_code
+from infra.config import Environment, Gpu
+from infra.constructs.function import FunctionSpec, ServiceFunction
+from infra.constructs.gpu_alarms import GpuAlarms
+from infra.constructs.gpu_endpoint import GpuEndpoint, endpoint_name
+from infra.constructs.gpu_scaling import GpuScaling
+from infra.constructs.worker_image import WorkerImage, weights_folder
+from infra.data_stack import DataStack
+from infra.service_stack import RETENTION, ServiceStack
+
+GPU_RESULT = FunctionSpec("lambdas.handlers.gpu_result.handler", 30, 256, "Has the job of a finished GPU work attended")
+
+
+class GpuStack(cdk.Stack):
+    """Comes last: where it cannot be made, for want of a quota or of instances, the API serves without it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: Environment,
+        mode: str,
+        gpu: Gpu,
+        settings: Mapping[str, str],
+        data: DataStack,
+        service: ServiceStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, **kwargs)
+        retention = RETENTION[environment.log_retention_days]
+        name = endpoint_name(environment.name, mode)
+        image = WorkerImage(self, "Image", data=data, models=gpu.models, log_retention=retention)
+        topics = self._topics(data, service, retention) if mode == "async" else None
+        endpoint = GpuEndpoint(
+            self,
+            "Gpu",
+            name=name,
+            mode=mode,
+            gpu=gpu,
+            image=image,
+            data=data,
+            settings=settings,
+            log_retention=retention,
+            topics=topics,
+        )
+        GpuScaling(self, "Scaling", endpoint=endpoint, name=name, mode=mode, gpu=gpu)
+        GpuAlarms(self, "GpuAlarms", name=name, mode=mode, gpu=gpu, topic=service.alarm_topic)
+        cdk.CfnOutput(self, "Endpoint", value=name, description="The SageMaker endpoint of the GPU worker")
+        cdk.CfnOutput(self, "WorkerImage", value=image.uri, description="What runs on it")
+        cdk.CfnOutput(self, "Weights", value=weights_folder(gpu.models), description="Its models, in the bucket")
+
+    def _topics(
+        self, data: DataStack, service: ServiceStack, retention: logs.RetentionDays
+    ) -> tuple[sns.Topic, sns.Topic]:
+        """Where the endpoint tells of work that is done and of work that failed, both heard by one function."""
+        success, failure = (sns.Topic(self, id, enforce_ssl=True) for id in ("Done", "Failed"))
+        result = ServiceFunction(
+            self,
+            "GpuResult",
+            spec=GPU_RESULT,
+            code=service_code(),
+            environment={
+                **service.common,
+                "JOBS_TABLE": data.jobs.name,
+                "IMAGES_TABLE": data.images.name,
+                "IMAGES_BUCKET": data.bucket.bucket_name,
+                "JOBS_QUEUE_URL": service.jobs.queue.queue_url,
+            },
+            statements=grants.fetching_results(data, service.jobs.queue.queue_arn),
+            log_retention=retention,
+            never_lost="A notice that is lost costs its job half a minute, until its next watchdog message.",
+        )
+        for topic in (success, failure):
+            result.function.add_event_source(sources.SnsEventSource(topic))
+        for child in result.function.node.find_all():
+            if isinstance(child, sns.CfnSubscription):
+                reason = "A notice that is lost costs its job half a minute, until its next watchdog message."
+                acknowledge(child, {"Serverless-SNSRedrivePolicy": reason})
+        return success, failure

@@ -1,0 +1,157 @@
+"""A product cut out of its photo, with Pillow alone, and how far that can be trusted.
+
+The confidence is a heuristic and no probability: it orders answers, and falls when a part gets worse. Its parts mean
+what those of the GPU worker of these names mean, but that the certainty is read from the opacities, also from those of
+a photo's own alpha channel. A part that is null has no say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Self
+
+from lambdas.adapters.service_frames import extended, unshown
+from lambdas.domain.backgrounds import LOW, Box, Unplaceable
+from lambdas.domain.errors import ProviderFailure
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST_PIXELS: Final = 16
+BAND: Final = 12  # of 255: what is less opaque does not count as part of the mask
+AREA: Final = (0.02, 0.9)
+NEAR: Final = 16  # how far from the border's colour a pixel is still background
+FAR: Final = 48  # and from where on it is surely product
+
+Colour = tuple[int, int, int]
+Parts = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """`rgb` and `alpha` in the photo's size.
+
+    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that.
+    """
+
+    rgb: Image
+    alpha: Image
+    evenness: float | None = None
+
+    @classmethod
+    def by_alpha(cls, photo: Image) -> Self | None:
+        """The photo's own alpha channel as it is; `None` where it has none, or one that is opaque everywhere."""
+        if photo.mode != "RGBA":
+            return None
+        alpha = photo.getchannel("A")
+        return None if alpha.getextrema() == (255, 255) else cls(photo.convert("RGB"), alpha)
+
+    @classmethod
+    def by_service(cls, photo: Image, answer: Image) -> Self:
+        """What a service has left of the photo that it was shown. Raises ProviderFailure for what is no cut-out.
+
+        In the opaque core the pixels are the photo's own; at the soft edge they are the service's, which has taken the
+        old background's colour out of them.
+        """
+        from PIL import Image, ImageChops
+
+        if not answer.has_transparency_data:
+            raise ProviderFailure("bad_answer", "the cut-out has no alpha channel", paid="unknown")
+        (width, height), _ = extended(photo.size)
+        if abs(answer.width * height / (answer.height * width) - 1) > 0.02:
+            raise ProviderFailure("bad_answer", "the cut-out is of another picture", paid="unknown")
+        left = unshown(answer.convert("RGBA"), photo.size)
+        alpha, own = left.getchannel("A"), photo.convert("RGB")
+        if photo.mode == "RGBA":
+            alpha = ImageChops.darker(alpha, photo.getchannel("A"))
+        return cls(Image.composite(own, left.convert("RGB"), fully(alpha)), alpha)
+
+    @classmethod
+    def by_border(cls, photo: Image) -> Self:
+        """Everything but the colour of the photo's border: plain, and good for a product on a plain ground."""
+        from PIL import Image, ImageChops
+
+        rgb = photo.convert("RGB")
+        bands = ImageChops.difference(rgb, Image.new("RGB", rgb.size, border_colour(rgb))).split()
+        far = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
+        ramp = [round(255 * min(1.0, max(0.0, (d - NEAR) / (FAR - NEAR)))) for d in range(256)]
+        counts = border(far)
+        return cls(rgb, far.point(ramp), evenness=sum(counts[: NEAR + 1]) / sum(counts))
+
+    @cached_property
+    def box(self) -> Box:
+        """Where what is not wholly clear stands. Raises Unplaceable where that is nothing."""
+        found = self.alpha.getbbox()
+        if found is None or sum(self.alpha.histogram()[128:]) < LEAST_PIXELS:
+            raise Unplaceable("no product was found in the image")
+        return found
+
+    def judged(self) -> tuple[float, Parts, tuple[str, ...]]:
+        """The confidence, 0 to 1, what it is made of, and what the client should know of it."""
+        opacities, edge = self.alpha.histogram(), border(self.alpha)
+        clipped = sum(edge[128:]) / sum(edge)
+        parts: Parts = {
+            "mask_certainty": _certainty(opacities),
+            "edge_clipped": clipped,
+            "area_fraction": sum(opacities[128:]) / sum(opacities),
+            "border_evenness": self.evenness,
+        }
+        score = overall(parts)
+        said = [f"low confidence in the cut-out ({score:.2f}): look at the mask"] if score < LOW else []
+        said += ["the product touches the photo's border and may be cut off there"] if clipped > 0 else []
+        return score, parts, tuple(said)
+
+
+def fully(alpha: Image) -> Image:
+    """The opaque core: 255 where the alpha is 255, and 0 elsewhere."""
+    return alpha.point([0] * 255 + [255])
+
+
+def border(picture: Image) -> list[int]:
+    """The histogram of a picture's outermost pixels, band after band."""
+    width, height = picture.size
+    sides = [(0, 0, width, 1), (0, height - 1, width, height), (0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
+    counts = [picture.crop(box).histogram() for box in sides if box[0] < box[2] and box[1] < box[3]]
+    return [sum(column) for column in zip(*counts, strict=True)]
+
+
+def border_colour(rgb: Image) -> Colour:
+    """The median of the outermost pixels, band by band."""
+    counts = border(rgb)
+    red, green, blue = (_median(counts[at : at + 256]) for at in (0, 256, 512))
+    return red, green, blue
+
+
+def overall(parts: Parts) -> float:
+    """The product of what each part leaves of it.
+
+    `mask_certainty` and `border_evenness` as they are; `edge_clipped` as 1 - 2 e, at least 0.2; `area_fraction` as 1
+    from 2 % to 90 % of the photo, down to 0 at nothing and to 0.2 at all of it.
+    """
+    score = 1.0
+    for name in ("mask_certainty", "border_evenness"):
+        if (part := parts.get(name)) is not None:
+            score *= part
+    if (clipped := parts.get("edge_clipped")) is not None:
+        score *= max(0.2, 1 - 2 * clipped)
+    if (area := parts.get("area_fraction")) is not None:
+        low, high = AREA
+        score *= min(1.0, area / low) * (1.0 if area <= high else 1 - 0.8 * (area - high) / (1 - high))
+    return min(1.0, max(0.0, score))
+
+
+def _certainty(opacities: list[int]) -> float:
+    """The mean over the mask of 1 - 4p(1-p), or 0 where p < 0.5: 1 for a mask of sure pixels, 0 for one of 0.5."""
+    counted = sum(opacities[BAND + 1 :])
+    sure = sum(count * (1 - 4 * (n / 255) * (1 - n / 255)) for n, count in enumerate(opacities) if n >= 128)
+    return sure / counted if counted else 0.0
+
+
+def _median(counts: list[int]) -> int:
+    half, seen = sum(counts) / 2, 0
+    for level, count in enumerate(counts):
+        seen += count
+        if seen >= half:
+            return level
+    return 0

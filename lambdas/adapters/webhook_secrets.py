@@ -1,0 +1,54 @@
+"""The tenants' signing secrets, and the signatures of Standard Webhooks that they make."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from lambdas.adapters import aws
+
+PREFIX = "whsec_"
+log = logging.getLogger(__name__)
+
+
+class StandardSigner:
+    """The port Signer. Secrets `given` by the settings go before those in the table of keys."""
+
+    def __init__(self, table: str, given: Mapping[str, str]) -> None:
+        self._table = table
+        self._given = given
+
+    def signature(self, tenant: str, message_id: str, now: float, body: bytes) -> str | None:
+        moment = datetime.fromtimestamp(int(now), UTC)
+        text = body.decode()
+        made = [Webhook(secret).sign(message_id, moment, text) for secret in self._secrets(tenant, now)]
+        return " ".join(made) or None
+
+    def _secrets(self, tenant: str, now: float) -> list[bytes]:
+        """The living ones, newest first: two while a rotation lasts."""
+        if tenant in self._given:
+            found = [self._given[tenant]]
+        else:
+            key = {"pk": {"S": f"{tenant}#webhook"}, "sk": {"S": "secret"}}
+            item = aws.client("dynamodb").get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+            found = [item["secret"]["S"]] if "secret" in item else []
+            if "previous" in item and float(item["previous_until"]["N"]) > now:
+                found.append(item["previous"]["S"])
+        secrets = [secret for secret in map(_decoded, found) if secret]
+        if len(secrets) < len(found):
+            log.error("a signing secret is not base64", extra={"tenant": tenant})
+        return secrets
+
+
+def _decoded(secret: str) -> bytes:
+    """Empty for what is not base64."""
+    text = secret.removeprefix(PREFIX)
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""

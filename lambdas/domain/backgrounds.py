@@ -1,0 +1,107 @@
+"""Product backgrounds: the canvas a product is put on, what comes of it, and the port that does it to the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from lambdas.domain.model_card import Size
+
+MIN_CANVAS: Final = 16
+MAX_CANVAS: Final = 4096
+MAX_PADDING: Final = 2048
+LOW: Final = 0.5  # a confidence below it is said in the answer
+JPEG: Final = "a JPEG cannot keep the product's pixels exactly; png and webp do"
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are the first pixels outside
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What the client asked for: both sides or neither, in pixels, and the padding around the product.
+
+    With neither a size nor a padding the photo's own framing is kept. With a padding alone the canvas is the product
+    and that many pixels on each side. With a size the product stands in its middle, with at least the padding around.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    padding: int | None = None
+
+    @property
+    def keeps_framing(self) -> bool:
+        return self.width is None and self.padding is None
+
+    def place(self, photo: Size, product: Box) -> tuple[Size, tuple[int, int]]:
+        """The canvas's size, and where on it the photo's corner is. Raises Unplaceable; the product is never scaled."""
+        left, top, right, bottom = product
+        margin = self.padding or 0
+        need = right - left + 2 * margin, bottom - top + 2 * margin
+        if self.width and self.height:
+            if need[0] > self.width or need[1] > self.height:
+                message = f"the product is never scaled and needs {need[0]}x{need[1]} pixels with its padding"
+                raise Unplaceable(message)
+            size = self.width, self.height
+            at = (size[0] - (right - left)) // 2 - left, (size[1] - (bottom - top)) // 2 - top
+        elif self.padding is not None:
+            size, at = need, (margin - left, margin - top)
+        else:
+            size, at = photo, (0, 0)
+        if max(size) > MAX_CANVAS or min(size) < MIN_CANVAS:
+            raise Unplaceable(f"the canvas of {size[0]}x{size[1]} is not within {MIN_CANVAS} to {MAX_CANVAS}")
+        return size, at
+
+
+class Unplaceable(Exception):
+    """A product that cannot be put on its canvas, or a photo that shows none; the message is for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a model that paints around a product is shown: PNGs of one size; the mask is white where it paints."""
+
+    size: Size
+    image: bytes = field(repr=False)
+    mask: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The answer: the image in its format and the mask as PNG, both of `size`."""
+
+    size: Size
+    image: bytes = field(repr=False)
+    mask: bytes = field(repr=False)
+    confidence: float
+    components: Mapping[str, float | None]
+    warnings: tuple[str, ...] = ()
+
+
+class Backdrops(Protocol):
+    """What is done to the pixels of products. `photo` is a picture that Pictures.take gave.
+
+    `cutout` is the answer of a service that removes backgrounds; without one, the photo's alpha channel counts, and
+    without that the colour of its border.
+    """
+
+    def product(self, photo: bytes) -> tuple[Size, Box | None]:
+        """The photo's size, and where its alpha channel shows a product; `None` where it has none that says anything.
+
+        Raises Unplaceable where the channel leaves nothing.
+        """
+
+    def cuttable(self, photo: bytes) -> bytes:
+        """The photo as a service that removes backgrounds takes it."""
+
+    def check_cutout(self, photo: bytes, cutout: bytes) -> None:
+        """Raises ProviderFailure("bad_answer") where it is no cut-out of that photo, Unplaceable where it is empty."""
+
+    def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
+        """Raises Unplaceable."""
+
+    def compose(self, scene: bytes, photo: bytes, cutout: bytes | None, canvas: Canvas, fmt: str) -> Composed:
+        """The product on a scene that was painted around it. Raises ProviderFailure and Unplaceable."""
+
+    def accept(self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str) -> tuple[bytes, bytes, Size]:
+        """What a provider has composed itself, image and mask, checked and in its format. Raises ProviderFailure."""

@@ -1,0 +1,107 @@
+"""Which addresses the service may reach that somebody else named: hostile until checked, and public hosts alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit
+
+from lambdas.egress import wire
+
+Fault = Literal["invalid", "scheme", "port", "private"]
+
+_V4_BARRED: Final = [
+    ipaddress.IPv4Network(net)
+    for net in ("192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4")  # `is_global` differs by Python version
+]
+# Of IPv6 only what is given out to hosts, less: protocol assignments with Teredo, documentation, 6to4, documentation.
+_V6_GIVEN_OUT: Final = ipaddress.IPv6Network("2000::/3")
+_V6_BARRED: Final = [ipaddress.IPv6Network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_V6_WITH_V4: Final = [ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "64:ff9b::/96")]  # mapped, NAT64
+_LOCAL_NAMES: Final = frozenset({"localhost", "localdomain", "local", "internal", "arpa"})
+
+
+class BarredError(Exception):
+    """The address is not one to reach, whatever is there; `fault` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL taken apart. `free`: its host may be private, and plain http at any port."""
+
+    tls: bool
+    host: str
+    port: int
+    path: str
+    free: bool
+
+
+def is_public(address: str) -> bool:
+    """Whether the address is a host of the public internet, in whatever form an IPv4 address is wrapped."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in net for net in _V6_WITH_V4):
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        return ip.is_global and ip in _V6_GIVEN_OUT and not any(ip in net for net in _V6_BARRED)
+    return ip.is_global and not any(ip in net for net in _V4_BARRED)
+
+
+def target(url: str, *, trusted: frozenset[str] = frozenset(), allow_private: bool = False) -> Target:
+    """What the URL itself tells. Raises BarredError, also for a host that is private by its very name or number."""
+    # Readers of URLs disagree about these, and no honest address has them.
+    if "\\" in url or any(c <= " " or c == "\x7f" for c in url.strip(" ")):
+        raise BarredError("invalid")
+    try:
+        parts = urlsplit(url.strip(" "))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise BarredError("invalid") from None
+    host = parts.hostname or ""
+    if not host or not host.isascii() or "%" in host or "@" in parts.netloc:
+        raise BarredError("invalid")
+    free = allow_private or host in trusted
+    if parts.scheme != "https" and not (free and parts.scheme == "http"):
+        raise BarredError("scheme")
+    if port != 443 and not free:
+        raise BarredError("port")
+    if not free:
+        _check_host(host)
+    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe="/?%:@!$&'()*+,;=-._~[]")
+    return Target(parts.scheme == "https", host, port, path, free)
+
+
+def peer(found: Target, ends_at: float) -> wire.Peer:
+    """Whom to connect to: the name is resolved once, and every address it has must be public.
+
+    Raises BarredError, and NotReachedError where the name is not resolved. `ends_at` is of the monotonic clock.
+    """
+    addresses = wire.resolve(found.host, found.port, ends_at)
+    if not found.free and not (addresses and all(map(is_public, addresses))):
+        raise BarredError("private")
+    return wire.Peer(found.tls, found.host, found.port, addresses)
+
+
+def _check_host(host: str) -> None:
+    """Numbers are read as the C library reads them (`127.1`, `0x7f000001`, `0177.0.0.1`), not left to the resolver."""
+    name = host.rstrip(".")
+    last = name.rpartition(".")[2]
+    if ":" in name:
+        public = is_public(name)
+    elif last.isdigit() or last.startswith("0x"):
+        try:
+            public = is_public(socket.inet_ntoa(socket.inet_aton(name)))
+        except OSError:
+            raise BarredError("invalid") from None
+    else:
+        public = "." in name and last not in _LOCAL_NAMES
+    if not public:
+        raise BarredError("private")

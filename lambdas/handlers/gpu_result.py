@@ -1,0 +1,39 @@
+"""The gpu_result function: hears from SageMaker that an asynchronous work has ended, well or not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambdas import wiring
+from lambdas.domain import ids
+from lambdas.handlers import ready
+from lambdas.observability import logger
+from lambdas.usecases.bring_result import bring_result
+
+
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """A notice about anything but a work of ours is let go; where a store fails, SNS sends the notice again."""
+    for record in event["Records"]:
+        found = _owner(record["Sns"]["Message"], wiring.settings().images_bucket)
+        if found is None:
+            logger.warning("a notice about no work of ours", extra={"message_id": record["Sns"].get("MessageId")})
+            continue
+        tenant, job_id = found
+        logger.append_keys(job_id=job_id)
+        logger.info("work ended", extra={"waited_for": bring_result(tenant, job_id, wiring.live())})
+
+
+def _owner(message: object, bucket: str) -> tuple[str, str] | None:
+    """Tenant and job of the work, by where its request was put: the form of nothing else in the notice is relied on."""
+    try:
+        place = json.loads(str(message))["requestParameters"]["inputLocation"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    start = f"s3://{bucket}/"
+    if not bucket or not isinstance(place, str) or not place.startswith(start):
+        return None
+    return ids.owner_of(place.removeprefix(start))
+
+
+ready()

@@ -1,0 +1,142 @@
+"""What a background needs beside a picture's usual way: the product cut out first, staged, and put back unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from lambdas.domain import catalogue, sizes
+from lambdas.domain.backgrounds import JPEG, LOW, Canvas, Unplaceable
+from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
+from lambdas.domain.jobs import Job
+from lambdas.domain.model_card import ModelCard, Size
+from lambdas.domain.requests import BACKGROUND, ImageRequest, Order, Painted
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.take_image import clean_image, put_image
+
+GONE = "the photo of the product is no longer there"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture as it is kept. `sizing` says how it came to its size; the rest is of a background alone."""
+
+    data: bytes
+    size: Size
+    sizing: dict[str, str] | None = None
+    mask: bytes | None = None
+    confidence: float | None = None
+    components: Mapping[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
+    """The request with its product's photo, base64 or a data URI, stored. `name` is what the client calls it.
+
+    What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of clean_image.
+    """
+    clean, media_type = clean_image(text, deps, name)
+    try:
+        photo, product = deps.backdrops.product(clean)
+        _canvas(request).place(photo, product or (0, 0, 1, 1))
+    except Unplaceable as no:
+        raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
+    key = put_image(clean, media_type, tenant, deps)
+    return replace(request, task=BACKGROUND, reference_key=key, reference_type=media_type, cut_out=product is not None)
+
+
+def cutter_of(job: Job, card: ModelCard) -> ModelCard | None:
+    """The model that must be asked, and paid, for a cut-out before this one can paint; `None` where none must."""
+    request = job.request
+    if request.task != BACKGROUND or request.cut_out or job.cutout is not None:
+        return None
+    return catalogue.card(card.cut_by)
+
+
+def staged(order: Order, job: Job, deps: Deps) -> Order:
+    """The order with what its model is shown. Raises InvalidRequest where the product cannot be placed."""
+    request, photo = job.request, _photo(job, deps)
+    if photo is None:
+        raise InvalidRequest(GONE)
+    if _cuts(order.card):
+        return replace(order, reference=deps.backdrops.cuttable(photo), format="png", task=BACKGROUND)
+    if not order.card.cut_by:  # it does all of it itself
+        fmt = "png" if request.format == "jpeg" else request.format
+        size = request.width or 0, request.height or 0
+        return replace(
+            order, reference=photo, task=BACKGROUND, padding=request.padding, generate=size, ratio=None, format=fmt
+        )
+    try:
+        stage = deps.backdrops.stage(photo, _cutout(job, deps), _canvas(request))
+    except Unplaceable as no:
+        raise InvalidRequest(str(no)) from None
+    return replace(
+        order,
+        reference=stage.image,
+        mask=stage.mask,
+        task=BACKGROUND,
+        generate=stage.size,
+        ratio=None,
+        format="png",
+    )
+
+
+def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | None:
+    """The picture of what a provider answered; `None` for a good cut-out, which is no picture of the job's.
+
+    Raises ProviderFailure.
+    """
+    request = job.request
+    if request.task != BACKGROUND:
+        size = sizes.plan(card, request.width, request.height)
+        data, came = deps.pictures.fit(painted.data, size.final, request.format)
+        return Made(data, size.final, size.note(came))
+    photo = _photo(job, deps)
+    if photo is None:
+        raise ProviderFailure("failed", GONE, paid="unknown")
+    try:
+        if _cuts(card):
+            deps.backdrops.check_cutout(photo, painted.data)
+            return None
+        made = _composed(job, photo, painted, deps) if card.cut_by else _accepted(request, photo, painted, deps)
+    except Unplaceable as no:
+        raise ProviderFailure("invalid_request", str(no), paid="unknown") from None
+    return replace(made, warnings=(*made.warnings, JPEG)) if request.format == "jpeg" else made
+
+
+def _composed(job: Job, photo: bytes, painted: Painted, deps: Deps) -> Made:
+    made = deps.backdrops.compose(painted.data, photo, _cutout(job, deps), _canvas(job.request), job.request.format)
+    return Made(
+        made.image,
+        made.size,
+        mask=made.mask,
+        confidence=made.confidence,
+        components=made.components,
+        warnings=made.warnings,
+    )
+
+
+def _accepted(request: ImageRequest, photo: bytes, painted: Painted, deps: Deps) -> Made:
+    if painted.mask is None or painted.confidence is None:
+        raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
+    data, mask, size = deps.backdrops.accept(painted.data, painted.mask, photo, _canvas(request), request.format)
+    said = painted.warnings
+    if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
+        said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")
+    return Made(data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said)
+
+
+def _cuts(card: ModelCard) -> bool:
+    return "remove-background" in card.capabilities
+
+
+def _canvas(request: ImageRequest) -> Canvas:
+    return Canvas(request.width, request.height, request.padding)
+
+
+def _photo(job: Job, deps: Deps) -> bytes | None:
+    return deps.blobs.get(job.request.reference_key) if job.request.reference_key else None
+
+
+def _cutout(job: Job, deps: Deps) -> bytes | None:
+    return deps.blobs.get(job.cutout) if job.cutout else None

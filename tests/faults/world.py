@@ -1,0 +1,232 @@
+"""One tenant's service over the emulated AWS, with a clock, workers and providers of the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+
+from lambdas.adapters.dynamodb_batches import DynamoBatches
+from lambdas.adapters.dynamodb_health import DynamoHealth
+from lambdas.adapters.dynamodb_jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb_limits import DynamoLimits
+from lambdas.adapters.dynamodb_outbox import DynamoOutbox
+from lambdas.adapters.dynamodb_projects import DynamoProjects
+from lambdas.adapters.dynamodb_slots import DynamoSlots
+from lambdas.adapters.s3_blobs import S3Blobs
+from lambdas.adapters.webhook_secrets import StandardSigner
+from lambdas.adapters.workers import LambdaWorkers, SqsEvents, SqsQueue
+from lambdas.api.views_webhooks import render
+from lambdas.domain.budget import Caps
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.jobs import Job
+from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.handlers import dead_letter, webhooks, worker
+from lambdas.usecases.deliver_webhook import Delivery
+from lambdas.usecases.deps import Deps
+from tests.api.client import Client
+from tests.fake_events import FakeWebhookMeter
+from tests.fakes import FakeClock, FakeMeter, FakePictures, make_deps
+from tests.faults.injector import Injector, sent_to_queue
+from tests.faults.receiver import Receiver
+
+QUEUE, EVENTS = "https://sqs.eu-central-1.amazonaws.com/1/jobs", "https://sqs.eu-central-1.amazonaws.com/1/webhooks"
+CAPS = Caps(microusd=50_000_000, images=500)
+RATE = 60
+COMES_AGAIN = 60.0  # seconds until a message that was not handled is seen again
+RECEIVES = 5
+PAID_SHOT, TICKET_OF_OURS, TICKET_OF_THEIRS = "bedrock", "runware_ai", "leonardo_ai"
+
+
+def table_of(name: str) -> Any:
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-central-1"].tables[name]
+
+
+@dataclass
+class Shop:
+    """A provider that keeps a ledger of what it charged for: the seed of each order."""
+
+    charged: list[int] = field(default_factory=list)
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        self.charged.append(order.seed)
+        return _painted(order)
+
+
+@dataclass
+class TicketShop:
+    client_chooses_id: bool
+    charged: list[int] = field(default_factory=list)
+    orders: dict[str, Order] = field(default_factory=dict)
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        ticket = order.id if self.client_chooses_id else f"theirs-{order.id}"
+        if ticket not in self.orders:
+            self.charged.append(order.seed)
+        self.orders[ticket] = order
+        return Ticket(ticket)
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+        if ticket.id not in self.orders:
+            raise ProviderFailure("outcome_unknown", "no such work", paid="unknown")
+        return _painted(self.orders[ticket.id])
+
+
+def _painted(order: Order) -> Painted:
+    return Painted(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
+
+
+class Shops:
+    """The port Providers."""
+
+    def __init__(self, *names: str) -> None:
+        self.all: dict[str, Any] = {
+            name: TicketShop(name == TICKET_OF_OURS) if name in (TICKET_OF_OURS, TICKET_OF_THEIRS) else Shop()
+            for name in names
+        }
+
+    def configured(self) -> frozenset[str]:
+        return frozenset(self.all)
+
+    def get(self, provider_id: str) -> Any:
+        return self.all[provider_id]
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+@contextmanager
+def beat_once(beat: Callable[[], bool], _seconds: float) -> Iterator[None]:
+    with suppress(Exception):
+        beat()
+    yield
+
+
+@dataclass
+class World:
+    """The service of one tenant. `limited`: it has budgets and a rate limit."""
+
+    tenant: str
+    injector: Injector
+    providers: Shops
+    limited: bool = True
+    clock: FakeClock = field(default_factory=FakeClock)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    deps: Deps = field(init=False)
+    client: Client = field(init=False)
+    receiver: Receiver = field(init=False)
+    delivery: Delivery = field(init=False)
+    tried: int = 0  # attempts to deliver the event that its row names, and that were never made
+
+    def __post_init__(self) -> None:
+        queue = SqsQueue(QUEUE)
+        self.deps = make_deps(
+            jobs=DynamoJobs("jobs", "images"),
+            batches=DynamoBatches("jobs"),
+            projects=DynamoProjects("projects", "jobs", "images"),
+            limits=DynamoLimits("jobs", RATE if self.limited else 0),
+            caps=CAPS if self.limited else Caps(),
+            health=DynamoHealth("providers"),
+            slots=DynamoSlots("providers", {TICKET_OF_THEIRS: 10}),
+            outbox=DynamoOutbox("jobs"),
+            events=SqsEvents(EVENTS),
+            blobs=S3Blobs("images", 300),
+            pictures=FakePictures(),
+            queue=queue,
+            workers=_Workers("worker", queue),
+            providers=self.providers,
+            clock=self.clock,
+            meter=FakeMeter(),
+            heart=beat_once,
+        )
+        self.client = Client(self.deps, identity={"tenant": self.tenant, "auth": "ok"})
+        self.receiver = Receiver(self.clock.now, lambda: self.injector.calls)
+        self.delivery = Delivery(
+            jobs=self.deps.jobs,
+            outbox=self.deps.outbox,
+            events=self.deps.events,
+            receiver=self.receiver,
+            signer=StandardSigner("keys", {}),
+            clock=self.clock,
+            meter=FakeWebhookMeter(),
+            render=lambda event, job: render(event, job, self.deps.blobs),
+        )
+        self.injector.effects |= {"sqs.SendMessage": self._send, "lambda.Invoke": self._invoke}
+
+    def _send(self, request: Any) -> Any:
+        asked, answer = sent_to_queue(request)
+        due = self.clock.now() + asked.get("DelaySeconds", 0)
+        self.messages.append({"due": due, "body": asked["MessageBody"], "queue": asked["QueueUrl"], "received": 0})
+        return answer
+
+    def _invoke(self, request: Any) -> Any:
+        with suppress(Exception):  # the function's error is in its answer, which nobody reads
+            worker.handler(json.loads(request.body), Context())
+        return {}
+
+    def deliver(self, message: dict[str, Any]) -> None:
+        """As the queue does: a message that is not handled comes again, and in the end is a dead letter."""
+        self.messages.remove(message)
+        self.clock.time = max(self.clock.time, message["due"])
+        message["received"] += 1
+        jobs_handler = dead_letter.handler if message["received"] > RECEIVES else worker.handler
+        to = webhooks.handler if message["queue"] == EVENTS else jobs_handler
+        answer = to({"Records": [{"messageId": "m", "body": message["body"]}]}, Context())
+        if answer["batchItemFailures"]:
+            self.messages.append({**message, "due": self.clock.now() + COMES_AGAIN})
+
+    def of_jobs(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["queue"] == QUEUE]
+
+    def settle(self) -> None:
+        """Deliver what waits until nothing does."""
+        for _ in range(100):
+            waiting = sorted(self.of_jobs(), key=lambda message: message["due"])
+            if not waiting:
+                return
+            self.deliver(waiting[0])
+        raise AssertionError("the messages do not end")
+
+    def of_events(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["queue"] == EVENTS]
+
+    def tell(self) -> None:
+        """Deliver the messages about events until there are none."""
+        for _ in range(100):
+            waiting = sorted(self.of_events(), key=lambda message: message["due"])
+            if not waiting:
+                return
+            self.deliver(waiting[0])
+        raise AssertionError("the messages about events do not end")
+
+    def rows(self, kind: str = "", table: str = "jobs") -> list[dict[str, Any]]:
+        """The tenant's records as they lie in the emulation, without a call."""
+        found = table_of(table).items.get(DynamoType({"S": self.tenant + kind}), {})
+        return [found[at].to_json()["Attributes"] for at in sorted(found, key=lambda at: at.value)]
+
+    def jobs(self) -> list[Job]:
+        return [from_item(item) for item in self.rows()]
+
+    def counted(self) -> float:
+        """Requests that the tenant's rate has counted; on a clock that stood still."""
+        rows = self.rows("#rate")
+        return max(0.0, (int(rows[0]["tat"]["N"]) / 1e6 - self.clock.now()) * RATE / 60) if rows else 0.0
+
+
+class _Workers(LambdaWorkers):
+    """With one client for all: the time that is waited stands still here."""
+
+    def run(self, tenant: str, job_id: str, timeout: float) -> None:
+        super().run(tenant, job_id, 20.0)
+
+
+def open_world(tenant: str, injector: Injector, *providers: str, limited: bool = True) -> World:
+    return World(tenant, injector, Shops(*providers), limited)

@@ -1,0 +1,59 @@
+"""The registry over real, tiny pipelines: memory comes back, and a folder is all that a model needs."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.contract import PaintRequest, Refusal
+from gpu_worker.loader import Loader
+from gpu_worker.models import Registry
+from gpu_worker.pipelines.adapters import Folder
+from gpu_worker.weights import Sources
+from tests.gpu_worker.pipelines import tiny
+
+REQUEST = PaintRequest("text-to-image", "1", "one", "a cat", 64, 64, 5, "png")
+
+
+@pytest.fixture
+def registry(saved: Path, tmp_path: Path) -> Registry:
+    loras = Folder(tmp_path / "loras")
+    loader = Loader(Sources(saved, tmp_path, hub=False), loras, device="cpu")
+    specs = [tiny.spec("one"), tiny.spec("two"), tiny.spec("scenes", scenes=True)]
+    return Registry(specs, loader, 1, loras)
+
+
+def test_a_model_that_leaves_gives_its_memory_back_before_the_next_is_loaded(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = registry.get("one")
+    model.paint([REQUEST], 1, lambda: None)
+    pipe = registry._here["one"]._sampler._parts.any
+    parts = [weakref.ref(part) for part in (pipe, pipe.unet, pipe.vae, pipe.text_encoder_2)]
+    del pipe
+    left: list[int] = []
+    plain = registry._load
+    monkeypatch.setattr(
+        registry, "_load", lambda spec: left.append(sum(part() is not None for part in parts)) or plain(spec)
+    )
+    registry.get("two")
+    assert left == [0]
+    assert registry.loaded() == ["two"]
+
+
+def test_a_purged_model_comes_back_with_the_same_pixels(registry: Registry) -> None:
+    (before,) = registry.get("one").paint([REQUEST], 2, lambda: None)
+    assert registry.purge("one") == (["one"], [])
+    (after,) = registry.get("one").paint([REQUEST], 2, lambda: None)
+    assert (before.image == after.image).all()
+
+
+def test_a_model_of_scenes_without_a_segmenter_asks_for_an_alpha_channel(registry: Registry) -> None:
+    from tests.gpu_worker.pipelines.test_model import png
+
+    asked = PaintRequest("background", "1", "scenes", "", 64, 64, 5, "png", image=png())
+    (outcome,) = registry.get("scenes").paint([asked], 1, lambda: None)
+    assert isinstance(outcome, Refusal)
+    assert "alpha" in outcome.message

@@ -1,0 +1,159 @@
+"""Where weights are looked for, in which order, and that a half copy is never taken for a whole one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from gpu_worker.pipelines.table import BACKGROUND, TURBO, Weights
+from gpu_worker.weights import COMPLETE, Missing, Sources, fetch, main, needed
+
+MODEL = Weights("m-1", repo="some/model", revision="1" * 40, files=("model_index.json", "unet/*"))
+BUCKET = "weights"
+URI = f"s3://{BUCKET}/some/prefix"
+
+
+class Hub:
+    """A hub that has every model."""
+
+    def __init__(self, whole: bool = True) -> None:
+        self.asked: list[str] = []
+        self.whole = whole
+
+    def __call__(self, weights: Weights, into: Path) -> None:
+        self.asked.append(weights.folder)
+        (into / "unet").mkdir(parents=True, exist_ok=True)
+        (into / "unet" / "w.safetensors").write_text("hub")
+        if self.whole:
+            (into / weights.proof).write_text("hub")
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def sources(tmp_path: Path, hub: Hub | None = None, uri: str = "", client: Any = None) -> Sources:
+    return Sources(
+        tmp_path / "model",
+        tmp_path / "cache",
+        uri,
+        hub=hub is not None,
+        client=lambda: client,
+        download=hub or Hub(),
+    )
+
+
+def put(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / MODEL.proof).write_text(text)
+
+
+def test_the_model_directory_goes_before_everything(tmp_path: Path, s3: Any) -> None:
+    put(tmp_path / "model" / MODEL.folder, "local")
+    hub = Hub()
+    found = sources(tmp_path, hub, URI, s3).find(MODEL)
+    assert (found / MODEL.proof).read_text() == "local"
+    assert hub.asked == []
+
+
+def test_s3_goes_before_the_hub_and_is_asked_once(tmp_path: Path, s3: Any) -> None:
+    hub = Hub()
+    assert sources(tmp_path / "stage", hub, URI, s3).stage(MODEL)
+    places = sources(tmp_path, Hub(), URI, s3)
+    found = places.find(MODEL)
+    assert (found / "unet" / "w.safetensors").read_text() == "hub"
+    assert not places.download.asked
+    s3.delete_object(Bucket=BUCKET, Key=f"some/prefix/{MODEL.folder}/{COMPLETE}")
+    assert places.find(MODEL) == found
+
+
+def test_half_a_copy_in_s3_is_not_taken(tmp_path: Path, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"some/prefix/{MODEL.folder}/{MODEL.proof}", Body=b"half")
+    with pytest.raises(Missing):
+        sources(tmp_path, None, URI, s3).find(MODEL)
+    assert (sources(tmp_path, Hub(), URI, s3).find(MODEL) / MODEL.proof).read_text() == "hub"
+
+
+def test_a_file_that_comes_in_short_is_not_taken(tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources(tmp_path / "stage", Hub(), URI, s3).stage(MODEL)
+    monkeypatch.setattr(s3, "download_file", lambda _bucket, _key, path: Path(path).write_text(""))
+    with pytest.raises(Missing):
+        sources(tmp_path, None, URI, s3).find(MODEL)
+    assert not (tmp_path / "cache" / MODEL.folder).exists()
+
+
+def test_the_hub_is_asked_last_and_once(tmp_path: Path, s3: Any) -> None:
+    hub = Hub()
+    places = sources(tmp_path, hub, URI, s3)
+    assert places.find(MODEL) == places.find(MODEL) == tmp_path / "cache" / MODEL.folder
+    assert hub.asked == [MODEL.folder]
+
+
+def test_half_a_download_is_not_taken(tmp_path: Path) -> None:
+    with pytest.raises(Missing):
+        sources(tmp_path, Hub(whole=False)).find(MODEL)
+    assert (sources(tmp_path, Hub()).find(MODEL) / MODEL.proof).is_file()
+
+
+def test_without_the_hub_it_is_said_where_was_looked(tmp_path: Path, s3: Any) -> None:
+    with pytest.raises(Missing, match=r"model/m-1 or s3://weights/some/prefix/m-1"):
+        sources(tmp_path, None, URI, s3).find(MODEL)
+
+
+def test_staging_sends_only_what_is_not_there(tmp_path: Path, s3: Any) -> None:
+    places = sources(tmp_path, Hub(), URI, s3)
+    assert [places.stage(MODEL), places.stage(MODEL)] == [True, False]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    start = f"some/prefix/{MODEL.folder}/"
+    assert keys == [start + name for name in (COMPLETE, MODEL.proof, "unet/w.safetensors")]
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_a_single_file_must_have_the_tables_checksum(right: bool, tmp_path: Path) -> None:
+    origin = tmp_path / "origin" / "u2.onnx"
+    origin.parent.mkdir()
+    origin.write_bytes(b"onnx")
+    digest = hashlib.sha256(b"onnx" if right else b"other").hexdigest()
+    weights = Weights("u2", url=origin.as_uri(), sha256=digest)
+    if right:
+        fetch(weights, tmp_path / "got")
+        assert (tmp_path / "got" / "u2.onnx").read_bytes() == b"onnx"
+    else:
+        with pytest.raises(Missing, match="SHA-256"):
+            fetch(weights, tmp_path / "got")
+        assert not (tmp_path / "got" / "u2.onnx").exists()
+
+
+def test_the_command_stages_what_the_models_need(
+    tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(Sources, "stage", lambda _self, weights: sent.append(weights.folder) or True)
+    assert main(["stage", URI, BACKGROUND.id, "--segmenter", "u2netp", "--cache", str(tmp_path)]) == 0
+    assert sent == [w.folder for w in needed([BACKGROUND.id], "u2netp")]
+    assert sent[0] == BACKGROUND.weights.folder
+    assert sent[-1].startswith("u2netp")
+    assert BACKGROUND.licence in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["stage", "bucket"], ["stage", URI, "unknown/model"], ["unstage", URI]])
+def test_the_command_refuses_what_it_does_not_know(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+
+
+def test_a_segmenter_is_needed_for_backgrounds_only() -> None:
+    assert not any("birefnet" in w.folder for w in needed([TURBO.id], "birefnet"))
+    assert any("birefnet" in w.folder for w in needed([BACKGROUND.id], "birefnet"))
+    assert len(needed([TURBO.id, BACKGROUND.id], "birefnet")) == 5

@@ -1,0 +1,26 @@
+"""The durations that the protocol counts on lie partly in the templates and partly in the code: they must agree."""
+
+from __future__ import annotations
+
+from lambdas.domain import webhooks
+from lambdas.usecases import replay_webhook, run_job, submit_job
+
+
+def test_no_watchdog_comes_before_its_record_is_written_or_never_will_be(templates):
+    """It would take the job for one that never came to be, and let go."""
+    assert templates.function("api")["Timeout"] < submit_job.WATCHDOG_SECONDS
+
+
+def test_an_attempt_has_ended_before_the_next_may_begin(templates):
+    """The function that holds a delivery's lease is dead when it passes, and has time to write after its POST."""
+    assert webhooks.POST_SECONDS < templates.function("webhooks")["Timeout"] < webhooks.LEASE_SECONDS
+
+
+def test_a_watchdog_finds_the_lease_of_a_run_that_died_before_it_passed(templates):
+    """A run renews its lease well before it passes; the function is alive for longer than a lease."""
+    assert 2 * run_job.BEAT_SECONDS < run_job.LEASE_SECONDS < submit_job.WATCHDOG_SECONDS
+    assert templates.function("worker")["Timeout"] > run_job.LEASE_SECONDS
+
+
+def test_the_first_message_of_a_replay_comes_after_its_function_has_ended(templates):
+    assert templates.function("api")["Timeout"] < replay_webhook.SAFE_SECONDS

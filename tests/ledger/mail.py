@@ -1,0 +1,83 @@
+"""A queue as its function sees it: at least once, in any order, with a visibility timeout and a dead-letter queue.
+
+What is sent goes to a real queue of the emulator, with its delay as a number beside it; from there it is taken at once
+and held here until it is due, because the emulator's queue counts real seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from tests.ledger.acts import message_of
+
+VISIBILITY, MOST_RECEIVES = 5400.0, 5  # as the template's queue
+DEAD_VISIBILITY = 360.0
+EVENT_VISIBILITY, MOST_EVENT_RECEIVES = 180.0, 1000
+WINDOW = 20.0  # what is due within these seconds may come in any order
+
+
+@dataclass
+class Message:
+    body: str
+    due: float
+    receives: int = 0
+    dead: bool = False
+
+    @property
+    def job(self) -> tuple[str, str]:
+        return message_of(self.body)[:2]
+
+    @property
+    def watchdog(self) -> bool:
+        return message_of(self.body)[2]
+
+
+class Mail:
+    """`visibility` in seconds; a message is dead after `most` receipts."""
+
+    def __init__(
+        self, sqs: Any, url: str, die: random.Random, visibility: float = VISIBILITY, most: int = MOST_RECEIVES
+    ) -> None:
+        self._sqs, self._url, self._die = sqs, url, die
+        self._visibility, self._most = visibility, most
+        self.waiting: list[Message] = []
+
+    def take(self) -> None:
+        """Take what was sent."""
+        while True:
+            asked = {"QueueUrl": self._url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["due"]}
+            found = self._sqs.receive_message(**asked, WaitTimeSeconds=0).get("Messages", [])
+            for one in found:
+                self.waiting.append(Message(one["Body"], float(one["MessageAttributes"]["due"]["StringValue"])))
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=one["ReceiptHandle"])
+            if len(found) < 10:
+                return
+
+    def next(self, now: float, *, watchdog: bool | None = None) -> Message | None:
+        """Take one that is delivered next, and count it; of the watchdog, or not, where there is one."""
+        if not self.waiting:
+            return None
+        wanted = [m for m in self.waiting if watchdog is None or m.watchdog is watchdog] or self.waiting
+        first = max(now, min(m.due for m in wanted))
+        chosen = self._die.choice([m for m in wanted if m.due <= first + WINDOW])
+        self.waiting.remove(chosen)
+        chosen.receives += 1
+        return chosen
+
+    def back(self, message: Message, now: float) -> None:
+        """It was not handled: it comes again, or is dead."""
+        message.due = now + (DEAD_VISIBILITY if message.dead else self._visibility)
+        if not message.dead and message.receives >= self._most:
+            message.dead, message.receives = True, 0
+        self.waiting.append(message)
+
+    def first(self) -> float:
+        """When the next one is due."""
+        return min((message.due for message in self.waiting), default=math.inf)
+
+    def again(self, message: Message, now: float) -> None:
+        """A duplicate."""
+        self.waiting.append(Message(message.body, now + self._die.uniform(0, 60)))

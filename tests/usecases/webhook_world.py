@@ -1,0 +1,74 @@
+"""The service, its webhooks function and the queue between them, on the clock of the test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lambdas.domain.event_ports import Reply
+from lambdas.domain.jobs import Job
+from lambdas.domain.requests import ImageRequest
+from lambdas.domain.webhooks import Event
+from lambdas.usecases.deliver_webhook import Delivery, deliver_webhook
+from lambdas.usecases.run_job import run_job
+from lambdas.usecases.submit_job import Caller, submit_job
+from tests.fake_events import FakeEvents, FakeReceiver, FakeSigner, FakeWebhookMeter, Message
+from tests.fakes import make_deps
+
+URL = "https://a.example/h"
+VISIBLE_AGAIN = 180  # seconds until a message that was not handled comes again
+DAY = 86_400
+OK, DOWN = Reply(200), Reply(503)
+
+
+class Killed(BaseException):
+    """The function ends here."""
+
+
+class World:
+    """The service, its webhooks function, and what the queue does with the messages."""
+
+    def __init__(self, **changes: object) -> None:
+        self.deps = make_deps(**changes)
+        self.clock = self.deps.clock
+        self.events: FakeEvents = self.deps.events  # type: ignore[assignment]
+        self.receiver = FakeReceiver(now=self.clock.now)
+        self.signer, self.meter = FakeSigner(), FakeWebhookMeter()
+        self.delivery = Delivery(
+            jobs=self.deps.jobs,
+            outbox=self.deps.outbox,
+            events=self.events,
+            receiver=self.receiver,
+            signer=self.signer,
+            clock=self.clock,
+            meter=self.meter,
+            render=lambda event, job: f"{event.type} {job.id}".encode(),
+        )
+
+    def job(self, url: str | None = URL) -> Job:
+        job, _ = submit_job(ImageRequest("x", webhook_url=url), Caller("acme", "r"), self.deps)
+        return job
+
+    def ended(self, url: str | None = URL) -> Job:
+        job = self.job(url)
+        return run_job("acme", job.id, self.clock.now() + 100, self.deps) or job
+
+    def event(self, job: Job) -> Event:
+        event = self.deps.outbox.get("acme", job.id)
+        assert event
+        return event
+
+    def handle(self, message: Message) -> None:
+        """As the queue does: what was not handled comes again."""
+        try:
+            deliver_webhook(message.tenant, message.job_id, message.due, self.delivery)
+        except (Exception, Killed):
+            self.events.messages.append(replace(message, arrives=self.clock.now() + VISIBLE_AGAIN))
+
+    def run(self, until: float = float("inf")) -> None:
+        """Handle what arrives, in its order, until there is nothing more or `until`."""
+        while self.events.messages and min(self.events.messages).arrives <= until:
+            message = min(self.events.messages)
+            self.events.messages.remove(message)
+            self.clock.time = max(self.clock.time, message.arrives)
+            self.handle(message)
+        self.clock.time = max(self.clock.time, min(until, 1e12) if until != float("inf") else 0)
