@@ -153,7 +153,8 @@ def test_hostile_bodies(client, path):
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status"),
     [
-        ("POST", "/generate", {"Content-Type": "multipart/form-data"}, b"--x", 415),
+        ("POST", "/generate-image", {"Content-Type": "multipart/form-data"}, b"--x", 415),
+        ("POST", "/generate", {"Content-Type": "multipart/form-data"}, b"--x", 400),
         ("POST", "/generate", {"Content-Type": "text/xml"}, b"<a/>", 415),
         ("POST", "/generate", {"Content-Type": "application/x-www-form-urlencoded"}, b'{"prompt": "x"}', 200),
         ("POST", "/generate", {}, b'{"prompt": "x"}', 200),
