@@ -13,7 +13,10 @@ Headers = dict[str, str]
 
 
 def admit(call: Call, route: Route) -> Headers:
-    """Let the request through and return the headers of its answer. Raises RateLimited, with them."""
+    """Let the request through and return the headers of its answer. Raises RateLimited, with them.
+
+    A request that was answered before under its Idempotency-Key makes nothing, and is let through in any case.
+    """
     if not route.generates:
         return {}
     cost = route.cost(call.payload)
@@ -21,10 +24,18 @@ def admit(call: Call, route: Route) -> Headers:
     if verdict is None:
         return {}
     headers = _headers(verdict.limit, verdict.remaining, verdict.reset)
-    if verdict.retry_after is not None:
+    if verdict.retry_after is not None and not _answered_before(call):
         call.deps.meter.rate_limited()
         raise RateLimited(_reason(verdict, cost), retry_after=verdict.retry_after, headers=headers)
     return headers
+
+
+def _answered_before(call: Call) -> bool:
+    caller = call.caller()
+    if caller.idempotency_key is None:
+        return False
+    used = call.deps.jobs.used(call.tenant, caller.idempotency_key, call.deps.clock.now())
+    return used is not None and used.fingerprint == caller.fingerprint
 
 
 def of_budget(error: ServiceError, call: Call) -> Headers:

@@ -107,3 +107,16 @@ def test_a_month_that_is_used_up(caps: Caps, limit: int) -> None:
     assert "month's budget" in refused.json()["detail"]
     deps.clock.sleep(wait)
     assert ask("POST", "/unified/generate", body).status == 200
+
+
+@pytest.mark.parametrize("path", ["/generate", "/unified/generate/batch"])
+def test_a_used_key_answers_again_also_where_the_rate_is_used_up(path: str) -> None:
+    ask = limited(1)
+    body = {"prompt": "x"} if path == "/generate" else {"requests": [{"prompt": "x"}]}
+    first = ask("POST", path, body, {"Idempotency-Key": "once"})
+    again = ask("POST", path, body, {"Idempotency-Key": "once"})
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (first.status, "true")
+    assert told(again)[1] == 0
+    assert ask("POST", path, body, {"Idempotency-Key": "new"}).status == 429
+    other = {"prompt": "y"} if path == "/generate" else {"requests": [{"prompt": "y"}]}
+    assert ask("POST", path, other, {"Idempotency-Key": "once"}).status == 429
