@@ -58,6 +58,8 @@ TARGETS: dict[str, tuple[str, str]] = {
     "api": (_import("lambdas.handlers.api"), YARDSTICK),
     "worker": (_import("lambdas.handlers.worker"), YARDSTICK),
     "dead_letter": (_import("lambdas.handlers.dead_letter"), YARDSTICK),
+    "webhooks": (_import("lambdas.handlers.webhooks"), YARDSTICK),
+    "gpu_result": (_import("lambdas.handlers.gpu_result"), YARDSTICK),
     "authorizer": (_import("lambdas.handlers.authorizer"), YARDSTICK),
     "powertools hello + GET": (_import("benchmarks.hello_powertools") + _REQUEST, YARDSTICK),
     "api + GET /health": (_import("lambdas.handlers.api") + _REQUEST, "powertools hello + GET"),

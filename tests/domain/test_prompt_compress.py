@@ -8,6 +8,7 @@ import sys
 from statistics import mean
 
 import pytest
+import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,7 +164,6 @@ def test_graphemes_are_whole(grapheme: str) -> None:
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), st.integers(1, 60))
 @settings(max_examples=300, deadline=None)
 def test_cuts_agree_with_unicodes_own_rules(text: str, most: int) -> None:
-    regex = pytest.importorskip("regex")
     ends = {match.end() for match in regex.finditer(r"\X", text)}
     short = segments.cut(text, most)
     assert text.startswith(short)

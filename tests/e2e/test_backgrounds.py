@@ -143,7 +143,8 @@ def test_by_bedrock_where_there_is_no_gpu(tmp_path):
 
 def test_by_a_real_worker_with_tiny_weights(tmp_path):
     """The worker's own process and code, with weights that were never trained: what is around the product is noise."""
-    tiny = pytest.importorskip("tests.gpu_worker.pipelines.tiny", reason="needs the models' libraries")
+    from tests.gpu_worker.pipelines import tiny  # not at the top: torch alone takes seconds
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -256,10 +257,7 @@ def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates
             assert "*" not in str(statement["Resource"])
         for resource in direct["Resource"]:
             if isinstance(resource, str):
-                assert (
-                    resource.startswith("arn:aws:bedrock:us-west-2::foundation-model/stability.")
-                    or "gpt-oss" in resource
-                )
+                assert re.match(r"arn:aws:bedrock:us-west-2::foundation-model/(stability|openai)\.", resource)
             else:
                 assert tuple(resource["Fn::Join"][1][:2]) == profile
         assert {resource.split(":")[3] for resource in behind["Resource"]} == {"us-east-1", "us-east-2", "us-west-2"}
