@@ -7,6 +7,7 @@ from pathlib import Path
 from lambdas.domain import catalogue
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.routing import DEMO, PROVIDERS
+from lambdas.domain.sizes import plan
 
 FILE = Path(__file__).with_name("providers.md")
 YES, NO = "yes", "-"
@@ -16,11 +17,13 @@ HEAD = """\
 
 Written by `python -m docs.matrix` from the catalogue (`lambdas/domain/cards/`); do not edit.
 
-The first model of a provider is its default. Sizes are those the model makes; any other size is made from the nearest
-one, and `metadata.size` says so. Formats are what the provider encodes itself; PNG, JPEG and WebP are served of every
-model. A parameter that a model lacks is named in `metadata.dropped_params`. Prices are USD per image at the default
-size, 0 where a machine is paid for by the hour or is yours. `quality` (1 to 10) and `seconds` are what routing starts
-from, see [routing.md](routing.md). A `ticket` can be taken up again by another process; `one call` cannot.
+The first model of a provider is its default. One of few words reads those of scenes of shapes alone ("two red stars on
+white"): it is asked for such a prompt where it is the first, or where the client names it, and for no other. Sizes are
+those the model makes; any other size is made from the nearest one, and `metadata.size` says so. Formats are what the
+provider encodes itself; PNG, JPEG and WebP are served of every model. A parameter that a model lacks is named in
+`metadata.dropped_params`. Prices are USD per image at the default size, 0 where a machine is paid for by the hour or is
+yours. `quality` (1 to 10) and `seconds` are what routing starts from, see [routing.md](routing.md). A `ticket` can be
+taken up again by another process; `one call` cannot.
 
 Backgrounds around a product are painted by models made for that, which make nothing else. The GPU worker's cuts the
 product out itself. For Bedrock's, a photo without an alpha channel is first cut out by another, which is a second paid
@@ -84,7 +87,7 @@ def _features(provider: str) -> list[str]:
 
 def _model(card: ModelCard) -> list[str]:
     return [
-        f"`{card.id}`",
+        f"`{card.id}`" + (" (few words)" if card.words else ""),
         f"`{card.provider}`",
         f"{card.price_usd:.4f}".rstrip("0").rstrip("."),
         _sizes(card),
@@ -100,7 +103,8 @@ def _model(card: ModelCard) -> list[str]:
 def _sizes(card: ModelCard) -> str:
     if card.sides:
         return f"{card.sides.least} to {card.sides.most}, in steps of {card.sides.step}"
-    return f"{len(card.ratios)} ratios, " + "x".join(map(str, card.default_size)) if card.ratios else "any"
+    made = "x".join(map(str, plan(card, None, None).generate))
+    return f"{len(card.ratios)} ratios, {made}" if len(card.ratios) > 1 else made if card.ratios else "any"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

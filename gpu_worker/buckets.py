@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gpu_worker.painting import Shape
@@ -75,13 +75,14 @@ class Buckets:
 
     def _of(self, shape: Shape) -> tuple[int, ...]:
         sizes = (shape.bucket,) if shape.bucket else self._sizes
-        known = self._known.get(shape)
+        known = self._known.get(replace(shape, only=()))
         if known is None or known.most is None:
             return sizes
         most = known.most
         return tuple(size for size in sizes if size <= most) or (most,)
 
     def _get(self, shape: Shape) -> _Known:
+        shape = replace(shape, only=())
         known = self._known.setdefault(shape, _Known())
         self._known.move_to_end(shape)
         if len(self._known) > REMEMBERED:

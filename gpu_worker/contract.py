@@ -13,8 +13,10 @@ to the model, and so may `width` and `height`, together: the answer is then the 
 
 200: {"id", "model", "seed", "width", "height", "format", "image": base64, "timings": {"queue", "paint", "encode"}}, in
 seconds; `id` is the request's, so that an answer can never be taken for another's. The same request is the same image.
-`warnings` (sentences) is there where there are any; `mask` (base64 of a PNG), `confidence` (0 to 1) and `components`
-(what that is made of, each a number or null) where the task has them.
+`warnings` (sentences) is there where there are any; `mask` (base64 of a PNG), `confidence` (0 to 1), `components` (what
+that is made of, each a number or null) and `at` where the task has them. `at` is [x, y]: where the upload's top-left
+corner lies in the answer, in whole pixels, negative where the answer does not show it. Where the mask is 255, the pixel
+(x + i, y + j) of the answer is the upload's (i, j).
 
 `{"task": "purge", "model_id": null}` takes one model, or all, out of memory: {"model_id", "removed", "remaining"}. It
 is here besides its own path because SageMaker reaches no other path than this.
@@ -47,7 +49,7 @@ STATUSES: Final = {
 
 MAX_BODY: Final = 16_000_000
 MAX_PROMPT: Final = 10_000
-MIN_SIDE: Final = 256
+MIN_SIDE: Final = 64  # on the wire; each model says itself what it takes at least
 MAX_SIDE: Final = 2048
 SIDE_STEP: Final = 8
 MIN_CANVAS: Final = 16  # a canvas is what a background's answer measures; no model paints it as a whole
@@ -156,7 +158,7 @@ def read(body: bytes) -> PaintRequest | PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PaintAnswer:
-    """An image that was painted. `timings` in seconds: queue, paint, encode. `mask` is a PNG."""
+    """An image that was painted. `timings` in seconds: queue, paint, encode. `mask` is a PNG; `at` is x and y."""
 
     id: str
     model: str
@@ -170,6 +172,7 @@ class PaintAnswer:
     mask: bytes | None = field(default=None, repr=False)
     confidence: float | None = None
     components: Mapping[str, float | None] | None = None
+    at: tuple[int, int] | None = None
 
     def to_json(self) -> bytes:
         said = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -20,7 +20,7 @@ from gpu_worker.contract import PaintRequest, Refusal
 from gpu_worker.jobs import Done, Job, settle
 from gpu_worker.metrics import Metrics
 from gpu_worker.painter import Painter
-from gpu_worker.painting import DeviceLost, Model, Models, Shape
+from gpu_worker.painting import DeviceLost, Model, Models, Shape, base_of
 
 RESTART_SECONDS: Final = 30.0  # when to try again at a worker that is being replaced
 SLOWEST_GUESS: Final = 60.0
@@ -47,6 +47,7 @@ class Engine:
         self._painting: Sequence[Job] = ()
         self._calls: deque[tuple[Future[Any], Callable[[], object]]] = deque()
         self._ending = False
+        self._due = inf  # when what is being painted ends at the latest, if its step does
         self._thread = Thread(target=self._live, name="gpu", daemon=True)
 
     def start(self, preload: Sequence[str] = ()) -> Future[None]:
@@ -93,9 +94,24 @@ class Engine:
     def give_up(self) -> None:
         """Refuse everything in hand; what is being painted ends at its next step."""
         with self._changed:
-            jobs = [*self._waiting, *self._painting]
+            jobs, calls = [*self._waiting, *self._painting], [*self._calls]
+            self._calls.clear()
+        now = self._clock()
         for job in jobs:
-            job.refuse(_leaving())
+            if job.wanted(now):
+                job.refuse(_leaving())
+        for future, _ in calls:
+            settle(future, error=_leaving())
+
+    def watch(self, grace: float) -> None:
+        """Take the GPU for lost where a step goes on that many seconds after all of its requests' time was over.
+
+        A step looks at the time when it ends, so that such a one hangs: nothing would ever be painted again.
+        """
+        with self._changed:
+            hangs = not self.lost and self._clock() > self._due + grace
+        if hangs:
+            self._lose(TimeoutError(f"a step has not ended {grace:g} s after its requests' time"))
 
     def stop(self) -> None:
         """Paint what waits, take nothing new, and end; returns at once."""
@@ -126,6 +142,15 @@ class Engine:
         if self.lost or self._ending:
             raise _leaving()
 
+    def _lose(self, error: BaseException) -> None:
+        logs.failure("the GPU is lost", error)
+        with self._changed:
+            if self.lost:
+                return
+            self.lost = error
+        self.give_up()
+        self.on_lost()
+
     # What follows runs on the engine's own thread.
 
     def _live(self) -> None:
@@ -133,18 +158,14 @@ class Engine:
             while work := self._next():
                 work()
         except BaseException as error:  # noqa: BLE001 - nobody else would hear the thread's last word
-            logs.failure("the GPU is lost", error)
-            with self._changed:
-                self.lost = error
-            self.give_up()
-            for future, _ in self._calls:
-                settle(future, error=_leaving())
-            self.on_lost()
+            self._lose(error)
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
-            self._painting = ()
-            self._changed.wait_for(lambda: self._calls or self._waiting or self._ending)
+            self._painting, self._due = (), inf
+            self._changed.wait_for(lambda: self._calls or self._waiting or self._ending or self.lost)
+            if self.lost:  # a step that was given up as hanging has ended after all
+                return None
             if self._calls:
                 return partial(_call, *self._calls.popleft())
             if not self._waiting:
@@ -159,13 +180,14 @@ class Engine:
             return
         try:
             model = self._painter.load(first.request.model)
-        except Refusal as refusal:  # what holds for its model holds for all that wait for that model
-            for job in [first, *self._of_model(first.request.model)]:
+        except Refusal as refusal:  # what holds for it holds for all that wait for the same
+            for job in [first, *self._alike(first, refusal)]:
                 job.refuse(refusal)
             return
         shape = self._painter.shape(model, first)
         if shape is not None:
             jobs, size = self._company(model, shape, first)
+            self._due = max(job.deadline for job in jobs)
             self._painter.paint(model, shape, jobs, size)
 
     def _company(self, model: Model, shape: Shape, first: Job) -> tuple[list[Job], int]:
@@ -183,6 +205,14 @@ class Engine:
             self._waiting = deque(job for job in self._waiting if job not in jobs)
         return jobs, size
 
+    def _alike(self, first: Job, refusal: Refusal) -> list[Job]:
+        """The jobs that would be refused as well: a name may be wrong by its adapter, a load fails for all of them."""
+        if refusal.code == "unknown_model":
+            return self._of_model(first.request.model)
+        base = base_of(first.request.model)
+        with self._changed:
+            return [job for job in self._waiting if base_of(job.request.model) == base]
+
     def _of_model(self, model_id: str) -> list[Job]:
         with self._changed:
             return [job for job in self._waiting if job.request.model == model_id]
@@ -191,11 +221,13 @@ class Engine:
 def _call(future: Future[Any], work: Callable[[], object]) -> None:
     try:
         done = work()
-    except DeviceLost:
-        settle(future, error=_leaving())
+    except Exception as error:
+        settle(future, error=_leaving() if isinstance(error, DeviceLost) else error)
+        if isinstance(error, DeviceLost):
+            raise
+    except BaseException:
+        settle(future, error=_leaving())  # the thread ends with it, and nobody else would
         raise
-    except Exception as error:  # noqa: BLE001 - it is raised where the outcome is waited for
-        settle(future, error=error)
     else:
         settle(future, done)
 

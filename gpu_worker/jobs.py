@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.painting import Painting
+from gpu_worker.painting import Painting, Shape
 
 TOO_LATE: Final = "the image was not painted in its time"
 
@@ -29,6 +29,7 @@ class Job:
     request: PaintRequest
     arrived: float
     deadline: float
+    shape: Shape | None = None  # once its model has told it, which takes a while for a long prompt
     future: Future[Done] = field(default_factory=Future)
 
     def wanted(self, now: float) -> bool:

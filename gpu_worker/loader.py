@@ -63,11 +63,13 @@ class Loader:
         return cls(sources, loras, settings.device, settings.decoder, settings.speed, settings.segmenter)
 
     def __call__(self, spec: Spec) -> InMemory:
-        """Load it. Raises Missing."""
+        """Load it. Raises Missing, OutOfMemory and DeviceLost."""
+        from gpu_worker.pipelines.faults import told_apart
         from gpu_worker.pipelines.loading import device_of, load
         from gpu_worker.pipelines.sampler import Sampler
 
-        parts = load(spec, self.sources.find, device_of(self.device), tiny=self.decoder == "tiny")
+        device = device_of(self.device)
+        parts = told_apart(device, lambda: load(spec, self.sources.find, device, tiny=self.decoder == "tiny"))
         return InMemory(Sampler(spec, parts, self.loras, self.speed), self)
 
     def segmenter(self) -> Segmenter | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gpu_worker.contract import Refusal
-from gpu_worker.painting import Model
+from gpu_worker.painting import Model, base_of
 from gpu_worker.pipelines.adapters import Chosen, Folder, parse
 from gpu_worker.pipelines.table import Spec
 from gpu_worker.settings import Settings
@@ -65,8 +65,8 @@ class Registry:
         return self._here[base].model(adapters)
 
     def purge(self, model_id: str | None) -> tuple[list[str], list[str]]:
-        """As the protocol says."""
-        removed = [name for name in self.loaded() if model_id in (None, name)]
+        """As the protocol says; adapters go with their model."""
+        removed = [name for name in self.loaded() if model_id is None or base_of(model_id) == name]
         for name in removed:
             self._close(name)
         return removed, self.loaded()

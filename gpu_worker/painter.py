@@ -49,9 +49,10 @@ class Painter:
         return model
 
     def shape(self, model: Model, job: Job) -> Shape | None:
-        """The job's shape; `None` where it has none, which is then its outcome."""
+        """The job's shape, asked for once; `None` where it has none, which is then its outcome."""
         try:
-            return model.shape(job.request)
+            job.shape = job.shape or model.shape(job.request)
+            return job.shape
         except Refusal as refusal:
             job.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - the request's fault or the model's, never that of others

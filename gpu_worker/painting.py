@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.contract import PaintRequest, Refusal
+
+
+def base_of(model_id: str) -> str:
+    """The model's id without the adapters that it is asked for with: what is loaded, purged and counted."""
+    return model_id.partition("+")[0]
 
 
 class OutOfMemory(Exception):
@@ -18,6 +24,21 @@ class OutOfMemory(Exception):
 
 class DeviceLost(Exception):
     """The device cannot be used any more by this process, which must be started anew."""
+
+
+_NO_ROOM: Final = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|Failed to allocate memory|smaller than requested bytes"
+    r"|STATUS_ALLOC_FAILED",
+    re.IGNORECASE,
+)
+_LOST: Final = re.compile(
+    r"CUDA (error|failure)|device-side assert|unspecified launch failure|ECC error", re.IGNORECASE
+)
+
+
+def fault(said: str) -> type[OutOfMemory | DeviceLost] | None:
+    """What the words of an error of torch or ONNX Runtime tell of the device; `None` where they tell nothing."""
+    return OutOfMemory if _NO_ROOM.search(said) else DeviceLost if _LOST.search(said) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +50,14 @@ class Shape:
     """
 
     task: str
-    model: str
+    model: str  # without its adapters
     width: int
     height: int
     steps: int
     guided: bool
     bucket: int = 0
-    more: tuple[Any, ...] = ()  # what else the model needs to be equal; hashable
+    more: tuple[Any, ...] = ()  # what else the model needs to be equal, where it changes the memory or time; hashable
+    only: tuple[Any, ...] = ()  # and where it does not, so that nothing is learned of its values; hashable
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,7 @@ class Painting:
     mask: NDArray[np.uint8] | None = field(default=None, repr=False)  # height x width, 255 where the product is
     confidence: float | None = None
     components: Mapping[str, float | None] | None = None
+    at: tuple[int, int] | None = None  # x and y of the upload's top-left corner on the image, where its pixels are kept
 
 
 class Model(Protocol):
@@ -82,7 +105,10 @@ class Models(Protocol):
         ...
 
     def purge(self, model_id: str | None) -> tuple[list[str], list[str]]:
-        """Give the memory of one model, or of all, back: the ids of those removed, and of those that stay loaded."""
+        """Give the memory of one model, or of all, back: the ids of those removed, and of those that stay loaded.
+
+        `id+adapter` is the model of that id, since its adapters are in memory with it.
+        """
         ...
 
     def known(self) -> list[dict[str, Any]]:

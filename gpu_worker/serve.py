@@ -23,6 +23,7 @@ from gpu_worker.settings import Settings
 KEEP_ALIVE: Final = 75  # seconds; longer than a load balancer's 60
 GOODBYE_SECONDS: Final = 2  # for the last answers to be sent
 TICK: Final = 0.05
+WATCH_SECONDS: Final = 0.5
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +70,7 @@ async def serve(models: Models, settings: Settings) -> int:
         )
     )
     serving = asyncio.ensure_future(server.serve())
+    watching = asyncio.ensure_future(_watch(engine, settings.hang_seconds))
     leaving = asyncio.ensure_future(leave.wait())
     try:
         await asyncio.wait({serving, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,8 +84,16 @@ async def serve(models: Models, settings: Settings) -> int:
         await serving
     finally:
         leaving.cancel()
+        watching.cancel()
     engine.join(1)
     return 1 if engine.lost or failed else 0
+
+
+async def _watch(engine: Engine, grace: float) -> None:
+    """Have the engine look for a step that hangs, for as long as there is an engine."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        engine.watch(grace)
 
 
 async def _empty(worker: Worker, seconds: float) -> None:

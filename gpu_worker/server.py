@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,10 +28,11 @@ from gpu_worker.encoding import encode
 from gpu_worker.engine import LEAVING, RESTART_SECONDS, Engine
 from gpu_worker.jobs import TOO_LATE, Done
 from gpu_worker.metrics import Metrics
-from gpu_worker.painting import Models
+from gpu_worker.painting import Models, base_of
 
 JSON: Final = "application/json"
 MAX_PURGE_BODY: Final = 4096
+MAX_PURGES: Final = 8  # at once, by the purge's own path
 NOT_EXACT: Final = "a JPEG does not keep the product's pixels exactly; png and webp do"
 
 T = TypeVar("T")
@@ -87,25 +88,30 @@ class Worker:
         return _json({"object": "list", "data": self._models.known(), "loaded": loaded})
 
     async def purge(self, request: Request) -> Response:
-        body = Body(request)
-        try:
-            self._refuse_when_leaving()
-            return await self._purged(PurgeRequest.of(await body.read(MAX_PURGE_BODY)), body, _Call(time.monotonic()))
-        except (Refusal, ClientGone) as error:
-            return self._refused(error)
+        body, call = Body(request), _Call(time.monotonic())
+        return await self._answer_of(call, self._asked_to_purge(body, call))
+
+    async def _asked_to_purge(self, body: Body, call: _Call) -> Response:
+        self._refuse_when_leaving()
+        with self._place(MAX_PURGES):  # beyond the queue's places, so that a full worker can still be purged
+            return await self._purged(PurgeRequest.of(await body.read(MAX_PURGE_BODY)), body, call)
 
     async def invocations(self, request: Request) -> Response:
-        body, call = Body(request), _Call(time.monotonic())
+        call = _Call(time.monotonic())
+        response = await self._answer_of(call, self._invoked(request, Body(request), call))
+        _log(call, response.status_code)
+        return response
+
+    async def _answer_of(self, call: _Call, work: Coroutine[Any, Any, Response]) -> Response:
+        """The answer, or the refusal that tells why there is none."""
         try:
-            response = await self._invoked(request, body, call)
+            return await work
         except (Refusal, ClientGone) as error:
-            response = self._refused(error, call)
+            return self._refused(error, call)
         except Exception as error:  # noqa: BLE001 - the client is told nothing of it
             said = [call.asked.prompt, call.asked.negative_prompt or ""] if call.asked else []
             logs.failure("a request failed", error, said, id=call.asked and call.asked.id)
-            response = self._refused(Refusal("failed", "the worker failed"), call)
-        _log(call, response.status_code)
-        return response
+            return self._refused(Refusal("failed", "the worker failed"), call)
 
     async def _invoked(self, request: Request, body: Body, call: _Call) -> Response:
         self._refuse_when_leaving()
@@ -128,7 +134,7 @@ class Worker:
         call.timings = {"queue": done.queue, "paint": done.paint, "encode": time.monotonic() - began}
         call.timings = {name: round(seconds, 4) for name, seconds in call.timings.items()}
         said = await self._in_pool(replace(answer, timings=call.timings).to_json)
-        self._metrics.painted(_base(asked), asked.task, done.paint, done.queue, done.painting.confidence)
+        self._metrics.painted(base_of(asked.model), asked.task, done.paint, done.queue, done.painting.confidence)
         self._metrics.encoding.labels(asked.format).observe(call.timings["encode"])
         return Response(said, media_type=JSON)
 
@@ -156,17 +162,17 @@ class Worker:
         if isinstance(error, ClientGone):
             return Response(status_code=499)
         asked = call and call.asked
-        if asked and _base(asked) in {str(model["id"]) for model in self._models.known()}:
-            self._metrics.refused(error, _base(asked), asked.task)
+        if asked and base_of(asked.model) in {str(model["id"]) for model in self._models.known()}:
+            self._metrics.refused(error, base_of(asked.model), asked.task)
         else:
             self._metrics.refused(error)
         wait = {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
         return Response(error.to_json(), error.status, wait, JSON)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _place(self, beyond: int = 0) -> Iterator[None]:
         """A place for one request, so that what is inside never takes more than so much memory."""
-        if self.inside >= self._queue_size:
+        if self.inside >= self._queue_size + beyond:
             raise Refusal("busy", "too many requests are waiting", round(self._engine.seconds_ahead(), 1))
         self.inside += 1
         try:
@@ -185,11 +191,6 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 
-def _base(asked: PaintRequest) -> str:
-    """The model's id without its adapters, whose names and weights are the client's to choose."""
-    return asked.model.partition("+")[0]
-
-
 def _encoded(asked: PaintRequest, done: Done) -> PaintAnswer:
     painting = done.painting
     exact = asked.task == "background"
@@ -206,6 +207,7 @@ def _encoded(asked: PaintRequest, done: Done) -> PaintAnswer:
         mask=None if painting.mask is None else encode(painting.mask, "png"),
         confidence=painting.confidence,
         components=painting.components,
+        at=painting.at,
     )
 
 

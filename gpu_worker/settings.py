@@ -36,6 +36,7 @@ class Settings:
     buckets: tuple[int, ...] = (4,)
     queue_size: int = 64  # requests inside: being read, waiting, painted or encoded
     generation_timeout_seconds: float = 0.0  # from a request's first byte; 0 is none
+    hang_seconds: float = 120.0  # a step that goes on so long after that time is over hangs: the process ends
     drain_seconds: float = 25.0  # SageMaker kills 30 s after SIGTERM
 
     bind_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
@@ -50,7 +51,7 @@ class Settings:
             if text := environ.get(f.name.upper(), "").strip():
                 values[f.name] = _read(f.name.upper(), text, f.default)
         made = cls(**values)  # type: ignore[arg-type]
-        for name, least in (("max_models_cache", 1), ("queue_size", 1), ("drain_seconds", 0)):
+        for name, least in (("max_models_cache", 1), ("queue_size", 1), ("drain_seconds", 0), ("hang_seconds", 0)):
             if getattr(made, name) < least:
                 raise ValueError(f"{name.upper()} must be at least {least}")
         for name, known in CHOICES.items():

@@ -1,4 +1,4 @@
-"""Where a model's files are: the container's model directory, else S3, else the hub; and putting them into S3."""
+"""Where a model's files are: this package, the container's model directory, S3, the hub; and putting them into S3."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpu_worker import old_weights
+from gpu_worker.old_weights import COMPLETE
 from gpu_worker.pipelines.table import MODELS, SEGMENTERS, Weights
 
 log = logging.getLogger(__name__)
 
-COMPLETE = ".complete"  # written last, so that half a copy is never taken for one
+PACKAGE = Path(__file__).parent
 
 
 class Missing(Exception):
@@ -56,9 +58,15 @@ class Sources:
     hub: bool = True
     client: Callable[[], Any] | None = None
     download: Callable[[Weights, Path], None] = fetch
+    package: Path = PACKAGE
 
     def find(self, weights: Weights) -> Path:
-        """The folder with the files. Raises Missing."""
+        """The folder with the files; those that the package ships are there, else in the local one. Raises Missing."""
+        if weights.shipped:
+            places = (self.package / weights.shipped, self.local / weights.folder)
+            if found := next((place for place in places if (place / weights.proof).is_file()), None):
+                return found
+            raise Missing(f"no {weights.proof} in {' or '.join(map(str, places))}")
         cached = self.cache / weights.folder
         if (self.local / weights.folder / weights.proof).is_file():
             return self.local / weights.folder
@@ -134,12 +142,26 @@ class Sources:
 
 
 def needed(model_ids: Sequence[str], segmenter: str) -> list[Weights]:
-    """What the models need, with their small decoders, and the segmenter where one of them paints backgrounds."""
+    """What the models need, with their small decoders, and the segmenter where one of them paints backgrounds.
+
+    What the package ships is not among it.
+    """
     specs = [MODELS[model_id] for model_id in model_ids]
-    found = [w for spec in specs for w in (spec.weights, spec.vae, spec.tiny) if w is not None]
+    found = [w for spec in specs for w in (spec.weights, spec.vae, spec.tiny) if w is not None and not w.shipped]
     if any("background" in spec.tasks for spec in specs):
         found.append(SEGMENTERS[segmenter].weights)
     return list(dict.fromkeys(found))
+
+
+def _tell_old(sources: Sources, prune: bool) -> None:
+    """List the weights in S3 that the table does not name, of whatever model or segmenter; remove them if asked to."""
+    s3 = sources._s3()
+    named = {weights.folder for segmenter in SEGMENTERS for weights in needed(list(MODELS), segmenter)}
+    for old in old_weights.found(s3, sources.s3, named):
+        if prune:
+            old_weights.remove(s3, sources.s3, old)
+        said = "removed" if prune else "not in the table any more; --prune removes it"
+        sys.stdout.write(f"{old.prefix}: {old.size / 1e9:.1f} GB, {said}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", help="s3://bucket/prefix, the WEIGHTS_S3_URI of the worker")
     parser.add_argument("models", nargs="*", help=f"of: {', '.join(MODELS)}; all of them if none is named")
     parser.add_argument("--segmenter", choices=sorted(SEGMENTERS), default="birefnet")
+    parser.add_argument("--prune", action="store_true", help="remove the weights there that the table names no more")
     parser.add_argument("--cache", type=Path, default=Path(os.environ.get("WEIGHTS_DIR") or "build/weights"))
     chosen = parser.parse_args(arguments)
     if not chosen.target.startswith("s3://") or (unknown := sorted(set(chosen.models) - set(MODELS))):
@@ -157,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for weights in needed(chosen.models or list(MODELS), chosen.segmenter):
         sent = sources.stage(weights)
         sys.stdout.write(f"{weights.folder}: {'sent' if sent else 'was there'}\n")
+    _tell_old(sources, chosen.prune)
     for spec in (MODELS[m] for m in chosen.models or MODELS):
         sys.stdout.write(f"{spec.id}: {spec.licence}\n")
     return 0

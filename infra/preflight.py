@@ -44,10 +44,12 @@ def examine(client: Clients, given: Mapping[str, str]) -> Report:
         return Report((account,), {})
     data = checks.outputs(client, f"image-api-{environment.name}-data")
     gpu, changes = _gpu(client, environment, context, given)
+    painted_here = {**context, **changes}
     findings = (
         account,
         checks.bootstrap(client),
         checks.models(client, settings.get("BEDROCK_REGION", config.REGION_OF_BEDROCK)),
+        checks.editing(client, gpu=config.gpu_mode(painted_here) != "off"),
         checks.secrets(client, (data or {}).get("Secret")),
         *gpu,
     )

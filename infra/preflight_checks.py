@@ -9,7 +9,7 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import config
-from infra.grants import IMAGE_MODELS
+from infra.grants import EDITING_MODELS, IMAGE_MODELS
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = 6  # the least that this library's templates ask for
@@ -81,20 +81,33 @@ def secrets(client: Clients, secret: str | None) -> Finding:
 
 def models(client: Clients, region: str) -> Finding:
     """Whether Bedrock would let this account call the catalogue's models."""
+    return _access(client, region, IMAGE_MODELS, "image")
+
+
+def editing(client: Clients, gpu: bool) -> Finding:
+    """Whether Bedrock would let it call the services that edit: without a GPU they alone paint product backgrounds."""
+    found = _access(client, config.REGION_OF_BEDROCK, EDITING_MODELS, "editing")
+    if not found.todo:
+        return found
+    without = "product backgrounds are left to the GPU alone" if gpu else "there will be no product backgrounds"
+    return Finding(found.level, found.what, f"{found.todo} Until then, {without}.")
+
+
+def _access(client: Clients, region: str, models: Collection[str], kind: str) -> Finding:
     bedrock = client("bedrock", region_name=region)
     todo = f"Open each once in the Bedrock console of {region}, as somebody who may subscribe: docs/deploy.md."
     closed = []
     try:
-        for model in IMAGE_MODELS:
+        for model in models:
             found = bedrock.get_foundation_model_availability(modelId=model)
             open_ = found["agreementAvailability"]["status"] == "AVAILABLE"
             if not open_ or found["authorizationStatus"] != "AUTHORIZED" or found["regionAvailability"] != "AVAILABLE":
                 closed.append(model)
     except REFUSED as error:
-        return Finding("warn", f"access to Bedrock's models could not be checked: {error}", todo)
+        return Finding("warn", f"access to Bedrock's {kind} models could not be checked: {error}", todo)
     if closed:
         return Finding("warn", f"Bedrock does not give access to {', '.join(closed)}", todo)
-    return Finding("ok", f"Bedrock gives access to its {len(IMAGE_MODELS)} image models in {region}")
+    return Finding("ok", f"Bedrock gives access to its {len(models)} {kind} models in {region}")
 
 
 def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:

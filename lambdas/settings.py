@@ -61,6 +61,7 @@ class Settings:
     ollama_url: str = ""
     ollama_model: str = "gpt-oss:20b"
     allow_private_urls: bool = False
+    demo_model_dir: str = ""  # local alone: the folder of the small model that the demo paints with
     webhook_secret: tuple[str, ...] = ()  # local alone: `secret` of the tenant `default`, or `tenant:secret`
 
     @classmethod

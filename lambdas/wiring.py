@@ -28,7 +28,7 @@ from lambdas.domain.jobs import Job
 from lambdas.domain.ports import Blobs
 from lambdas.domain.webhooks import Event
 from lambdas.observability import EmfMeter
-from lambdas.providers.registry import ProviderRegistry
+from lambdas.providers.registry import ProviderRegistry, small_models
 from lambdas.providers.text import engines
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -70,6 +70,7 @@ def live() -> Deps:
         default_model=s.default_model,
         allowed_models=s.allowed_models,
         weights=s.weights,
+        small_models=small_models(s),
         generation_timeout=s.generation_timeout_seconds,
         max_queue_seconds=s.max_queue_seconds,
         worker_concurrency=s.worker_concurrency,

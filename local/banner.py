@@ -28,12 +28,14 @@ def banner(settings: Settings, url: str, not_served: Sequence[str]) -> str:
     signing = ["WEBHOOK_SECRET"] if "WEBHOOK_SECRET" in given else []
     signing += [str(kept)] if (kept := settings.data_dir / FILE).is_file() else []
     off = [f"{name} ({' or '.join(switches)})" for name, switches in PROVIDERS if name not in on]
+    small = "scenes of shapes by demo/scenes-1, the rest " if "DEMO_MODEL_DIR" in given else ""
+    demo = f"none configured, so the built-in demo provider answers and says so: {small}by demo/procedural-1"
     lines = [
         f"Image API on {url}    docs: {url}/docs",
         f"  data       {settings.data_dir}  (logs in {settings.data_dir / 'logs'})",
         f"  keys       {'required (API_KEY or API_KEYS)' if given['REQUIRE_API_KEY'] == '1' else 'none needed'}",
         f"  webhooks   signed with the tenant's secret in {' or '.join(signing)}" if signing else "",
-        f"  providers  {', '.join(on) or 'none configured, so the built-in demo provider answers and says so'}",
+        f"  providers  {', '.join(on) or demo}",
         f"  turn on    in .env or the environment: {', '.join(off)}" if off else "",
         *(f"  not served {name}" for name in not_served),
         *(f"  unknown    {name} in .env is read by nothing; is it misspelt?" for name in settings.unknown),

@@ -1,5 +1,6 @@
 """Reads `.env` and the environment, checks the values and says which of them the functions receive."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from local import webhook_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
+DEMO_MODEL = ROOT / "gpu_worker" / "scenes" / "weights"
 
 # Given to the functions when set; the deployed template takes the same names.
 _NAMES = """
@@ -18,7 +20,7 @@ _NAMES = """
     GEMINI_BASE_URL COMFYUI_URL OLLAMA_URL OLLAMA_MODEL BEDROCK BEDROCK_REGION BEDROCK_TEXT_MODEL GPU_WORKER_URL
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME RATE_LIMIT_PER_MINUTE BUDGET_USD_PER_MONTH
     BUDGET_IMAGES_PER_MONTH ALLOW_PRIVATE_URLS WEBHOOK_SECRET PRESIGNED_URL_TTL_SECONDS CORS_ALLOW_ORIGINS LOG_LEVEL
-    JOB_RETENTION_DAYS PROVIDER_CONCURRENCY MAX_QUEUE_SECONDS
+    JOB_RETENTION_DAYS PROVIDER_CONCURRENCY MAX_QUEUE_SECONDS DEMO_MODEL_DIR
 """
 FUNCTION_SETTINGS = frozenset(_NAMES.split())
 LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR"})
@@ -65,8 +67,13 @@ class Settings:
         return self.functions["BEDROCK"] == "1" and "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" not in self.functions
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env") -> Settings:
-    """Settings of the environment over those of `env_file`; raises SettingsError with a sentence."""
+def load(
+    environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env", demo_model: Path = DEMO_MODEL
+) -> Settings:
+    """Settings of the environment over those of `env_file`; raises SettingsError with a sentence.
+
+    `demo_model` is the folder of the small model that the demo paints with, where it is there and can be run.
+    """
     written = parse_env_file(env_file) if env_file.is_file() else {}
     user = {**written, **(os.environ if environ is None else environ)}
     values = {name: user[name].strip() for name in FUNCTION_SETTINGS | LOCAL_SETTINGS if user.get(name, "").strip()}
@@ -76,6 +83,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env
     functions = {
         "LOG_LEVEL": "INFO",
         "REQUIRE_API_KEY": "0",
+        **({"DEMO_MODEL_DIR": str(demo_model)} if runnable(demo_model) else {}),
         **{name: value for name, value in values.items() if name in FUNCTION_SETTINGS},
         "BEDROCK": "1" if bedrock_here else values.get("BEDROCK", "0"),
         "DEPLOYED": "0",
@@ -90,6 +98,11 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env
             sorted(n for n in written if n not in FUNCTION_SETTINGS | LOCAL_SETTINGS and not n.startswith("AWS_"))
         ),
     )
+
+
+def runnable(model: Path) -> bool:
+    """Whether the folder has the graphs of a small model, and what runs them is installed."""
+    return (model / "unet.onnx").is_file() and importlib.util.find_spec("onnxruntime") is not None
 
 
 def parse_env_file(path: Path) -> dict[str, str]:

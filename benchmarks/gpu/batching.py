@@ -1,8 +1,8 @@
 """What dynamic batching brings: images per second and latency, for rates of arrival and buckets, against one at a time.
 
-`python -m benchmarks.gpu.batching [--json] [--images 120]`; 90 seconds. By default the model is a stand-in that
-takes `--base` + `--each` x bucket milliseconds, so that what the engine adds can be told from what the model takes: the
-column `floor` is the model's own best rate. `--model ID` measures a model of the table, with the worker's settings.
+`python -m benchmarks.gpu.batching [--json] [--images 120]`; 90 seconds. The model is a stand-in that takes `--base` +
+`--each` x bucket milliseconds, so that what the engine adds can be told from what the model takes: the column `floor`
+is the model's own best rate. Real pipelines, beside plain diffusers, are measured by benchmarks.gpu.pipelines.
 Rates are multiples of what one at a time can do; `all` is everything at once. Buckets take turns within each rate, all
 with the same arrivals; `times` is the images per second over those of one at a time at that rate.
 """
@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from statistics import median, quantiles
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.cold import machine
+from benchmarks.gpu.loads import opened, poisson
 from gpu_worker.contract import PaintRequest
 from gpu_worker.engine import Engine
-from gpu_worker.jobs import Done
 from gpu_worker.metrics import Metrics
-from gpu_worker.painting import Models, Painting, Shape
+from gpu_worker.painting import Painting, Shape
 
 ONE: Final = (1,)
 BUCKETS: Final = (ONE, (4,), (8,), (1, 2, 4, 8))
@@ -66,61 +64,35 @@ class StandIn:
         return [Painting(self._image)] * len(requests)
 
 
-def request(n: int, model: str, side: int) -> PaintRequest:
-    return PaintRequest("text-to-image", str(n), model, "a red circle on white", side, side, n, "png")
+def request(n: int) -> PaintRequest:
+    return PaintRequest("text-to-image", str(n), STAND_IN, "a red circle on white", 512, 512, n, "png")
 
 
-def measure(models: Models, model: str, side: int, buckets: Sequence[int], arrivals: Sequence[float]) -> Row:
+def measure(model: StandIn, buckets: Sequence[int], arrivals: Sequence[float]) -> Row:
     """One run: requests arrive at those seconds, whether or not the earlier ones are done."""
-    engine = Engine(models, Metrics(), buckets)
-    engine.start([model]).result()
-    for bucket in buckets:  # kernels are compiled, and costs known, before the clock runs
+    engine = Engine(model, Metrics(), buckets)
+    engine.start([STAND_IN]).result()
+    for bucket in buckets:  # costs are known before the clock runs
         for _ in range(2):
-            wait([engine.put(request(n, model, side)) for n in range(bucket)])
-    ended = [0.0] * len(arrivals)
-    futures: list[Future[Done]] = []
-    began = time.perf_counter()
-    for n, arrival in enumerate(arrivals):
-        if (ahead := began + arrival - time.perf_counter()) > 0:
-            time.sleep(ahead)
-        future = engine.put(request(n, model, side))
-        future.add_done_callback(lambda _, n=n: ended.__setitem__(n, time.perf_counter()))
-        futures.append(future)
-    wait(futures)
+            for future in [engine.put(request(n)) for n in range(bucket)]:
+                future.result()
+    measured = opened(lambda n: engine.put(request(n)), arrivals)
     engine.stop()
     engine.join(60)
-    latencies = [1000 * (end - began - arrival) for end, arrival in zip(ended, arrivals, strict=True)]
-    return {
-        "images_per_s": len(arrivals) / (max(ended) - began),
-        "p50_ms": median(latencies),
-        "p95_ms": quantiles(latencies, n=20)[-1],
-    }
+    return asdict(measured)
 
 
-def wait(futures: Sequence[Future[Done]]) -> None:
-    for future in futures:
-        future.result()
-
-
-def poisson(rate: float, images: int, seed: int = 7) -> list[float]:
-    rng, now, times = random.Random(seed), 0.0, []
-    for _ in range(images):
-        now += rng.expovariate(rate)
-        times.append(now)
-    return times
-
-
-def table(models: Models, model: str, side: int, images: int, cost: Callable[[int], float] | None) -> list[Row]:
+def table(model: StandIn, images: int) -> list[Row]:
     """A row for each rate and bucket."""
-    alone = measure(models, model, side, ONE, [0.0] * min(images, 24))["images_per_s"]
+    alone = measure(model, ONE, [0.0] * min(images, 24))["images_per_s"]
     rows: list[Row] = []
     for rate in (*RATES, None):
         arrivals = [0.0] * images if rate is None else poisson(rate * alone, images)
         of_rate: list[Row] = []
         for buckets in BUCKETS:
-            row = measure(models, model, side, buckets, arrivals)
+            row = measure(model, buckets, arrivals)
             row |= {"rate": "all" if rate is None else rate, "buckets": ",".join(map(str, buckets))}
-            row["floor"] = max(b / cost(b) for b in buckets) if cost else None
+            row["floor"] = max(b / model.seconds(b) for b in buckets)
             of_rate.append(row)
         for row in of_rate:
             row["times"] = row["images_per_s"] / of_rate[0]["images_per_s"]
@@ -134,25 +106,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--base", type=float, default=20.0, help="milliseconds of a batch, whatever is in it")
     parser.add_argument("--each", type=float, default=5.0, help="milliseconds of each image of a bucket")
-    parser.add_argument("--model", default="", help="an id of the table, in place of the stand-in")
-    parser.add_argument("--side", type=int, default=512)
     given = parser.parse_args()
-    if given.model:
-        from gpu_worker import models, settings
-
-        rows = table(models.of(settings.load()), given.model, given.side, given.images, None)
-    else:
-        stand_in = StandIn(given.base / 1000, given.each / 1000)
-        rows = table(stand_in, STAND_IN, given.side, given.images, stand_in.seconds)
+    rows = table(StandIn(given.base / 1000, given.each / 1000), given.images)
     if given.json:
         print(json.dumps({"machine": machine(), "rows": rows}))
         return
     print(machine())
     print(f"{'rate':>5} {'buckets':>8} {'images/s':>9} {'floor':>7} {'times':>6} {'p50 ms':>8} {'p95 ms':>8}")
     for row in rows:
-        floor = "" if row["floor"] is None else f"{row['floor']:.1f}"
         print(
-            f"{row['rate']:>5} {row['buckets']:>8} {row['images_per_s']:9.1f} {floor:>7} {row['times']:6.2f}"
+            f"{row['rate']:>5} {row['buckets']:>8} {row['images_per_s']:9.1f} {row['floor']:7.1f} {row['times']:6.2f}"
             f" {row['p50_ms']:8.1f} {row['p95_ms']:8.1f}"
         )
 

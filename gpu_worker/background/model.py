@@ -39,13 +39,13 @@ class BackgroundPainter:
         steps, guidance = checked(self._sampler.spec, request)
         return Shape(
             request.task,
-            request.model,
+            self._sampler.spec.id,
             request.width,
             request.height,
             steps,
             guidance > 1.0,
             bucket=1,
-            more=(request.id,),
+            only=(request.id,),
         )
 
     def paint(
@@ -107,6 +107,7 @@ class BackgroundPainter:
             mask=placed.alpha,
             confidence=confidence,
             components=parts,
+            at=placed.at,
         )
 
     def _cut(self, data: bytes) -> Cutout:

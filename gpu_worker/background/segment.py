@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gpu_worker.painting import fault
 from gpu_worker.pipelines.table import SegmenterSpec
 
 
@@ -38,16 +39,24 @@ class OnnxSegmenter:
         self._input = self._session.get_inputs()[0].name
 
     def probabilities(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As Segmenter says."""
+        """As Segmenter says. Raises OutOfMemory and DeviceLost."""
         spec = self._spec
         height, width = rgb.shape[:2]
         small = Image.fromarray(rgb).resize((spec.side, spec.side), Image.Resampling.BILINEAR)
         levels = np.asarray(small, np.float32) / 255
         normal = (levels - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
         fed = np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
-        answer = self._session.run(None, {self._input: fed})[0]
+        answer = self._answered(fed)
         out = np.asarray(answer, np.float32).reshape(-1, spec.side, spec.side)[0]
         if spec.logits:
             out = 1 / (1 + np.exp(-np.clip(out, -30, 30)))
         back = Image.fromarray(out).resize((width, height), Image.Resampling.BILINEAR)
         return np.clip(np.asarray(back, np.float32), 0, 1)
+
+    def _answered(self, fed: NDArray[Any]) -> Any:
+        try:
+            return self._session.run(None, {self._input: fed})[0]
+        except Exception as error:
+            if found := fault(str(error)):  # ONNX Runtime has no class for these
+                raise found(str(error).partition("\n")[0][:200]) from None
+            raise

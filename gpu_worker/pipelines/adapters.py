@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gpu_worker.contract import Refusal
+from gpu_worker.painting import fault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_WEIGHT = re.compile(r"[0-9]{0,2}\.?[0-9]{1,6}")
 MOST = 3
 MOST_WEIGHT = 2.0
 
@@ -24,10 +26,7 @@ def parse(model_id: str) -> tuple[str, Chosen]:
     chosen: list[tuple[str, float]] = []
     for part in rest:
         name, colon, weight = part.partition(":")
-        try:
-            value = float(weight) if colon else 1.0
-        except ValueError:
-            value = -1.0
+        value = 1.0 if not colon else float(weight) if _WEIGHT.fullmatch(weight) else -1.0
         if not _NAME.fullmatch(name) or not 0.0 < value <= MOST_WEIGHT:
             raise Refusal("unknown_model", f"an adapter is written +name or +name:weight, to {MOST_WEIGHT:g}")
         chosen.append((name, value))
@@ -87,6 +86,8 @@ class Active:
                 warnings.filterwarnings("ignore", message="Already found a .peft_config.")
                 self._pipe.load_lora_weights(str(file), adapter_name=inner, local_files_only=True)
         except (ValueError, KeyError, RuntimeError, OSError) as error:
+            if fault(str(error)):
+                raise  # the device's and not the file's
             with contextlib.suppress(ValueError, KeyError):
                 self._pipe.delete_adapters(inner)
             raise Refusal("unknown_model", f"the adapter {name} does not fit this model") from error

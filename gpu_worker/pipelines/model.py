@@ -24,12 +24,13 @@ class Painter:
         run = self._run(request)
         return Shape(
             run.task,
-            request.model,
+            self._sampler.spec.id,
             run.width,
             run.height,
             run.steps,
             run.guidance > 1.0,
-            more=(run.guidance, run.windows),
+            more=(run.windows, bool(run.adapters)),
+            only=(run.guidance, run.adapters),
         )
 
     def paint(
@@ -57,6 +58,8 @@ class Painter:
     def _run(self, request: PaintRequest) -> Run:
         spec = self._sampler.spec
         steps, guidance = checked(spec, request)
+        if min(request.width, request.height) < spec.least:
+            raise Refusal("invalid_request", f"{spec.id} paints at least {spec.least} pixels each way")
         if request.width * request.height > spec.most_pixels:
             raise Refusal("invalid_request", f"{spec.id} paints at most {spec.most_pixels} pixels, width times height")
         prompts = (request.prompt, request.negative_prompt) if guidance > 1.0 else (request.prompt,)

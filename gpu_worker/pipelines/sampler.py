@@ -50,7 +50,7 @@ class Sampler:
         with self._lock:
             if self._parts is None or self._prompts is None or self._adapters is None:
                 raise _gone()
-            self._adapters.use(run.adapters)
+            told_apart(self._device, partial(self._adapters.use, run.adapters))
             if self._recorder is not None:
                 self._recorder.enabled = not run.adapters
             pipe, prompts = self._parts.pipes[run.task], self._prompts
@@ -90,10 +90,16 @@ def _call(
     pipe: Any, prompts: Prompts, spec: Spec, run: Run, items: Sequence[Item], check: Callable[[], None]
 ) -> list[NDArray[np.uint8] | Refusal]:
     guided = run.guidance > 1.0
-    wanted = [prompts.encode(item.prompt, run.windows, run.adapters) for item in items]
+
+    def encoded(encode: Callable[..., Encoded], text: str | None) -> Encoded:
+        if run.windows > 1:
+            check()  # a long prompt takes as long as a step
+        return encode(text, run.windows, run.adapters)
+
+    wanted = [encoded(prompts.encode, item.prompt) for item in items]
     options: dict[str, Any] = {"prompt_embeds": _hidden(wanted), "pooled_prompt_embeds": _pooled(wanted)}
     if guided:
-        unwanted = [prompts.negative(item.negative, run.windows, run.adapters) for item in items]
+        unwanted = [encoded(prompts.negative, item.negative) for item in items]
         options |= {
             "negative_prompt_embeds": _hidden(unwanted),
             "negative_pooled_prompt_embeds": _pooled(unwanted),

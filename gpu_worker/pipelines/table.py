@@ -8,7 +8,8 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One set of files: a folder of a hub's repository at one revision, or a single file with its SHA-256.
+    """One set of files: a folder of a hub's repository at one revision, a single file with its SHA-256, or a folder of
+    the worker's own package.
 
     `folder` is its name below the model directory and in S3. It holds the revision, so that no other is ever taken.
     """
@@ -19,11 +20,12 @@ class Weights:
     files: tuple[str, ...] = ()  # patterns of what is taken of the repository
     url: str = ""
     sha256: str = ""
+    shipped: str = ""  # the folder in the package
 
     @property
     def proof(self) -> str:
         """The file that a complete copy has."""
-        return self.files[0] if self.repo else self.url.rpartition("/")[2]
+        return self.files[0] if self.files else self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Spec:
     strength: float
     native: int  # the side that it was trained for
     most_pixels: int
+    least: int = 64  # of either side
     variant: str | None = None
     vae: Weights | None = None  # in place of the model's own where 16 bits are float16
     tiny: Weights | None = None  # the small decoder
@@ -50,13 +53,14 @@ class Spec:
         return {
             "id": self.id,
             "tasks": list(self.tasks),
-            "revision": self.weights.revision,
+            "revision": self.weights.revision or "the worker's own",
             "licence": self.licence,
             "dtype": self.dtype,
             "steps": self.steps,
             "most_steps": self.most_steps,
             "guidance": self.guidance,
             "native": self.native,
+            "least": self.least,
             "most_pixels": self.most_pixels,
         }
 
@@ -116,6 +120,7 @@ TURBO: Final = Spec(
     strength=0.5,
     native=512,
     most_pixels=1024 * 1024,
+    least=256,
     variant="fp16",
     vae=_VAE,
     tiny=_TINY,
@@ -137,6 +142,7 @@ BASE: Final = Spec(
     strength=0.6,
     native=1024,
     most_pixels=1536 * 1536,
+    least=256,
     variant="fp16",
     vae=_VAE,
     tiny=_TINY,
@@ -159,11 +165,27 @@ BACKGROUND: Final = Spec(
     strength=0.99,
     native=1024,
     most_pixels=1024 * 1024,
+    least=256,
     variant="fp16",
     vae=_VAE,
     tiny=_TINY,
 )
-MODELS: Final[dict[str, Spec]] = {spec.id: spec for spec in (TURBO, BASE, BACKGROUND)}
+# Of the worker's own package, see scenes/. Its UNet knows one size; its weights are tensors of 16 bits on the disk.
+SCENES: Final = Spec(
+    id="image-api/scenes-1",
+    tasks=("text-to-image",),
+    weights=Weights(folder="scenes-1", files=("model_index.json",), shipped="scenes/weights"),
+    licence="MIT, as the project",
+    dtype="float32",
+    steps=4,
+    most_steps=8,
+    guidance=0.0,
+    strength=1.0,
+    native=128,
+    most_pixels=128 * 128,
+    least=128,
+)
+MODELS: Final[dict[str, Spec]] = {spec.id: spec for spec in (TURBO, BASE, BACKGROUND, SCENES)}
 
 _RELEASES: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0/"
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -193,7 +215,7 @@ SEGMENTERS: Final[dict[str, SegmenterSpec]] = {
             ),
             licence="Apache-2.0",
             side=1024,
-            mean=(0.5, 0.5, 0.5),
+            mean=(0.5, 0.5, 0.5),  # as its authors: github.com/xuebinqin/DIS, IS-Net/Inference.py; rembg takes another
             std=(1.0, 1.0, 1.0),
             logits=False,
         ),

@@ -1,124 +1,77 @@
 """Train the small model from nothing: `python -m gpu_worker.scenes.train --out FOLDER`.
 
-First the autoencoder, on parts of drawn scenes; then the denoiser and both text encoders together, on the scenes'
-latents. Everything is drawn from one seed; on another machine the numbers differ in the last bits, the method does not.
+First the autoencoder, on parts of drawn scenes; then its decoder for longer; then the denoiser and both text encoders
+together, on the scenes' latents; then denoiser and decoder together, on the pictures. In the end the graphs for ONNX
+Runtime are written. What has its folder already is not trained again. Everything is drawn from one seed; on another
+machine the numbers differ in the last bits, the method does not.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderTiny, StableDiffusionXLPipeline
 from torch import Tensor
 from torch.nn import functional as nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gpu_worker.scenes import networks
-from gpu_worker.scenes.drawing import Pixels, draw
+from gpu_worker.scenes.coder import encoded, train_coder
+from gpu_worker.scenes.drawing import draw
+from gpu_worker.scenes.export import export
 from gpu_worker.scenes.judging import judge
-from gpu_worker.scenes.scene import SIDE, Scene, random_scene
+from gpu_worker.scenes.lessons import Plan, optimise, rate, scenes, starry, tensor, unlike
+from gpu_worker.scenes.scene import SIDE, Scene
 
-CROP = 64
-HELD_OUT = 20  # one scene in so many is never learned from
 TIMES = (float(SIDE), float(SIDE), 0.0, 0.0, float(SIDE), float(SIDE))  # what SDXL is told of a picture's size
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long to train; the defaults are those of the weights that are kept."""
+def train_together(plan: Plan, pipe: Any, say: Callable[[str], None]) -> None:
+    """Teach denoiser and decoder together, by the pictures that come of it.
 
-    seed: int = 1
-    coder_steps: int = 4000
-    coder_batch: int = 32
-    scenes: int = 60_000
-    steps: int = 12_000
-    batch: int = 128
-
-
-def held_out(scene: Scene) -> bool:
-    """Whether the scene is kept for judging: by its content, so that no two runs differ in it."""
-    return hashlib.sha256(repr(scene).encode()).digest()[0] * HELD_OUT < 256
-
-
-def scenes(rng: random.Random, *, kept: bool = False) -> Iterator[Scene]:
-    """Scenes by lot: to learn from, or, `kept`, to judge by."""
-    while True:
-        scene = random_scene(rng)
-        if held_out(scene) == kept:
-            yield scene
-
-
-def tensor(pictures: Sequence[Pixels]) -> Tensor:
-    """B x 3 x H x W, from -1 to 1."""
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
-    return (stacked / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def pictures(values: Tensor) -> list[Pixels]:
-    """The other way."""
-    scaled = ((values.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return list(scaled.permute(0, 2, 3, 1).contiguous().numpy())
-
-
-def _rate(step: int, steps: int, top: float) -> float:
-    """Up in a hundredth of the steps, then down along a cosine."""
-    warm = max(1, steps // 100)
-    return top * min(1.0, (step + 1) / warm) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-def train_coder(plan: Plan, say: Callable[[str], None]) -> Any:
-    """The autoencoder; latents get some noise meanwhile, so that near ones decode alike."""
-    rng = random.Random(plan.seed)
-    coder = networks.autoencoder().to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(coder.parameters(), lr=1e-3, weight_decay=1e-4)
-    drawn = scenes(rng)
-    for step in range(plan.coder_steps):
-        whole = step >= plan.coder_steps * 0.9
-        size = SIDE if whole else CROP
-        parts = []
-        for _ in range(plan.coder_batch // (4 if whole else 1)):
-            picture = draw(next(drawn), rng)
-            x, y = (rng.randint(0, (SIDE - size) // 8) * 8 for _ in range(2))
-            parts.append(picture[y : y + size, x : x + size])
-        true = tensor(parts)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            latents = coder.encode(true).latents
-            noisy = latents + 0.05 * torch.randn_like(latents)
-            made = coder.decode(noisy).sample
-        made, latents = made.float(), latents.float()
-        off = (made - true).abs()
-        edges = sum((made.diff(dim=d) - true.diff(dim=d)).abs().mean() for d in (2, 3))
-        loss = off.mean() + 0.5 * edges + 2e-3 * latents.square().mean()
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(step, plan.coder_steps, 2e-3)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(coder.parameters(), 1.0)
-        optimizer.step()
-        if step % 200 == 0:
-            say(f"coder {step}: off by {off.mean() * 127.5:.2f} of 255, latents {latents.std():.2f}")
-    return coder.eval()
-
-
-@torch.inference_mode()
-def encoded(coder: Any, drawn: Sequence[Scene], rng: random.Random) -> Tensor:
-    """The latents of the scenes, each drawn once."""
-    rows = []
-    for start in range(0, len(drawn), 32):
-        batch = tensor([draw(scene, rng) for scene in drawn[start : start + 32]])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            rows.append(coder.encode(batch).latents.half())
-    return torch.cat(rows)
+    The denoiser's own loss stays, at each of the steps; at the last two what it leaves is decoded, and the picture is
+    compared, so that it learns what matters in a latent, and the decoder what the denoiser leaves.
+    """
+    rng = random.Random(plan.seed + 3)
+    drawn = starry(rng)
+    coder, encoders = pipe.vae.to(memory_format=torch.channels_last), (pipe.text_encoder, pipe.text_encoder_2)
+    learning = torch.nn.ModuleList([coder.decoder, pipe.unet.to(memory_format=torch.channels_last)])
+    optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
+    noise_left, spread = networks.scheduler().alphas_cumprod, 1 / coder.config.scaling_factor
+    times = torch.tensor([TIMES]).expand(plan.together_batch, -1)
+    at = torch.tensor([999, 749, 499, 499, 249, 249, 249, 249] * (plan.together_batch // 8 or 1))[: plan.together_batch]
+    signal, noise_part = (f.sqrt()[:, None, None, None] for f in (noise_left[at], 1 - noise_left[at]))
+    late = at < 500
+    for step in range(plan.together_steps):
+        some = [next(drawn) for _ in at]
+        true = tensor([draw(scene, rng) for scene in some])
+        learning.train()
+        with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            with torch.no_grad():
+                clean = coder.encode(true).latents.float() / spread
+                states, pooled = embedded(pipe.tokenizer, encoders, [scene.caption(rng) for scene in some])
+            noise = torch.randn_like(clean)
+            noisy = signal * clean + noise_part * noise
+            conditions = {"text_embeds": pooled, "time_ids": times}
+            velocity = pipe.unet(noisy, at, states, added_cond_kwargs=conditions).sample.float()
+            made = coder.decode((signal * noisy - noise_part * velocity)[late] * spread).sample.float()
+        loss = nn.mse_loss(velocity, signal * noise - noise_part * clean) + unlike(made, true[late])
+        optimise(optimizer, learning, loss, rate(step, plan.together_steps, 6e-4))
+        if step % 400 == 399 or step + 1 == plan.together_steps:
+            learning.eval()
+            right = accuracy(pipe, plan.judged)[0]
+            off = (made - true[late]).abs().mean() * 127.5
+            say(f"together {step + 1}: loss {loss:.3f}, off by {off:.2f} of 255, {right:.0%} right")
+    learning.eval()
 
 
 def said(scene: Scene, rng: random.Random) -> str:
@@ -142,18 +95,22 @@ def embedded(tokens: Any, encoders: Sequence[Any], texts: list[str]) -> tuple[Te
     return torch.cat((first.hidden_states[-2], second.hidden_states[-2]), -1), second.text_embeds
 
 
-def train_painter(plan: Plan, coder: Any, tokens: Any, say: Callable[[str], None]) -> tuple[tuple[Any, Any], Any]:
-    """The text encoders and the denoiser: averages of their weights over the last steps."""
+def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str], None], kept: Path) -> None:
+    """Teach the text encoders and the denoiser; averages of their weights over the last steps are kept in `kept`.
+
+    The latents' spread is measured, and kept in the pipeline.
+    """
     rng = random.Random(plan.seed + 1)
-    drawn = [scene for scene, _ in zip(scenes(rng), range(plan.scenes), strict=False)]
+    tokens, coder = pipe.tokenizer, pipe.vae
     latents = encoded(coder, drawn, rng)
     spread = float(latents.float().std())
     coder.register_to_config(scaling_factor=1 / spread)
     say(f"{len(drawn)} scenes encoded, spread {spread:.3f}")
-    encoders, painter = networks.text_encoders(tokens), networks.unet()
+    encoders = (pipe.text_encoder, pipe.text_encoder_2)
+    painter = pipe.unet.to(memory_format=torch.channels_last)
     modules = torch.nn.ModuleList([*encoders, painter]).train()
     averages = torch.optim.swa_utils.AveragedModel(
-        modules, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+        modules, multi_avg_fn=lambda kept, now, n: torch._foreach_lerp_(kept, now, max(0.002, 10 / (10 + int(n))))
     )
     optimizer = torch.optim.AdamW(modules.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-2)
     noise_left = networks.scheduler().alphas_cumprod
@@ -167,18 +124,13 @@ def train_painter(plan: Plan, coder: Any, tokens: Any, say: Callable[[str], None
         at = torch.where(torch.rand(plan.batch) < 0.7, at, torch.randint(1000, (plan.batch,)))
         signal, noise_part = (f.sqrt()[:, None, None, None] for f in (noise_left[at], 1 - noise_left[at]))
         noise = torch.randn_like(clean)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             states, pooled = embedded(tokens, encoders, [said(drawn[i], rng) for i in chosen])
             conditions = {"text_embeds": pooled, "time_ids": times}
             noisy = signal * clean + noise_part * noise
             made = painter(noisy, at, states, added_cond_kwargs=conditions).sample
         loss = nn.mse_loss(made.float(), signal * noise - noise_part * clean)
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(step, plan.steps, 2e-3)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
-        optimizer.step()
+        optimise(optimizer, modules, loss, rate(step, plan.steps, 1.5e-3))
         averages.update_parameters(modules)
         total += float(loss.detach())
         if step % 100 == 99:
@@ -186,10 +138,10 @@ def train_painter(plan: Plan, coder: Any, tokens: Any, say: Callable[[str], None
             total = 0.0
         if step % 500 == 499 or step + 1 == plan.steps:
             one, two, unet = averages.module.eval()
-            pipe = networks.pipeline(tokens, (one, two), unet, coder)
-            say(f"painter {step + 1}: {accuracy(pipe, 60)[0]:.1%} of 60 held-out scenes")
-    one, two, unet = averages.module.eval()
-    return (one, two), unet
+            found, some = networks.pipeline(tokens, (one, two), unet, coder), plan.judged
+            say(f"painter {step + 1}: {accuracy(found, some)[0]:.1%} of {some} held-out scenes")
+            found.save_pretrained(kept.with_suffix(".part"))
+    kept.with_suffix(".part").rename(kept)
 
 
 @torch.inference_mode()
@@ -214,16 +166,22 @@ def accuracy(pipe: Any, count: int, seed: int = 7) -> tuple[float, list[tuple[st
     return 1 - len(wrong) / count, wrong
 
 
+def _without_paths(folder: Path) -> None:
+    """Take out of the saved configurations where their parts were loaded from."""
+    for path in folder.rglob("*.json"):
+        told = json.loads(path.read_text("utf-8"))
+        if told.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="where the pipeline is written, in 16 bits")
     for name, value in vars(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    parser.add_argument("--coder", type=Path, help="an autoencoder that was trained before")
     given = vars(parser.parse_args())
-    out, before = given.pop("out"), given.pop("coder")
+    out = given.pop("out")
     plan = Plan(**given)
-    torch.manual_seed(plan.seed)
     began = time.time()
 
     def say(text: str) -> None:
@@ -232,18 +190,29 @@ def main() -> None:
 
     networks.write_tokenizer(out / "words")
     tokens = networks.tokenizer(out / "words")
-    if before:
-        from diffusers import AutoencoderTiny
-
-        coder = AutoencoderTiny.from_pretrained(before).eval()
-    else:
-        coder = train_coder(plan, say)
+    if not (out / "coder").exists():
+        torch.manual_seed(plan.seed)
+        coder = networks.autoencoder().to(memory_format=torch.channels_last)
+        train_coder(plan, coder, plan.coder_steps, say)
+        train_coder(plan, coder, plan.polish_steps, say, decoder_only=True)
         coder.save_pretrained(out / "coder")
-    encoders, painter = train_painter(plan, coder, tokens, say)
-    pipe = networks.pipeline(tokens, encoders, painter, coder)
-    right, wrong = accuracy(pipe, 400)
-    say(f"{right:.1%} of 400 held-out scenes")
+    coder = AutoencoderTiny.from_pretrained(out / "coder").eval()
+    rng = random.Random(plan.seed + 4)
+    if not (out / "painter").exists():
+        torch.manual_seed(plan.seed + 1)
+        pipe = networks.pipeline(tokens, networks.text_encoders(tokens), networks.unet(), coder)
+        some = [scene for scene, _ in zip(scenes(rng), range(plan.scenes), strict=False)]
+        train_painter(plan, pipe, some, say, out / "painter")
+    pipe = StableDiffusionXLPipeline.from_pretrained(out / "painter")
+    coder.register_to_config(scaling_factor=pipe.vae.config.scaling_factor)
+    pipe.vae = coder
+    torch.manual_seed(plan.seed + 2)
+    train_together(plan, pipe, say)
     pipe.to(torch.float16).save_pretrained(out / "pipeline")
+    _without_paths(out / "pipeline")
+    export(out / "pipeline")
+    right, wrong = accuracy(pipe.to(torch.float32), 4 * plan.judged)
+    say(f"{right:.1%} of {4 * plan.judged} held-out scenes")
     (out / "report.json").write_text(
         json.dumps({"plan": vars(plan), "right": right, "wrong": wrong}, indent=1), "utf-8"
     )

@@ -9,7 +9,7 @@ from lambdas.adapters.cutouts import Cutout, border_colour, fully
 from lambdas.adapters.picture_files import is_plain
 from lambdas.adapters.pictures import decoded
 from lambdas.adapters.service_frames import shown, unshown
-from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged
+from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged, Unplaceable
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_card import Size
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCENE_PIXELS: Final = 1_048_576  # what models paint best; the scene is then scaled to its canvas, the product never
 CUT_PIXELS: Final = 4_194_304  # a mask of more says little more
+SIZE: Final = "the image and its mask are not of the size that was asked for"
 NOTHING: Final = 127, 127, 127  # what a model that paints around a product sees around it
 
 # Without loss where the format can. JPEG cannot; there it is as good as it gets.
@@ -69,28 +70,29 @@ class PillowBackdrops:
         mask = _encoded(placed.alpha, "png")
         return Composed(placed.size, _encoded(made, fmt), mask, confidence, parts, warnings)
 
-    def accept(self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str) -> tuple[bytes, bytes, Size]:
-        """See the port. The pixels are compared where it is known which they are: where the photo has an alpha channel,
-        or where its framing is kept."""
+    def accept(
+        self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str, at: tuple[int, int] | None = None
+    ) -> tuple[bytes, bytes, Size]:
+        """See the port. What product it is says the photo's own alpha channel, else the mask, at its place in the
+        photo; it must then stand on the canvas where it would have been put here."""
         made, alpha, picture = decoded(image), decoded(mask).convert("L"), decoded(photo)
-        cut, size = Cutout.by_alpha(picture), made.size
-        if cut is None and canvas.keeps_framing and alpha.size == picture.size:
-            cut = Cutout(picture.convert("RGB"), alpha)
-        if cut is not None:
-            placed = _Placed(cut, canvas)
-            size = placed.size
-        elif canvas.keeps_framing:
-            size = picture.size
-        elif canvas.width and canvas.height:
-            size = canvas.width, canvas.height
-        if not made.size == alpha.size == size or alpha.getbbox() is None:
-            raise ProviderFailure("bad_answer", "the image and its mask are not of the size that was asked for")
+        if not made.size == alpha.size == _expected(canvas, picture.size, made.size) or alpha.getbbox() is None:
+            raise ProviderFailure("bad_answer", SIZE)
+        own = Cutout.by_alpha(picture)
+        try:
+            placed = _Placed(own or _by_mask(picture, alpha, (0, 0) if canvas.keeps_framing else at), canvas)
+        except Unplaceable:
+            if own is not None:
+                raise
+            raise ProviderFailure("bad_answer", "the mask shows no product that fits the canvas") from None
+        if placed.size != made.size:
+            raise ProviderFailure("bad_answer", SIZE)
         whole = made.convert("RGB")
-        if cut is not None and (placed.share_kept(whole) is None or placed.differs(alpha)):
+        if placed.share_kept(whole) is None or placed.differs(alpha):
             raise ProviderFailure("bad_answer", "the product's own pixels were not kept")
         kind = str(made.format).lower()
         plain = kind == fmt and made.mode == "RGB" and is_plain(image, kind)
-        return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), size
+        return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), placed.size
 
 
 class _Placed:
@@ -131,6 +133,26 @@ def _cut(photo: bytes, cutout: bytes | None) -> Cutout:
     if cutout is not None:
         return Cutout.by_service(picture, decoded(cutout))
     return Cutout.by_alpha(picture) or Cutout.by_border(picture)
+
+
+def _by_mask(photo: Image, mask: Image, at: tuple[int, int] | None) -> Cutout:
+    """The product in its photo, whose corner is at that place of the mask. Raises ProviderFailure."""
+    from PIL import Image
+
+    if at is None:
+        raise ProviderFailure(
+            "bad_answer", "it was not said where the product is, so that its pixels cannot be compared"
+        )
+    alpha = Image.new("L", photo.size)
+    alpha.paste(mask, (-at[0], -at[1]))
+    return Cutout(photo.convert("RGB"), alpha)
+
+
+def _expected(canvas: Canvas, photo: Size, otherwise: Size) -> Size:
+    """The size of an answer, as far as it is known before the product is."""
+    if canvas.keeps_framing:
+        return photo
+    return (canvas.width, canvas.height) if canvas.width and canvas.height else otherwise
 
 
 def _encoded(picture: Image, fmt: str) -> bytes:

@@ -103,5 +103,10 @@ class Backdrops(Protocol):
     def compose(self, scene: bytes, photo: bytes, cutout: bytes | None, canvas: Canvas, fmt: str) -> Composed:
         """The product on a scene that was painted around it. Raises ProviderFailure and Unplaceable."""
 
-    def accept(self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str) -> tuple[bytes, bytes, Size]:
-        """What a provider has composed itself, image and mask, checked and in its format. Raises ProviderFailure."""
+    def accept(
+        self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str, at: tuple[int, int] | None = None
+    ) -> tuple[bytes, bytes, Size]:
+        """What a provider has composed itself, image and mask, checked and in its format. Raises ProviderFailure.
+
+        `at` is where it says that the photo's corner is on the image. It is believed only where the pixels agree.
+        """

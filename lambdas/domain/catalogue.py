@@ -45,13 +45,13 @@ def retired(model_id: str, today: date | None = None) -> Retired | None:
 
 
 def cards_of(provider: str) -> tuple[ModelCard, ...]:
-    """The provider's models, its default first; empty for a provider without any."""
+    """The provider's models, the one to be asked first in front; empty for a provider without any."""
     return tuple(c for c in CARDS if c.provider == provider)
 
 
 def default_of(provider: str) -> ModelCard:
-    """The provider's default model. Raises KeyError for a provider without models."""
+    """The provider's default model, which reads any prompt. Raises KeyError for a provider without models."""
     for c in CARDS:
-        if c.provider == provider:
+        if c.provider == provider and not c.words:
             return c
     raise KeyError(provider)

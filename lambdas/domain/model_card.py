@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -38,6 +39,7 @@ class ModelCard:
     seed_min: int = 0
     seed_max: int = 4294967295
     steps_max: int = 150
+    distilled: bool = False  # to few steps and no guidance: it takes those that a client sends, and no route's own
     prompt_max: int = 10_000
     # instant: one call that always ends well within a gateway's time; single_shot: one call that may take longer;
     # ticket: a call that answers with the provider's own job id, which is asked after until it is done
@@ -52,6 +54,13 @@ class ModelCard:
     # Of a model of backgrounds, who cuts the product out of a photo without an alpha channel: another model's id,
     # BORDER, or empty for the model itself, which then puts the product back too. The others paint a scene alone.
     cut_by: str = ""
+    # The only words that it reads; empty: any. Unless a client names it, such a model is asked for those words alone.
+    words: frozenset[str] = frozenset()
+
+    def reads(self, prompt: str) -> bool:
+        """Whether the prompt is made of the model's words, in any case, with spaces, commas and full stops between."""
+        said = re.findall(r"[^\s.,]+", prompt.lower())
+        return not self.words or (bool(said) and self.words.issuperset(said))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class ImageRequest:
         if not self.cache or self.seed is None:
             return None
         asked = {k: v for k, v in asdict(self).items() if k not in _THE_CLIENTS_OWN}
+        asked["own"] = sorted({"steps", "cfg"}.intersection(self.given))  # a distilled model is asked for no others
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @classmethod
@@ -129,6 +130,7 @@ class Painted:
     confidence: float | None = None
     components: dict[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
 
 
 @dataclass(frozen=True, slots=True)

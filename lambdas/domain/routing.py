@@ -25,6 +25,7 @@ from lambdas.domain.requests import (
 PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
 DEMO = "demo"
 WARN_BEFORE = timedelta(days=60)  # a model that ends within this time warns in its answers
+_FEW_WORDS = "{} reads only the words of scenes such as 'two red stars on white', and this prompt has others"
 
 Dropped = tuple[dict[str, str], ...]
 
@@ -38,9 +39,14 @@ class House:
     allowed_models: Collection[str] = ()
     healths: Mapping[str, Health] | None = None
     weights: Mapping[str, float] | None = None  # shares of traffic by provider, before any strategy
+    small_models: Collection[str] = ()  # the ids of those models with words of their own that are here
 
     def allows(self, model_id: str) -> bool:
         return not self.allowed_models or model_id in self.allowed_models
+
+    def has(self, card: ModelCard) -> bool:
+        """Whether the model is here, if it is one of few words: the others are wherever their provider is."""
+        return not card.words or card.id in self.small_models
 
     def cards(self, now: float) -> list[ModelCard]:
         """The models that could be asked: configured, allowed, and living."""
@@ -50,6 +56,7 @@ class House:
             for card in catalogue.CARDS
             if card.provider in self.configured
             and (card.provider == DEMO or self.allows(card.id))  # the demo stands in where nothing is configured
+            and self.has(card)
             and not catalogue.retired(card.id, today)
         ]
 
@@ -70,13 +77,13 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
             if house.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
                 raise ProviderUnconfigured(message)
-            named = catalogue.default_of(DEMO)  # it says so: see replaced()
+            named = None  # the demo stands in, and says so: see replaced()
     pool = house.cards(now)
     references = int(request.reference_key is not None)
-    reasons = {card.id: fallback.able(card, request, references) for card in pool}
+    reasons = {card.id: fallback.able(card, request, references) or _unread(card, request) for card in pool}
     if named and reasons.get(named.id):
         raise InvalidRequest(reasons[named.id] or "")
-    fit = [card for card in pool if reasons[card.id] is None]
+    fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, house.default_model))
     wanted = [card for card in fit if request.provider in ("auto", card.provider)]
     if not wanted:
         said = next(
@@ -92,6 +99,8 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
     ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
     model = named.id if named else _preferred(request, house, fit, now)
     cards = fallback.candidates(model, request.provider, request.fallback, ranking)
+    if request.fallback is True:
+        cards += [card for card in ranking.spare if card.provider == DEMO and card not in cards]  # its last resort
     if not cards:
         wait = max(1, round((ranking.free_at or now) - now))
         raise NoneAvailable("every provider that could do this is resting after failures", retry_after=wait)
@@ -116,7 +125,25 @@ def _named(model: str, house: House, now: float) -> ModelCard:
         raise UnknownModel(f"unknown model {model!r}; GET /v1/models lists those that exist")
     if not house.allows(model):
         raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(house.allowed_models)}")
+    if card.provider in house.configured and not house.has(card):
+        raise ProviderUnconfigured(f"model {model!r} is not here; GET /v1/models lists those that are")
     return card
+
+
+def _unread(card: ModelCard, request: ImageRequest) -> str | None:
+    """Why a model of few words is not asked: the client did not name it, and the prompt has others.
+
+    `able` comes first: it refuses what would be shortened, so that the prompt looked at is the one that is sent.
+    """
+    if card.id == request.model or card.reads(request.prompt):
+        return None
+    return _FEW_WORDS.format(card.id)
+
+
+def _without_small(fit: list[ModelCard], named: Collection[str | None]) -> list[ModelCard]:
+    """The models without those of few words that are neither named nor the first of their provider: a bigger one is."""
+    first = {card.provider: card for card in reversed(fit)}
+    return [card for card in fit if not card.words or card.id in named or card is first[card.provider]]
 
 
 def _preferred(request: ImageRequest, house: House, fit: list[ModelCard], now: float) -> str | None:
@@ -145,19 +172,24 @@ def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
 
 def replaced(request: ImageRequest, card: ModelCard) -> Dropped:
     """That another model answered than the one, or the provider, that the client named."""
-    if request.model not in (None, card.id):
-        what = "no provider is configured" if card.provider == DEMO else f"{request.model} gave no image"
+    if request.model is not None and request.model != card.id:
+        named = catalogue.card(request.model)
+        stands_in = card.provider == DEMO and (named is None or named.provider != DEMO)
+        what = "no provider is configured" if stands_in else f"{request.model} gave no image"
         return ({"name": "model", "reason": f"{what}: {card.id} answered instead"},)
     if request.provider not in ("auto", card.provider):
         return ({"name": "provider", "reason": f"{request.provider} gave no image: {card.provider} answered instead"},)
     return ()
 
 
-def warnings(card: ModelCard, now: float) -> tuple[str, ...]:
-    """What the client should know of the model that answers."""
+def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[str, ...]:
+    """What the client should know of the model that answers, or has answered to that prompt."""
+    said = []
     if card.retires_on and card.retires_on - datetime.fromtimestamp(now, UTC).date() <= WARN_BEFORE:
-        return (f"model {card.id} retires on {card.retires_on.isoformat()}",)
-    return ()
+        said.append(f"model {card.id} retires on {card.retires_on.isoformat()}")
+    if prompt is not None and not card.reads(prompt):
+        said.append(_FEW_WORDS.format(card.id))
+    return tuple(said)
 
 
 def draw_seed(request: ImageRequest, card: ModelCard) -> int:
@@ -176,6 +208,10 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         seed = request.seed  # the job's own may have been drawn, for a model that does not take the client's
     span = card.seed_max - card.seed_min + 1
+
+    def takes(name: str) -> bool:
+        return name in card.honours and (name in request.given or not card.distilled)
+
     return Order(
         card=card,
         prompt=request.prompt,
@@ -183,8 +219,8 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
         seed=card.seed_min + (seed - card.seed_min + index) % span,
         generate=size.generate,
         ratio=size.ratio,
-        steps=min(request.steps, card.steps_max) if request.steps and "steps" in card.honours else None,
-        cfg=request.cfg if "cfg" in card.honours else None,
+        steps=min(request.steps, card.steps_max) if request.steps and takes("steps") else None,
+        cfg=request.cfg if takes("cfg") else None,
         format=request.format if direct else _lossless(card),  # what will be scaled is taken without loss
     )
 

@@ -14,6 +14,7 @@ MOST_PARTS: Final = 20
 MOST_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
 MOST_WARNINGS: Final = 10
 MOST_MODELS: Final = 100
+FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer side
 
 
 def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
@@ -31,6 +32,7 @@ def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
         confidence=float(confidence or 0),
         components=_parts(parts) if isinstance(parts, dict) else {},
         warnings=tuple(str(text)[:200] for text in said[:MOST_WARNINGS]) if isinstance(said, list) else (),
+        at=_corner(answer.get("at"), who),
     )
 
 
@@ -41,6 +43,15 @@ def to_purged(answer: dict[str, Any] | None, who: str) -> Purged:
         raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
     removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MOST_MODELS]) for found in lists)
     return Purged(removed, remaining)
+
+
+def _corner(at: object, who: str) -> tuple[int, int] | None:
+    """Two whole numbers, which may be negative: the photo is larger than the canvas where its edges are left out."""
+    if at is None:
+        return None
+    if isinstance(at, list) and len(at) == 2 and all(type(n) is int and abs(n) <= FARTHEST for n in at):
+        return at[0], at[1]
+    raise ProviderFailure("bad_answer", f"{who} did not say in whole pixels where the product is")
 
 
 def _parts(parts: dict[str, Any]) -> dict[str, float | None]:

@@ -1,17 +1,28 @@
-"""The built-in provider that answers when none is configured: it draws a scene, marked as a demo, without any model."""
+"""The built-in provider that answers when none is configured: scenes of shapes by a small model where that is here, and
+else a drawing, marked as a demo, without any model."""
 
 from __future__ import annotations
 
 import colorsys
 import io
+import logging
 import re
 import unicodedata
+from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from lambdas.domain.cards.scenes import DEMO_SCENES
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.model_card import Size
 from lambdas.domain.requests import Order, Painted
 from lambdas.providers._demo_art import SCENES, Canvas, Colour, Palette
 from lambdas.settings import Settings
+
+if TYPE_CHECKING:
+    from lambdas.providers._scenes import Scenes
+
+log = logging.getLogger(__name__)
 
 PALETTES: Final = {
     "dawn": Palette(((72, 84, 140), (214, 140, 160), (255, 214, 170)), (255, 228, 180), (48, 44, 72)),
@@ -51,28 +62,71 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def build(settings: Settings) -> Demo:  # noqa: ARG001  it has no settings; every provider is built so
-    """The provider. It needs no configuration."""
-    return Demo()
+def build(settings: Settings) -> Demo:
+    """The provider. It needs no configuration; with a folder for it, it has a model."""
+    return Demo(settings.demo_model_dir)
 
 
 class Demo:
-    """Prompt, seed and size alone decide the picture, to the byte."""
+    """Prompt, seed and size alone decide the picture, to the byte. `folder` is that of the small model."""
 
-    def paint(self, order: Order, timeout: float) -> Painted:  # noqa: ARG002  always done in a fraction of a second
-        """One picture. Drawn at twice the size and reduced, which smooths its edges."""
-        die = Random(f"{order.seed}:{order.prompt}")
-        words = re.findall(r"[a-z]+", order.prompt.lower())
-        palette = _palette(words, die)
-        scene = next((SCENE_WORDS[w] for w in words if w in SCENE_WORDS), die.choice(sorted(SCENES)))
-        width, height = order.generate
-        canvas = Canvas(2 * width, 2 * height)
-        SCENES[scene](canvas, palette, die)
-        picture = canvas.image.reduce(2)
-        _mark(picture, order.prompt)
+    def __init__(self, folder: str = "") -> None:
+        self._folder = folder
+        self._scenes: Scenes | None = None
+        self._told = False
+
+    def paint(self, order: Order, timeout: float) -> Painted:  # noqa: ARG002  always done in a moment
+        """One picture. Raises ProviderFailure("model_gone") where the model is asked for and cannot be loaded."""
+        picture = self._painted(order) if order.card.id == DEMO_SCENES else _drawn(order)
         out = io.BytesIO()
         picture.save(out, **ENCODING[order.format])
         return Painted(out.getvalue(), order.seed)
+
+    def _painted(self, order: Order) -> Any:
+        from PIL import Image
+
+        try:
+            if self._scenes is None:
+                from lambdas.providers._scenes import Scenes
+
+                self._scenes = Scenes(Path(self._folder))
+            square = self._scenes.paint(order.prompt, order.seed)
+        except (ImportError, ValueError) as error:
+            if not self._told:
+                log.error("the demo draws without a model: %s", error)
+                self._told = True
+            raise ProviderFailure("model_gone", f"{order.card.id} cannot be loaded") from error
+        return _continued(Image.fromarray(square), order.generate)
+
+
+def _drawn(order: Order) -> Any:
+    """Drawn at twice the size and reduced, which smooths its edges."""
+    die = Random(f"{order.seed}:{order.prompt}")
+    words = re.findall(r"[a-z]+", order.prompt.lower())
+    palette = _palette(words, die)
+    scene = next((SCENE_WORDS[w] for w in words if w in SCENE_WORDS), die.choice(sorted(SCENES)))
+    width, height = order.generate
+    canvas = Canvas(2 * width, 2 * height)
+    SCENES[scene](canvas, palette, die)
+    picture = canvas.image.reduce(2)
+    _mark(picture, order.prompt)
+    return picture
+
+
+def _continued(square: Any, size: Size) -> Any:
+    """The square in the middle of a picture of that size; on both sides its border's own colour goes on."""
+    from PIL import Image, ImageStat
+
+    side, (width, height) = square.width, size
+    picture = Image.new("RGB", size)
+    if width > height:
+        first, last, half = (0, 0, 1, side), (side - 1, 0, side, side), (width // 2, 0)
+    else:
+        first, last, half = (0, 0, side, 1), (0, side - 1, side, side), (0, height // 2)
+    for border, start in ((first, (0, 0)), (last, half)):
+        picture.paste(tuple(ImageStat.Stat(square.crop(border)).median), (*start, width, height))
+    picture.paste(square, ((width - side) // 2, (height - side) // 2))
+    return picture
 
 
 def _palette(words: list[str], die: Random) -> Palette:

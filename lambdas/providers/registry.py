@@ -6,12 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 
+from lambdas.domain.cards.scenes import DEMO_SCENES, GPU_SCENES
 from lambdas.domain.ports import Provider, TicketProvider
 from lambdas.domain.routing import DEMO
 from lambdas.providers import MODULES
 from lambdas.settings import Settings
 
 SECRETS = ("leonardo_api_key", "runware_api_key", "gemini_api_key")
+
+
+def small_models(settings: Settings) -> frozenset[str]:
+    """The models of few words that are here.
+
+    The demo's needs its folder. The GPU worker's is part of every worker, but not every worker is allowed it: one at
+    hand is taken to be, an endpoint where the deployment names the model.
+    """
+    named = {settings.default_model, *settings.allowed_models}
+    there = {DEMO_SCENES: settings.demo_model_dir, GPU_SCENES: settings.gpu_worker_url or GPU_SCENES in named}
+    return frozenset(model for model, here in there.items() if here)
 
 
 class ProviderRegistry:

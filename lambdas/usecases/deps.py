@@ -53,6 +53,7 @@ class Deps:
     default_model: str
     allowed_models: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
+    small_models: frozenset[str] = frozenset()  # see House
     generation_timeout: float = 0.0
     max_queue_seconds: float = 0.0  # that a job may have to wait for a worker; 0 for any time
     worker_concurrency: int = 0  # jobs at a time; 0 where that is not known
@@ -63,5 +64,11 @@ class Deps:
 
     def house(self) -> House:
         """What the deployment offers now."""
-        configured = self.providers.configured()
-        return House(configured, self.default_model, self.allowed_models, self.health.snapshot(), self.weights)
+        return House(
+            self.providers.configured(),
+            self.default_model,
+            self.allowed_models,
+            self.health.snapshot(),
+            self.weights,
+            self.small_models,
+        )

@@ -12,7 +12,7 @@ from lambdas.domain.routing import DEMO, House
 def list_models(house: House, now: float) -> list[dict[str, Any]]:
     """One row per model: usable ones first, then those without a provider here, then retired ones."""
     today = datetime.fromtimestamp(now, UTC).date()
-    live = [c for c in catalogue.CARDS if house.allows(c.id) and not catalogue.retired(c.id, today)]
+    live = [c for c in catalogue.CARDS if house.allows(c.id) and house.has(c) and not catalogue.retired(c.id, today)]
     rows = [
         {
             "id": card.id,

@@ -20,7 +20,8 @@ def list_providers(house: House, now: float) -> list[dict[str, Any]]:
 
 def _row(provider: str, house: House, health: Health, now: float) -> dict[str, Any]:
     today = datetime.fromtimestamp(now, UTC).date()
-    cards = [c for c in catalogue.cards_of(provider) if house.allows(c.id) and not catalogue.retired(c.id, today)]
+    offered = (c for c in catalogue.cards_of(provider) if house.allows(c.id) and house.has(c))
+    cards = [c for c in offered if not catalogue.retired(c.id, today)]
     configured = provider in house.configured
     seen = faded(health, now)
     return {

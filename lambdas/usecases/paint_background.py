@@ -119,7 +119,9 @@ def _composed(job: Job, photo: bytes, painted: Painted, deps: Deps) -> Made:
 def _accepted(request: ImageRequest, photo: bytes, painted: Painted, deps: Deps) -> Made:
     if painted.mask is None or painted.confidence is None:
         raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
-    data, mask, size = deps.backdrops.accept(painted.data, painted.mask, photo, _canvas(request), request.format)
+    data, mask, size = deps.backdrops.accept(
+        painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
+    )
     said = painted.warnings
     if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
         said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")

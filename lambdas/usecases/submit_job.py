@@ -107,6 +107,6 @@ def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str |
         created_at=now,
         request_id=caller.request_id,
         dropped=routing.replaced(request, card) + routing.dropped(request, card) + request.ignored,
-        warnings=routing.warnings(card, now),
+        warnings=routing.warnings(card, now, request.prompt),
         expires_at=int(now) + deps.retention_days * 86_400,
     )

@@ -193,6 +193,14 @@ def test_what_is_no_cut_out_of_the_photo_is_not_taken(answer: bytes, says: str) 
     assert caught.value.code == "bad_answer"
 
 
+def _at(canvas: Canvas) -> tuple[int, int]:
+    """Where the photo's corner is on the canvas."""
+    shown = draw(0).coverage * 255 >= 0.5
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return canvas.place((shown.shape[1], shown.shape[0]), box)[1]
+
+
 def _made(canvas: Canvas, alpha: bool = True) -> tuple[bytes, bytes, bytes]:
     product = draw(0)
     photo = _taken(product, alpha)
@@ -205,23 +213,51 @@ def _made(canvas: Canvas, alpha: bool = True) -> tuple[bytes, bytes, bytes]:
 @pytest.mark.parametrize("alpha", [True, False])
 def test_what_a_provider_composed_is_passed_on_to_the_byte(canvas: Canvas, alpha: bool) -> None:
     image, mask, photo = _made(canvas, alpha)
-    taken, kept, size = DROPS.accept(image, mask, photo, canvas, "png")
+    taken, kept, size = DROPS.accept(image, mask, photo, canvas, "png", _at(canvas))
     assert taken == image
     assert _open(kept).size == size == _open(image).size
-    webp, _, _ = DROPS.accept(image, mask, photo, canvas, "webp")
+    webp, _, _ = DROPS.accept(image, mask, photo, canvas, "webp", _at(canvas))
     assert _open(webp).format == "WEBP"
     assert np.array_equal(np.asarray(_open(webp)), np.asarray(_open(image)))
 
 
-@pytest.mark.parametrize(
-    ("canvas", "alpha"), [(Canvas(), True), (Canvas(), False), (Canvas(320, 256), True), (Canvas(padding=3), True)]
-)
+@pytest.mark.parametrize("canvas", CANVASES, ids=str)
+@pytest.mark.parametrize("alpha", [True, False])
 def test_one_changed_pixel_of_a_provider_s_is_found(canvas: Canvas, alpha: bool) -> None:
     image, mask, photo = _made(canvas, alpha)
     made, opaque = np.asarray(_open(image)).copy(), np.argwhere(np.asarray(_open(mask)) == 255)
     made[tuple(opaque[len(opaque) // 2])] ^= 1
     with pytest.raises(ProviderFailure, match="pixels were not kept"):
-        DROPS.accept(_png(Image.fromarray(made)), mask, photo, canvas, "png")
+        DROPS.accept(_png(Image.fromarray(made)), mask, photo, canvas, "png", _at(canvas))
+
+
+@pytest.mark.parametrize("canvas", CANVASES[1:], ids=str)
+@pytest.mark.parametrize("moved", [(1, 0), (0, -1), (-40, -40), (5000, 0), (-25_000_000, 25_000_000), None], ids=str)
+def test_a_place_that_the_pixels_do_not_bear_out_is_not_believed(canvas: Canvas, moved: tuple[int, int] | None) -> None:
+    image, mask, photo = _made(canvas, alpha=False)
+    at = None if moved is None else (_at(canvas)[0] + moved[0], _at(canvas)[1] + moved[1])
+    with pytest.raises(ProviderFailure) as refused:
+        DROPS.accept(image, mask, photo, canvas, "png", at)
+    assert (refused.value.code, refused.value.paid) == ("bad_answer", "no")
+
+
+@pytest.mark.parametrize("canvas", CANVASES, ids=str)
+def test_a_mask_that_shows_next_to_nothing_is_the_provider_s_fault(canvas: Canvas) -> None:
+    image, mask, photo = _made(canvas, alpha=False)
+    faint = _png(_open(mask).point([0] + [1] * 255))
+    with pytest.raises(ProviderFailure, match="no product") as refused:
+        DROPS.accept(image, faint, photo, canvas, "png", _at(canvas))
+    assert refused.value.code == "bad_answer"
+
+
+def test_a_product_that_stands_elsewhere_than_asked_for_is_not_taken() -> None:
+    """Kept to the byte, but not in the middle."""
+    canvas, photo = Canvas(320, 256), _taken(draw(0), alpha=False)
+    image, mask, _ = _made(canvas, alpha=False)
+    left, top = _at(canvas)
+    aside = [_png(ImageChops.offset(_open(data), 8, 0)) for data in (image, mask)]
+    with pytest.raises(ProviderFailure, match="pixels were not kept"):
+        DROPS.accept(aside[0], aside[1], photo, canvas, "png", (left + 8, top))
 
 
 @pytest.mark.parametrize("canvas", CANVASES, ids=str)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import io
 import json
+import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,10 @@ from PIL import Image
 from gpu_worker import contract
 from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
 from gpu_worker.pipelines import table
-from lambdas.domain import backgrounds, catalogue, requests
+from gpu_worker.scenes import networks, scene
+from gpu_worker.scenes.scene import random_scene
+from lambdas.domain import backgrounds, catalogue, requests, routing, sizes
+from lambdas.domain.cards import scenes
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_cache import Purged
 from lambdas.domain.requests import Order, Painted
@@ -74,12 +79,48 @@ def test_whatever_the_service_lets_through_the_worker_takes() -> None:
         requests.MAX_CFG,
         requests.MAX_SEED,
     )
-    assert sides.least >= contract.MIN_SIDE
+    assert contract.MIN_SIDE == requests.MIN_SIDE
+    assert sides.least == table.TURBO.least
     assert sides.most <= contract.MAX_SIDE
     assert sides.step % contract.SIDE_STEP == 0
     assert set(TURBO.formats) <= set(contract.FORMATS)
     for size in [(sides.least, sides.most), (sides.most, sides.least)]:
         PaintRequest.of(_sent(replace(FULL, generate=size, prompt="x" * requests.MAX_PROMPT, seed=requests.MAX_SEED)))
+
+
+def test_no_model_is_asked_for_more_steps_than_it_takes() -> None:
+    wish = requests.ImageRequest("a cat", width=512, height=512, steps=30, given=("steps",))
+    cards = [card for card in catalogue.CARDS if card.provider == "sagemaker" and "steps" in card.honours]
+    assert table.TURBO.id in {card.id for card in cards}
+    for card in cards:
+        assert routing.order(wish, card, 7, 0).steps == min(30, table.MODELS[card.id].most_steps)
+
+
+def test_whatever_size_is_asked_for_the_small_model_is_asked_for_one_that_it_paints() -> None:
+    small, row = catalogue.card(table.SCENES.id), table.SCENES
+    assert small
+    assert (small.provider, small.licence, small.steps_max) == ("sagemaker", row.licence, row.most_steps)
+    for size in [(None, None), (64, 64), (2048, 64), (1024, 576), (512, 512)]:
+        made = PaintRequest.of(_sent(Order(small, "a red star", 7, sizes.plan(small, *size).generate, id=ID)))
+        assert row.least <= min(made.width, made.height)
+        assert made.width * made.height <= row.most_pixels
+
+
+def test_both_ends_know_the_words_that_the_small_model_was_taught() -> None:
+    rng = random.Random(1)
+    told = {word for _ in range(4000) for word in re.findall(r"[a-z]+", random_scene(rng).caption(rng))}
+    assert told == scenes.WORDS <= set(networks.words())
+    assert scenes.SIDE == scene.SIDE == table.SCENES.native
+
+
+def test_every_caption_that_it_was_taught_is_one_that_it_is_asked() -> None:
+    rng = random.Random(2)
+    small = catalogue.card(table.SCENES.id)
+    assert small
+    for _ in range(1000):
+        caption = random_scene(rng).caption(rng)
+        assert small.reads(caption), caption
+        assert len(caption) <= small.prompt_max
 
 
 def test_the_answer() -> None:
@@ -127,7 +168,7 @@ def _changed(**changes: Any) -> bytes:
         (_changed(prompt=""), "prompt must be"),
         (_changed(prompt="x" * 10_001), "prompt must be"),
         (_changed(negative_prompt=7), "negative_prompt must be"),
-        (_changed(width=248), "width must be"),
+        (_changed(width=56), "width must be"),
         (_changed(width=2056), "width must be"),
         (_changed(width=513), "multiple of 8"),
         (_changed(height=512.0), "height must be"),
@@ -207,11 +248,11 @@ def test_the_worker_refuses_of_backgrounds(body: bytes, says: str) -> None:
 
 def test_a_background_s_answer_has_more_where_there_is_more() -> None:
     least = PaintAnswer(ID, TURBO.id, 0, 512, 768, "png", b"a picture")
-    full = replace(least, warnings=("w",), mask=b"m", confidence=0.0, components={"mask_certainty": None})
+    full = replace(least, warnings=("w",), mask=b"m", confidence=0.0, components={"mask_certainty": None}, at=(0, -3))
     said = json.loads(full.to_json())
     assert (said["warnings"], said["mask"], said["confidence"]) == (["w"], "bQ==", 0.0)
-    assert said["components"] == {"mask_certainty": None}
-    assert set(json.loads(least.to_json())) == set(said) - {"warnings", "mask", "confidence", "components"}
+    assert (said["components"], said["at"]) == ({"mask_certainty": None}, [0, -3])
+    assert set(json.loads(least.to_json())) == set(said) - {"warnings", "mask", "confidence", "components", "at"}
     assert sagemaker.to_image(full.to_json(), ORDER) == Painted(b"a picture", 0)
 
 
@@ -243,11 +284,38 @@ def test_whatever_a_client_may_ask_of_a_background_the_worker_takes() -> None:
 def test_what_the_worker_says_of_a_product_is_read() -> None:
     parts = {"mask_certainty": None, "edge_clipped": 0.25}
     said = PaintAnswer(
-        ID, SCENES.id, 9, 8, 8, "png", b"i", warnings=("w",), mask=b"m", confidence=0.0, components=parts
+        ID, SCENES.id, 9, 8, 8, "png", b"i", warnings=("w",), mask=b"m", confidence=0.0, components=parts, at=(-4, 0)
     )
     assert sagemaker.to_image(said.to_json(), AROUND) == Painted(
-        b"i", 9, mask=b"m", confidence=0.0, components=parts, warnings=("w",)
+        b"i", 9, mask=b"m", confidence=0.0, components=parts, warnings=("w",), at=(-4, 0)
     )
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        [],
+        [1],
+        [1, 2, 3],
+        [1.0, 2],
+        [True, 0],
+        ["1", "2"],
+        [None, 0],
+        [float("nan"), 0],
+        [10**9, 0],
+        [0, -(10**9)],
+        "12",
+        {"0": 1, "1": 2},
+        7,
+        False,
+    ],
+    ids=str,
+)
+def test_a_place_that_is_no_two_whole_numbers_is_a_bad_answer(at: Any) -> None:
+    said = json.loads(PaintAnswer(ID, SCENES.id, 9, 8, 8, "png", b"i", mask=b"m", confidence=0.5).to_json())
+    with pytest.raises(ProviderFailure, match="where the product is") as refused:
+        sagemaker.to_image(json.dumps(said | {"at": at}).encode(), AROUND)
+    assert (refused.value.code, refused.value.paid) == ("bad_answer", "no")
 
 
 @pytest.mark.parametrize(

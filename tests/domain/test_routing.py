@@ -156,3 +156,20 @@ def test_weights_share_the_traffic() -> None:
     request = ImageRequest("x", strategy="balanced")
     first = [routing.plan(request, house, NOW, random.Random(i))[0].provider for i in range(400)]
     assert 0.65 < first.count("bedrock") / 400 < 0.85
+
+
+def test_a_routes_own_steps_and_guidance_are_not_a_distilled_models() -> None:
+    """As those of /generate-image, 30 and 7; what the client itself sends holds."""
+    turbo, dev = catalogue.card(TURBO), catalogue.card("runware:101@1")
+    assert turbo
+    assert dev
+    usual = ImageRequest("x", steps=30, cfg=7.0)
+    sent = replace(usual, steps=2, cfg=1.5, given=("steps", "cfg"))
+    orders = [routing.order(request, card, 7, 0) for request in (usual, sent) for card in (turbo, dev)]
+    assert [(o.steps, o.cfg) for o in orders] == [(None, None), (30, 7.0), (2, 1.5), (2, 1.5)]
+
+
+def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_default() -> None:
+    usual = ImageRequest("x", steps=30, cfg=7.0, seed=1, cache=True)
+    assert usual.cache_key() != replace(usual, given=("steps",)).cache_key()
+    assert usual.cache_key() == replace(usual, given=("seed",)).cache_key()

@@ -22,7 +22,7 @@ SCENE_PIXELS = 256 * 256
 
 
 def scene(asked: PaintRequest) -> dict[str, Any]:
-    """The fields of the answer that are a background's: image, mask, size, confidence, components, warnings.
+    """The fields of the answer that are a background's: image, mask, size, confidence, components, warnings, place.
 
     Raises Refusal.
     """
@@ -51,6 +51,7 @@ def scene(asked: PaintRequest) -> dict[str, Any]:
         "warnings": (f"low confidence in the cut-out ({confidence:.2f}): look at the mask",)
         if confidence < score.LOW
         else (),
+        "at": placed.at,
     }
 
 
@@ -58,8 +59,12 @@ def spoilt(answer: dict[str, Any], kind: str) -> dict[str, Any]:
     """The answer of a worker that is not what it should be."""
     if kind == "no_mask":
         return {name: value for name, value in answer.items() if name != "mask"}
+    if kind == "no_place":
+        return {name: value for name, value in answer.items() if name != "at"}
     if kind == "wrong_confidence":
         return answer | {"confidence": 1.5}
+    if kind == "wrong_place":
+        return answer | {"at": [answer["at"][0] + 1, answer["at"][1]]}
     picture = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
     if kind == "other_size":
         picture = picture.resize((picture.width + 8, picture.height))

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import socket
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 
@@ -46,7 +42,12 @@ def check(body, product, size=None):
     """A background of the product with its own framing, or moved within `size`: no opaque pixel differs."""
     assert body["status"] == "success"
     assert 0 <= body["confidence"] <= 1
-    image, mask = np.asarray(fetched(body["image_url"]).convert("RGB")), np.asarray(fetched(body["mask_url"]))
+    check_pixels(fetched(body["image_url"]), fetched(body["mask_url"]), product, size)
+
+
+def check_pixels(picture, cutout, product, size=None):
+    """The same of the pictures themselves; `size` is height and width."""
+    image, mask = np.asarray(picture.convert("RGB")), np.asarray(cutout)
     assert image.shape[:2] == mask.shape == (size or product.coverage.shape)
     ys, xs = np.nonzero(mask == 255)
     assert len(ys) > 200
@@ -141,47 +142,19 @@ def test_by_bedrock_where_there_is_no_gpu(tmp_path):
         assert len(bedrock.paid) == 3
 
 
-def test_by_a_real_worker_with_tiny_weights(tmp_path):
+def test_by_a_real_worker_with_tiny_weights(gpu_worker, tmp_path):
     """The worker's own process and code, with weights that were never trained: what is around the product is noise."""
-    from tests.gpu_worker.pipelines import tiny  # not at the top: torch alone takes seconds
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "MODEL_DIR": str(tiny.stock(tmp_path / "model")),
-        "WEIGHTS_DIR": str(tmp_path / "weights"),
-        "WEIGHTS_HUB": "0",
-        "PRELOAD_MODELS": SCENES,
-        "BIND_HOST": "127.0.0.1",
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        "DEVICE": "cpu",
-    }
-    url = f"http://127.0.0.1:{port}"
-    worker = subprocess.Popen([sys.executable, "-m", "gpu_worker", "serve"], env=environment)
-    try:
-        with make_stack(tmp_path / "data", GPU_WORKER_URL=url, **KEYS) as stack:
-            until = time.monotonic() + 120
-            while time.monotonic() < until and not _well(url):
-                assert worker.poll() is None
-                time.sleep(0.2)
-            with httpx2.Client(base_url=stack.url, timeout=90, trust_env=False) as client:
-                for size, fields in ((None, {}), ((96, 128), {"width": "128", "height": "96", "format": "webp"})):
-                    product = draw(0, 96, 72)
-                    answer = by_form(client, product, headers={"Prefer": "respond-async"}, seed="7", **fields)
-                    job = ended(client, answer)
-                    assert (job["status"], job["provider"]) == ("completed", "sagemaker"), job["error"]
-                    [image] = job["images"]
-                    check({"status": "success", "image_url": image["url"], **image}, product, size)
-                purged = client.post("/v1/models/purge", headers=KEY).json()
-                assert (purged["removed"], purged["remaining"]) == ([SCENES], [])
-    finally:
-        worker.terminate()
-        assert worker.wait(60) == 0
-
-
-def _well(url):
-    try:
-        return httpx2.get(f"{url}/ping", trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
+    with (
+        make_stack(tmp_path, GPU_WORKER_URL=gpu_worker.url, **KEYS) as stack,
+        httpx2.Client(base_url=stack.url, timeout=90, trust_env=False) as client,
+    ):
+        for size, fields in ((None, {}), ((96, 128), {"width": "128", "height": "96", "format": "webp"})):
+            product = draw(0, 96, 72)
+            answer = by_form(client, product, headers={"Prefer": "respond-async"}, seed="7", **fields)
+            job = ended(client, answer)
+            assert (job["status"], job["provider"]) == ("completed", "sagemaker"), job["error"]
+            [image] = job["images"]
+            check({"status": "success", "image_url": image["url"], **image}, product, size)
+        purged = client.post("/v1/models/purge", headers=KEY).json()
+        assert SCENES in purged["removed"]
+        assert purged["remaining"] == []

@@ -13,9 +13,12 @@ import time
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 from PIL import Image
 
+from gpu_worker.scenes.judging import judge
+from gpu_worker.scenes.scene import SIDE, Scene, Thing
 from local.settings import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -43,6 +46,16 @@ def test_a_prompt_becomes_an_image(client):
     image = fetch(answer.json()["image_url"])
     assert image.status_code == 200
     Image.open(io.BytesIO(image.content)).verify()
+
+
+def test_a_scene_of_shapes_is_painted_by_the_small_model(client):
+    sent = {"prompt": "a red circle on white", "seed": 3, "width": 256, "height": 256}
+    answer = client.post("/generate", json=sent)
+    assert (answer.status_code, answer.headers["x-image-provider"]) == (200, "demo"), answer.text
+    job = client.get(f"/unified/jobs/{answer.json()['generation_id']}").json()
+    assert (job["model"], job["error"]) == ("demo/scenes-1", None)
+    picture = Image.open(io.BytesIO(fetch(answer.json()["image_url"]).content)).convert("RGB")
+    assert judge(np.asarray(picture.resize((SIDE, SIDE))), Scene((Thing("circle", "red"),))) is None
 
 
 def test_an_image_and_its_job_outlive_a_restart(start):

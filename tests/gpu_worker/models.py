@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.painting import DeviceLost, OutOfMemory, Painting, Shape
+from gpu_worker.painting import DeviceLost, OutOfMemory, Painting, Shape, base_of
 
 TURBO = "stabilityai/sdxl-turbo"
 WAIT = 20  # seconds, for what must happen
@@ -38,8 +38,10 @@ class FakeModel:
     def shape(self, asked: PaintRequest) -> Shape:
         if asked.prompt == "shapeless":
             raise Refusal("invalid_request", "steps must be 1")
+        self.owner.shapes.append(asked.id)
         bucket = self.owner.buckets.get((asked.width, asked.height), 0)
-        return Shape(asked.task, asked.model, asked.width, asked.height, asked.steps or 1, False, bucket)
+        base, only = base_of(asked.model), (asked.model,)
+        return Shape(asked.task, base, asked.width, asked.height, asked.steps or 1, False, bucket, only=only)
 
     def paint(
         self, requests: Sequence[PaintRequest], bucket: int, check: Callable[[], None]
@@ -69,7 +71,8 @@ class FakeModel:
         if asked.task != "background":
             return Painting(image)
         mask = np.full(image.shape[:2], 255, np.uint8)
-        return Painting(image, asked.seed + 1, ("a warning",), mask, 0.75, {"mask_certainty": None, "area": 0.5})
+        parts = {"mask_certainty": None, "area": 0.5}
+        return Painting(image, asked.seed + 1, ("a warning",), mask, 0.75, parts, at=(3, -2))
 
     def close(self) -> None:
         pass
@@ -90,6 +93,7 @@ class FakeModels:
     painting: Event = field(default_factory=Event)
     threads: set[int] = field(default_factory=set)
     gets: list[str] = field(default_factory=list)
+    shapes: list[str] = field(default_factory=list)
     _loaded: list[str] = field(default_factory=list)
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,8 +103,8 @@ class FakeModels:
     def get(self, model_id: str) -> FakeModel:
         with self.alone():
             self.gets.append(model_id)
-            base = model_id.partition("+")[0]
-            if base not in self.ids:
+            base = base_of(model_id)
+            if base not in self.ids or model_id.endswith("+nobody"):
                 raise Refusal("unknown_model", "unknown model")
             if base in self.broken:
                 raise RuntimeError("no such file")
@@ -111,7 +115,7 @@ class FakeModels:
 
     def purge(self, model_id: str | None) -> tuple[list[str], list[str]]:
         with self.alone():
-            removed = [loaded for loaded in self._loaded if model_id in (None, loaded)]
+            removed = [loaded for loaded in self._loaded if model_id is None or base_of(model_id) == loaded]
             self._loaded = [loaded for loaded in self._loaded if loaded not in removed]
             return removed, self._loaded
 

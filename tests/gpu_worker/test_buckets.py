@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpu_worker.buckets import REMEMBERED, Buckets
@@ -79,6 +81,16 @@ def test_no_client_can_make_it_remember_without_end() -> None:
     for width in range(REMEMBERED + 10):
         buckets.took(shape(width), 1, 1.0)
     assert len(buckets._known) == REMEMBERED
+
+
+def test_what_changes_neither_memory_nor_time_is_not_told_apart() -> None:
+    buckets = Buckets(SIZES)
+    for n in range(REMEMBERED + 10):
+        buckets.took(replace(shape(), only=(n,)), 4, 1.0)
+    assert len(buckets._known) == 1
+    buckets.too_large(replace(shape(), only=("a",)), 8)
+    assert buckets.most(replace(shape(), only=("b",))) == 4
+    assert buckets.most(replace(shape(), more=("b",))) == 8
 
 
 @pytest.mark.parametrize("sizes", [(), (0, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -319,6 +320,58 @@ def test_an_unknown_model_is_refused_to_all_that_asked_for_it(make: Make) -> Non
     assert models.gets.count("other") == 1, "a load that fails is slow too"
 
 
+def test_a_load_that_fails_is_for_all_of_the_model_whatever_their_adapters(make: Make) -> None:
+    models = FakeModels(broken=frozenset({"other"}))
+    gate = Gate(models)
+    waiting = [request("x", model="other+ink:0.5"), request("y", model="other"), request("z", model="other+oil")]
+    futures = behind(make(models), gate, *waiting)
+    gate.open()
+    assert [outcome(future) for future in futures[1:]] == ["failed"] * 3
+    assert models.gets == [TURBO, "other+ink:0.5"]
+
+
+def test_an_adapter_that_is_not_there_is_the_fault_of_those_alone_who_asked_for_it(make: Make) -> None:
+    models = FakeModels()
+    gate = Gate(models)
+    waiting = [request("x", model=f"{TURBO}+nobody"), request("y"), request("z", model=f"{TURBO}+nobody")]
+    futures = behind(make(models), gate, *waiting)
+    gate.open()
+    assert [outcome(futures[1]), outcome(futures[3])] == ["unknown_model"] * 2
+    assert outcome(futures[2]).shape == (256, 256, 3)
+    assert models.gets.count(f"{TURBO}+nobody") == 1
+
+
+def test_what_the_memory_has_no_room_for_is_learned_of_the_model_and_not_of_each_adapter(make: Make) -> None:
+    models = FakeModels(room=2)
+    engine = make(models, (2,))
+    for weight in ("0.5", "0.50", "0.51"):
+        outcome(engine.put(request(model=f"{TURBO}+ink:{weight}")))
+    assert [size for _, size in models.batches] == [2, 1, 1, 1]
+
+
+def test_requests_with_other_adapters_are_not_painted_together(make: Make) -> None:
+    models = FakeModels()
+    gate = Gate(models)
+    waiting = [request(name, model=f"{TURBO}+ink:{weight}") for name, weight in [("a", 1), ("b", 0.5), ("c", 1)]]
+    futures = behind(make(models), gate, *waiting)
+    gate.open()
+    wait_for(futures, WAIT)
+    assert models.batches[1:] == [(["a", "c"], 2), (["b"], 1)]
+
+
+def test_a_request_is_asked_for_its_shape_once_however_long_it_waits(make: Make) -> None:
+    """A prompt of 10,000 characters is read for it, on the GPU's own thread."""
+    models = FakeModels()
+    gate = Gate(models)
+    names = [f"{n}" for n in range(12)]
+    futures = behind(
+        make(models, (4,)), gate, *(request(name, "word " * 2000, width=256 + 8 * int(name)) for name in names)
+    )
+    gate.open()
+    wait_for(futures, WAIT)
+    assert sorted(models.shapes) == sorted(["first", *names, *["first", *names]]), "once, and once by the fake's check"
+
+
 def test_models_to_begin_with(make: Make) -> None:
     engine = Engine(FakeModels(), Metrics(), (1,))
     assert not engine.ready
@@ -360,6 +413,125 @@ def test_a_purge_that_waits_for_a_device_that_is_lost_is_refused(make: Make) -> 
     gate.open()
     with pytest.raises(Refusal, match="replaced"):
         purged.result(WAIT)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
+def test_whoever_waits_for_a_call_that_ends_the_thread_is_told(
+    make: Make, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    models = FakeModels()
+
+    def purge(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(models, "purge", purge)
+    engine = make(models)
+    with pytest.raises(Refusal, match="replaced"):
+        engine.purge(None).result(WAIT)
+    engine.join(WAIT)
+    assert engine.lost is error
+
+
+def hanging(make: Make) -> tuple[Engine, Clock, Gate, FakeModels]:
+    clock, models = Clock(), FakeModels(steps=2)
+    gate = Gate(models)
+    return make(models, clock=clock), clock, gate, models
+
+
+def test_a_step_that_never_ends_is_a_lost_gpu(make: Make) -> None:
+    engine, clock, gate, models = hanging(make)
+    told: list[bool] = []
+    engine.on_lost = lambda: told.append(True)
+    first = engine.put(request("first"), 10)
+    gate.reached()
+    patient, purged = engine.put(request("patient"), 1000), engine.purge(None)
+    clock.now += 10 + 30
+    engine.watch(30)
+    assert engine.lost is None, "it may end yet"
+    clock.now += 0.5
+    engine.watch(30)
+    engine.watch(30)
+    assert isinstance(engine.lost, TimeoutError)
+    assert told == [True]
+    assert [outcome(first), outcome(patient), outcome(purged)] == ["timeout", "busy", "busy"]
+    with pytest.raises(Refusal, match="replaced"):
+        engine.put(request())
+    gate.open()
+    engine.join(WAIT)
+    assert not engine._thread.is_alive(), "a step that ends after all is not followed by another"
+    assert [ids for ids, _ in models.batches] == [["first"]]
+
+
+def test_a_batch_is_given_the_time_of_the_most_patient_of_it(make: Make) -> None:
+    clock, models = Clock(), FakeModels()
+    gate = Gate(models)
+    engine = make(models, clock=clock)
+    engine.put(request("first"))
+    gate.reached()
+    futures = [engine.put(request(name), seconds) for name, seconds in [("hasty", 10), ("patient", 100)]]
+    held = Gate(models)
+    models.painting.clear()
+    gate.open()
+    held.reached()
+    clock.now += 90
+    engine.watch(30)
+    assert engine.lost is None
+    held.open()
+    assert outcome(futures[0]) == "timeout"
+    assert outcome(futures[1]).shape == (256, 256, 3)
+
+
+def test_without_a_time_limit_no_step_hangs(make: Make) -> None:
+    engine, clock, gate, _ = hanging(make)
+    first = engine.put(request("first"))
+    gate.reached()
+    clock.now += 1e9
+    engine.watch(0)
+    gate.open()
+    assert outcome(first).shape == (256, 256, 3)
+
+
+def test_a_model_may_be_loaded_for_longer_than_its_requests_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is started anew for it would load it anew."""
+    clock, models = Clock(), FakeModels()
+    engine = make(models, clock=clock)
+    plain, loading, loaded = models.get, Event(), Event()
+
+    def get(model_id: str) -> Any:
+        loading.set()
+        assert loaded.wait(WAIT)
+        return plain(model_id)
+
+    monkeypatch.setattr(models, "get", get)
+    late = engine.put(request(), 10)
+    assert loading.wait(WAIT)
+    clock.now += 1e9
+    engine.watch(0)
+    loaded.set()
+    assert outcome(late) == "timeout"
+    assert engine.lost is None
+
+
+def test_an_idle_gpu_does_not_hang(make: Make) -> None:
+    engine, clock, gate, _ = hanging(make)
+    gate.open()
+    assert outcome(engine.put(request(), 10)).shape == (256, 256, 3)
+    engine.purge(None).result(WAIT)
+    clock.now += 1e9
+    engine.watch(0)
+    assert engine.lost is None
+
+
+def test_giving_up_refuses_the_calls_that_wait_too(make: Make) -> None:
+    models = FakeModels()
+    gate = Gate(models)
+    engine = make(models)
+    behind(engine, gate)
+    purged = engine.purge(None)
+    engine.give_up()
+    with pytest.raises(Refusal, match="replaced"):
+        purged.result(WAIT)
+    gate.open()
 
 
 def test_giving_up_refuses_everything_in_hand(make: Make) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from gpu_worker.server import Worker
+from gpu_worker.server import MAX_PURGES, Worker
 from tests.gpu_worker.conftest import MakeWorker
 from tests.gpu_worker.http import Answer, asked, call, figure, invoke, payload, running
 from tests.gpu_worker.models import WAIT, FakeModels, Gate, pixels
@@ -92,6 +92,19 @@ def test_purge_during_work(make_worker: MakeWorker, models: FakeModels) -> None:
         gate.open()
         assert [one.result(WAIT).status for one in [*inside, purged]] == [200, 200, 200]
         assert purged.result().json["remaining"] == []
+
+
+def test_a_full_worker_can_be_purged_but_not_by_any_number_at_once(make_worker: MakeWorker, models: FakeModels) -> None:
+    gate = Gate(models)
+    with running(make_worker(queue_size=1)) as port, ThreadPoolExecutor(MAX_PURGES + 2) as pool:
+        (first,) = behind(pool, port, gate)
+        purges = [pool.submit(call, port, "POST", "/models/purge") for _ in range(MAX_PURGES)]
+        until(port, "gpu_worker_requests_inside", 1 + MAX_PURGES)
+        more = call(port, "POST", "/models/purge")
+        assert (more.status, more.error) == (503, "busy")
+        gate.open()
+        assert [one.result(WAIT).status for one in [first, *purges]] == [200] * (1 + MAX_PURGES)
+        until(port, "gpu_worker_requests_inside", 0)
 
 
 def test_two_hundred_mixed_requests_at_once_all_end_right(make_worker: MakeWorker, models: FakeModels) -> None:

@@ -79,14 +79,16 @@ def test_purging_one_or_all(registry: Registry, memory: Memory) -> None:
     registry.get("a")
     registry.get("b")
     assert registry.purge("c") == ([], ["a", "b"])
-    assert registry.purge("a") == (["a"], ["b"])
+    assert registry.purge("a+ink:0.5") == (["a"], ["b"]), "adapters go with their model"
     assert registry.purge(None) == (["b"], [])
     assert memory.now == []
     registry.get("a")
     assert memory.loads == ["a", "b", "a"]
 
 
-@pytest.mark.parametrize("asked", ["", "A", "a+unknown", "d", "d+ink"])
+@pytest.mark.parametrize(
+    "asked", ["", "A", "a+unknown", "d", "d+ink", "+ink", "a+../ink", "a+/etc/ink", "a+ink:9", "a+ink.safetensors"]
+)
 def test_an_unknown_model_or_adapter_is_refused_and_nothing_leaves(
     asked: str, registry: Registry, memory: Memory
 ) -> None:
@@ -94,7 +96,7 @@ def test_an_unknown_model_or_adapter_is_refused_and_nothing_leaves(
     registry.get("b")
     with pytest.raises(Refusal) as refused:
         registry.get(asked)
-    assert refused.value.code == "unknown_model"
+    assert (refused.value.code, refused.value.status) == ("unknown_model", 400)
     assert memory.now == ["a", "b"]
 
 
@@ -120,11 +122,12 @@ def test_only_the_allowed_models_of_the_table_are_known() -> None:
 
 def test_every_row_of_the_table_is_pinned_and_has_a_licence() -> None:
     for spec in MODELS.values():
-        for weights in (spec.weights, spec.vae, spec.tiny):
+        for weights in (spec.weights, spec.vae, spec.tiny) if not spec.weights.shipped else ():
             assert weights is not None
             assert len(weights.revision) == 40
             assert weights.folder.endswith(weights.revision[:8])
         assert spec.licence
+        assert 64 <= spec.least <= spec.native
         assert spec.steps <= spec.most_steps
     for segmenter in SEGMENTERS.values():
         assert len(segmenter.weights.sha256) == 64

@@ -136,6 +136,18 @@ def test_a_lost_gpu_ends_the_process_so_that_another_is_started() -> None:
     assert answers[0].error == "busy"
 
 
+def test_a_step_that_hangs_ends_the_process_so_that_another_is_started() -> None:
+    with served(GENERATION_TIMEOUT_SECONDS="0.2", HANG_SECONDS="0") as worker, ThreadPoolExecutor(2) as pool:
+        worker.until(200)
+        taken = [pool.submit(invoke, worker.port, id=str(n)) for n in range(2)]
+        answers = [one.result(WAIT) for one in taken]
+        status, lines = worker.ended()
+    assert status == 1
+    assert {(one.status, one.error) for one in answers} <= {(504, "timeout"), (503, "busy")}
+    [lost] = [line for line in lines if line["message"] == "the GPU is lost"]
+    assert lost["error"] == "TimeoutError"
+
+
 def test_the_limits_of_the_environment_hold() -> None:
     with served(QUEUE_SIZE="1", GENERATION_TIMEOUT_SECONDS="0.2", PRELOAD_MODELS="other,third") as worker:
         worker.until(200)

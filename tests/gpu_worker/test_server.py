@@ -61,7 +61,7 @@ def test_an_image(client: TestClient) -> None:
     }
     assert np.array_equal(answer.pixels, pixels(asked(), 4))
     assert set(said["timings"]) == {"queue", "paint", "encode"}
-    assert not set(said) & {"warnings", "mask", "confidence", "components"}
+    assert not set(said) & {"warnings", "mask", "confidence", "components", "at"}
 
 
 @pytest.mark.parametrize("kind", contract.FORMATS)
@@ -76,7 +76,7 @@ def test_a_background_says_all_that_the_model_does(client: TestClient, kind: str
     answer = post(client, task="background", image=PICTURE, format=kind)
     said = answer.json
     assert (said["seed"], said["confidence"], said["warnings"]) == (8, 0.75, warnings)
-    assert said["components"] == {"mask_certainty": None, "area": 0.5}
+    assert (said["components"], said["at"]) == ({"mask_certainty": None, "area": 0.5}, [3, -2])
     mask = Image.open(io.BytesIO(base64.b64decode(said["mask"])))
     assert (mask.format, mask.size, mask.mode) == ("PNG", (256, 256), "L")
     assert np.array_equal(answer.pixels, pixels(asked(), 4)) == (kind == "webp"), "exact unless it is a JPEG"
@@ -237,6 +237,19 @@ def test_purge_by_its_own_path_and_by_invocations(client: TestClient) -> None:
     assert sent(client, b"", "/models/purge").json == {"model_id": None, "removed": [TURBO], "remaining": []}
     assert sent(client, b'{"model": "x"}', "/models/purge").error == "invalid_request"
     assert sent(client, b" " * 5000, "/models/purge").status == 413
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/models/purge"])
+def test_a_purge_that_fails_is_a_clean_500(
+    path: str, client: TestClient, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def purge(_: object) -> None:
+        raise RuntimeError("an internal matter")
+
+    monkeypatch.setattr(models, "purge", purge)
+    answer = sent(client, b'{"task": "purge"}', path)
+    assert (answer.status, answer.error) == (500, "failed")
+    assert "internal matter" not in answer.body.decode()
 
 
 def test_metrics_have_the_names_of_the_dashboards(client: TestClient) -> None:

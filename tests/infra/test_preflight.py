@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra import cli, config, deploy, preflight
-from infra.grants import IMAGE_MODELS
+from infra.grants import EDITING_MODELS, IMAGE_MODELS
 from infra.preflight_checks import BOOTSTRAP
 
 TYPES = config.ENVIRONMENTS["dev"].gpu.instance_types
@@ -39,6 +39,7 @@ class Account:
             "refuses": (),
         } | facts
         self.asked: list[str] = []
+        self.bedrocks = 0  # clients of Bedrock: the first is for images, the second for editing
 
     @contextmanager
     def clients(self) -> Iterator[Any]:
@@ -76,11 +77,12 @@ class Account:
         elif service == "ssm":
             stub.add_response("get_parameter", {"Parameter": {"Value": facts["bootstrap"]}}, {"Name": BOOTSTRAP})
         elif service == "bedrock":
-            for model in IMAGE_MODELS:
+            for model in (IMAGE_MODELS, EDITING_MODELS)[self.bedrocks]:
                 answer = {"modelId": model, **OPEN}
                 if model in facts["closed"]:
                     answer["agreementAvailability"] = {"status": "NOT_AVAILABLE"}
                 stub.add_response("get_foundation_model_availability", answer, {"modelId": model})
+            self.bedrocks += 1
         elif service == "secretsmanager":
             stub.add_response("get_secret_value", {"SecretString": facts["secret"]}, {"SecretId": "arn:secret"})
         elif service == "cloudformation":
@@ -219,6 +221,33 @@ def test_models_that_bedrock_keeps_closed_are_named() -> None:
     assert not report.stops
     assert IMAGE_MODELS[0] in said(report, "warn")
     assert "console" in said(report, "warn")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "then"), [("off", "there will be no product backgrounds"), ("async", "left to the GPU alone")]
+)
+def test_editing_services_that_bedrock_keeps_closed_are_named_with_what_follows(gpu: str, then: str) -> None:
+    account = Account(closed=EDITING_MODELS[1:])
+    report = examine(account, gpu=gpu, **LICENCE)
+    assert not report.stops
+    warned = said(report, "warn")
+    assert EDITING_MODELS[1] in warned
+    assert EDITING_MODELS[0] not in warned
+    assert f"console of {config.REGION_OF_BEDROCK}" in warned
+    assert then in warned
+    assert all(name.startswith(("Get", "List", "Describe")) for name in account.asked)
+
+
+def test_an_account_that_gets_no_gpu_is_told_that_backgrounds_hang_on_the_editing_services() -> None:
+    report = examine(Account(quotas={}, closed=EDITING_MODELS))
+    assert report.changes == {"gpu": "off"}
+    assert "there will be no product backgrounds" in said(report, "warn")
+
+
+def test_the_editing_services_are_asked_for_where_they_are_called_whatever_the_region_of_images() -> None:
+    report = examine(Account(), BEDROCK_REGION="us-east-1", **LICENCE)
+    assert "3 image models in us-east-1" in said(report, "ok")
+    assert f"2 editing models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
 
 
 @pytest.mark.parametrize(

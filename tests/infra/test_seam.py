@@ -17,7 +17,7 @@ from lambdas.domain.errors import BY_CODE
 from lambdas.settings import Settings
 
 SAID_BY_THE_GATEWAY_ALONE = {"bad_gateway", "gateway_timeout", "forbidden"}
-LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS", "WEBHOOK_SECRET"}
+LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS", "WEBHOOK_SECRET", "DEMO_MODEL_DIR"}
 OF_THE_GPU_STACK = {"SAGEMAKER_ENDPOINT", "SAGEMAKER_ASYNC"}
 
 

@@ -116,11 +116,21 @@ def test_the_banner_says_what_is_on_and_what_is_not():
     text = banner(load({}, ROOT / "none"), "http://localhost:8000", ["Model (SageMaker)"])
     assert "http://localhost:8000/docs" in text
     assert "demo provider answers" in text
+    assert "by demo/procedural-1" in text
     assert "gemini (GEMINI_API_KEY)" in text
     assert "not served Model (SageMaker)" in text
     text = banner(load({"GEMINI_API_KEY": "k", "AWS_ENDPOINT_URL": "http://x"}, ROOT / "none"), "http://x", [])
     assert "providers  gemini" in text
     assert "AWS_ENDPOINT_URL is yours" in text
+
+
+def test_the_banner_says_which_model_of_the_demo_answers(tmp_path):
+    def said():
+        return banner(load({}, ROOT / "none", tmp_path), "http://x", [])
+
+    assert "demo/scenes-1" not in said()
+    (tmp_path / "unet.onnx").touch()
+    assert "scenes of shapes by demo/scenes-1, the rest by demo/procedural-1" in said()
 
 
 def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path):

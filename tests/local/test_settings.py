@@ -1,5 +1,7 @@
 """Settings: what is read, what is refused and how, and what the functions receive."""
 
+import sys
+
 import pytest
 
 from local.settings import ROOT, SettingsError, load, parse_env_file
@@ -8,7 +10,7 @@ NO_FILE = ROOT / "no such file"
 
 
 def test_defaults():
-    settings = load({}, NO_FILE)
+    settings = load({}, NO_FILE, ROOT / "no such folder")
     assert settings.port == 8000
     assert settings.data_dir == ROOT / "data"
     assert settings.functions == {
@@ -19,6 +21,18 @@ def test_defaults():
         "ENVIRONMENT": "local",
     }
     assert not settings.bedrock_passthrough
+
+
+def test_the_demo_has_its_model_where_it_can_be_run(tmp_path, monkeypatch):
+    def given(**environ):
+        return load(environ, NO_FILE, tmp_path).functions.get("DEMO_MODEL_DIR")
+
+    assert given() is None
+    (tmp_path / "unet.onnx").touch()
+    assert given() == str(tmp_path)
+    assert given(DEMO_MODEL_DIR="/mine") == "/mine"
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert given() is None
 
 
 def test_only_settings_reach_the_functions(tmp_path):

@@ -132,6 +132,33 @@ def test_what_a_worker_has_spoilt_is_not_given(house: House, spoil: str) -> None
     assert not [key for key in deps.blobs.objects if key.startswith("images/")]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("asked", [{"padding": 9}, {"width": 512, "height": 384}], ids=str)
+def test_the_worker_s_product_is_found_wherever_it_was_put(house: House, asked: dict[str, int]) -> None:
+    deps, product = house.deps(), draw(2, 320, 240)
+    job = run(product, deps, alpha=False, provider="sagemaker", fallback=False, **asked)
+    assert job.status == COMPLETED, job.error
+    [image] = job.images
+    made, mask = (np.asarray(Image.open(io.BytesIO(deps.blobs.get(key) or b""))) for key in (image.key, image.mask_key))
+    core = np.argwhere(mask == 255)
+    colours = {tuple(colour) for colour in product.rgb.reshape(-1, 3)}
+    assert len(core) > 500
+    assert {tuple(made[tuple(place)]) for place in core} <= colours
+
+
+@pytest.mark.parametrize("spoil", ["no_place", "other_pixels", "wrong_place"])
+@pytest.mark.parametrize("asked", [{"padding": 9}, {"width": 512, "height": 384}], ids=str)
+def test_a_moved_product_that_was_not_kept_is_asked_for_elsewhere(
+    house: House, asked: dict[str, int], spoil: str
+) -> None:
+    """Only the worker knows where it found the product: what it says of the place is held against the pixels."""
+    deps = house.deps()
+    house.doubles["sagemaker"].spoil = spoil
+    job = run(draw(0, 320, 240), deps, alpha=False, provider="sagemaker", **asked)
+    assert job.status == COMPLETED, job.error
+    assert told(job) == [(WORKER, "failed", 0.0), (CUTTER, "success", 0.07), (SCENE, "success", 0.07)]
+    assert job.attempts[0].error_code == "bad_answer"
+
+
 def test_a_cut_out_that_fails_is_the_end_of_it_there(house: House) -> None:
     deps = house.deps()
     house.doubles["bedrock"].inject("moderated_prompt")

@@ -30,7 +30,8 @@ _SCHNELL = replace(
     _FLUX_DEV,
     id="runware:100@1",  # FLUX.1 [schnell]
     price_usd=0.0013,  # not verified
-    honours=frozenset({"steps", "seed"}),  # distilled without guidance
+    honours=frozenset({"steps", "seed"}),
+    distilled=True,
     capabilities=frozenset({"text-to-image"}),
     references=0,
     quality=5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lambdas.domain.cards import scenes
 from lambdas.domain.model_card import ModelCard, Sides, day
 
 CARDS: Final = (
@@ -18,6 +19,8 @@ CARDS: Final = (
         created=day(2023, 11, 28),
         capabilities=frozenset({"text-to-image", "image-to-image"}),
         sides=Sides(least=256, most=1024, step=8, most_pixels=768 * 768),  # made for 512 x 512; repeats itself beyond
+        steps_max=8,  # the worker refuses more
+        distilled=True,
         max_seconds=840.0,  # an asynchronous endpoint may first have to start its instance
         references=1,
         quality=4,
@@ -38,5 +41,24 @@ CARDS: Final = (
         quality=6,
         typical_seconds=10.0,
         licence="CreativeML Open RAIL++-M",
+    ),
+    ModelCard(
+        scenes.GPU_SCENES,
+        provider="sagemaker",
+        owned_by="image-api",
+        price_usd=0.0,
+        default_size=(512, 512),
+        honours=frozenset({"steps", "seed"}),
+        formats=("png", "webp", "jpeg"),
+        created=day(2026, 11, 21),
+        ratios={"1:1": (scenes.SIDE, scenes.SIDE)},
+        steps_max=8,
+        distilled=True,
+        prompt_max=scenes.PROMPT_MAX,
+        max_seconds=840.0,
+        quality=1,
+        typical_seconds=1.0,
+        licence=scenes.LICENCE,
+        words=scenes.WORDS,
     ),
 )

@@ -127,6 +127,8 @@ def test_no_opaque_pixel_of_the_product_differs_in_the_file_that_is_answered(
         opaque = made.mask == 255
         assert opaque.sum() == core.sum() > 100
         assert np.array_equal(answer[opaque], product.rgb[core])
+        assert made.at is not None
+        assert np.array_equal(np.argwhere(opaque) - np.array(made.at[::-1]), np.argwhere(core)), "and it says where"
         assert made.components is not None
         assert made.components["exact_pixel_fraction"] >= opaque.sum() / (made.mask > 0).sum()
 

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gpu_worker.background.segment import OnnxSegmenter
+from gpu_worker.painting import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.table import SEGMENTERS, SegmenterSpec
 
 
@@ -77,3 +78,33 @@ def test_the_answer_lies_where_the_object_is(tmp_path: Path) -> None:
     found = segmenter(tmp_path, (1.0, 0.0, 0.0)).probabilities(picture)
     assert found[60, 160] > 0.95
     assert found[140, 30] < 0.05
+
+
+class Failing:
+    """A session whose run raises."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def run(self, *_: Any) -> None:
+        raise RuntimeError(self.said)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("BFCArena::AllocateRawInternal Available memory of 12 is smaller than requested bytes of 34", OutOfMemory),
+        ("Failed to allocate memory for requested buffer of size 4096", OutOfMemory),
+        ("CUDA failure 2: out of memory ; GPU=0", OutOfMemory),
+        ("CUDA failure 700: an illegal memory access was encountered ; GPU=0", DeviceLost),
+        ("Non-zero status code returned while running Conv node", RuntimeError),
+    ],
+)
+def test_faults_of_the_device_are_told_apart_by_their_words(
+    said: str, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = segmenter(tmp_path, (1.0, 0.0, 0.0))
+    monkeypatch.setattr(made, "_session", Failing(said))
+    with pytest.raises(kind) as raised:
+        made.probabilities(flat(10))
+    assert raised.type is kind

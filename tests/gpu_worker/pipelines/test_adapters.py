@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from gpu_worker.contract import Refusal
+from gpu_worker.painting import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.adapters import Folder, parse
 from gpu_worker.pipelines.batch import Item, Run
 
@@ -63,6 +64,25 @@ def test_an_adapter_that_does_not_fit_is_refused_and_the_model_goes_on(new_sampl
     assert not np.array_equal(painted(made, ("oil", 1.0)), plain)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("CUDA out of memory. Tried to allocate 20 MiB", OutOfMemory), ("CUDA error: unknown error", DeviceLost)],
+)
+def test_a_fault_of_the_device_is_not_taken_for_the_file_s(
+    said: str, kind: type[Exception], new_sampler: Any, loras: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = new_sampler(loras=loras)
+
+    def load(*_: Any, **__: Any) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(made._parts.any, "load_lora_weights", load)
+    with pytest.raises(kind):
+        painted(made, ("oil", 1.0))
+    monkeypatch.undo()
+    assert painted(made, ("oil", 1.0)).shape == (64, 64, 3)
+
+
 def test_the_names_are_the_files_of_the_folder(loras: Path, tmp_path: Path) -> None:
     assert Folder(loras).names() == ["ink.v1", "oil", "wrong"]
     assert Folder(tmp_path / "none").names() == []
@@ -80,6 +100,7 @@ def test_an_unknown_name_is_refused(name: str, loras: Path) -> None:
         ("m/x", "m/x", ()),
         ("m/x+ink", "m/x", (("ink", 1.0),)),
         ("m/x+ink:0.5+oil", "m/x", (("ink", 0.5), ("oil", 1.0))),
+        ("m/x+ink:.25+oil:2.000", "m/x", (("ink", 0.25), ("oil", 2.0))),
     ],
 )
 def test_a_model_may_be_asked_for_with_adapters(asked: str, base: str, chosen: object) -> None:
@@ -87,7 +108,24 @@ def test_a_model_may_be_asked_for_with_adapters(asked: str, base: str, chosen: o
 
 
 @pytest.mark.parametrize(
-    "asked", ["m+", "m+../x", "m+a+a", "m+a+b+c+d", "m+a:", "m+a:0", "m+a:2.5", "m+a:inf", "m+a:nan", "m+a:x"]
+    "asked",
+    [
+        *("m+", "m+../x", "m+..", "m+a/b", "m+a\\b", "m+.a", "m+a\0", "m+" + "a" * 65, "m+a+a", "m+a+b+c+d"),
+        *(
+            "m+a:",
+            "m+a:0",
+            "m+a:2.5",
+            "m+a:-1",
+            "m+a:+1",
+            "m+a:1e0",
+            "m+a:0_1",
+            "m+a: 1",
+            "m+a:1 ",
+            "m+a:1\n",
+            "m+a:1:1",
+        ),
+        *("m+a:inf", "m+a:nan", "m+a:x", "m+a:0.00", "m+a:\u0661", "m+a:1." + "0" * 99),
+    ],
 )
 def test_what_is_no_adapter_is_refused(asked: str) -> None:
     with pytest.raises(Refusal):

@@ -6,10 +6,12 @@ import weakref
 from pathlib import Path
 
 import pytest
+import torch
 
 from gpu_worker.contract import PaintRequest, Refusal
 from gpu_worker.loader import Loader
 from gpu_worker.models import Registry
+from gpu_worker.painting import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.adapters import Folder
 from gpu_worker.weights import Sources
 from tests.gpu_worker.pipelines import tiny
@@ -41,6 +43,28 @@ def test_a_model_that_leaves_gives_its_memory_back_before_the_next_is_loaded(
     registry.get("two")
     assert left == [0]
     assert registry.loaded() == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), DeviceLost),
+    ],
+    ids=["no room", "lost"],
+)
+def test_what_the_device_says_to_a_load_is_told_apart(
+    error: Exception, kind: type[Exception], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that other models make room for it, or the process is started anew."""
+
+    def load(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gpu_worker.pipelines.loading.load", load)
+    with pytest.raises(kind):
+        registry.get("one")
+    assert registry.loaded() == []
 
 
 def test_a_purged_model_comes_back_with_the_same_pixels(registry: Registry) -> None:

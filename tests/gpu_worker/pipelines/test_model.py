@@ -71,6 +71,15 @@ def test_what_changes_the_computation_keeps_requests_apart(changed: dict[str, An
     assert model.shape(asked(**changed)) != model.shape(asked())
 
 
+def test_adapters_keep_requests_apart_but_what_is_learned_of_the_memory_together(sampler: Any) -> None:
+    shapes = [
+        Painter(sampler, (("ink", weight),)).shape(asked(model=f"tiny/model+ink:{weight}")) for weight in (0.5, 0.6)
+    ]
+    assert shapes[0] != shapes[1]
+    assert dataclasses.replace(shapes[0], only=()) == dataclasses.replace(shapes[1], only=())
+    assert {shape.model for shape in shapes} == {sampler.spec.id}
+
+
 def test_two_guidances_above_one_are_two_shapes(model: Painter) -> None:
     assert model.shape(asked(guidance=3.0)) != model.shape(asked(guidance=4.0))
 

@@ -71,6 +71,17 @@ def test_no_negative_prompt_is_zeros_and_an_empty_one_is_not(prompts: Prompts) -
     assert prompts.negative("", 1).hidden.any()
 
 
+def test_long_prompts_take_the_room_of_many(prompts: Prompts) -> None:
+    """A client may send any number of prompts of 10,000 characters; they must not fill the GPU."""
+    for n in range(6):
+        prompts.encode(f"{n}", 3)
+    assert sum(one.windows for one in prompts._known.values()) <= 4
+    large = prompts.encode("large", 9)
+    assert prompts.encode("large", 9) is large, "the last one stays: the padding of its batch asks for it"
+    prompts.encode("small", 1)
+    assert prompts.encode("large", 9) is not large
+
+
 def test_a_prompt_is_encoded_once_while_it_is_remembered(pipe: Any, prompts: Prompts) -> None:
     first = prompts.encode("cat", 1)
     assert prompts.encode("cat", 1) is first

@@ -106,6 +106,24 @@ def test_as_many_steps_are_run_as_were_asked_for(task: str, steps: int, sampler:
     assert len(calls) == 1 + steps
 
 
+@pytest.mark.parametrize("guidance", [0.0, 4.0])
+def test_long_prompts_are_not_encoded_for_those_who_are_gone(guidance: float, sampler: Any) -> None:
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:  # at the batch's beginning, at the first prompt, and at the second
+            raise Enough
+
+    items = [Item(f"{n} " * 200, f"{n} " * 200, n) for n in range(4)]
+    windows = sampler.windows(items[0].prompt)
+    assert windows > 1
+    sampler._prompts.forget()
+    with pytest.raises(Enough):
+        sampler.paint(run_of(guidance=guidance, windows=windows), items, 4, check)
+    assert len(sampler._prompts._known) == 1
+
+
 @pytest.mark.parametrize("strength", [0.29, 0.5, 0.58, 0.6, 0.99, 1.0])
 def test_a_schedule_gives_exactly_the_steps_of_every_strength(strength: float) -> None:
     from gpu_worker.pipelines.sampler import scheduled
