@@ -248,6 +248,7 @@ def test_the_editing_services_are_asked_for_where_they_are_called_whatever_the_r
     report = examine(Account(), BEDROCK_REGION="us-east-1", **LICENCE)
     assert "3 image models in us-east-1" in said(report, "ok")
     assert f"2 editing models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
+    assert "product backgrounds" not in str(report), "nothing is amiss"
 
 
 @pytest.mark.parametrize(
