@@ -150,9 +150,10 @@ def test_a_purge_amid_requests_and_after_them(house):
 def test_the_small_model_paints_what_it_is_asked_for(house):
     _, clients = house
     small, red = "image-api/scenes-1", Scene((Thing("circle", "red"),))
-    wish = Wish("/v1/generate", (512, 512), {"prompt": "a red circle on white", "params": {"model": small, "seed": 3}})
+    body = {"prompt": "a red circle on white", "params": {"model": small, "seed": 3}}
+    wish = Wish("/v1/generate", (512, 512), body, seed=3)
     got = clients["reader"].ask(wish)
     check(got)
-    assert got.job["model"] == small
+    assert got.job["metadata"]["provider_model"] == small
     assert judge(np.asarray(opened(got.image).convert("RGB").resize((SIDE, SIDE))), red) is None
     assert clients["reader"].purge(small).json()["removed"] == [small]

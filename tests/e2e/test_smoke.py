@@ -53,7 +53,7 @@ def test_a_scene_of_shapes_is_painted_by_the_small_model(client):
     answer = client.post("/generate", json=sent)
     assert (answer.status_code, answer.headers["x-image-provider"]) == (200, "demo"), answer.text
     job = client.get(f"/unified/jobs/{answer.json()['generation_id']}").json()
-    assert (job["model"], job["error"]) == ("demo/scenes-1", None)
+    assert (job["metadata"]["provider_model"], job["error"]) == ("demo/scenes-1", None)
     picture = Image.open(io.BytesIO(fetch(answer.json()["image_url"]).content)).convert("RGB")
     assert judge(np.asarray(picture.resize((SIDE, SIDE))), Scene((Thing("circle", "red"),))) is None
 
