@@ -21,7 +21,7 @@ HELD_OUT: Final = 20  # one scene in so many is never learned from
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train; the defaults are those of the weights that are kept."""
+    """How long to train. The weights that are kept had a little more: the worker's README says what."""
 
     seed: int = 1
     coder_steps: int = 4000

@@ -63,10 +63,9 @@ class Words:
             if part in self._marks:
                 yield self._marks[part]
                 continue
-            composed = unicodedata.normalize("NFC", part)
-            for piece in _pieces(
-                "".join(letter.lower() for letter in composed)
-            ):  # one by one: the sigma at the end of a word is no other
+            # Letter by letter: a sigma is not another one at the end of a word.
+            lower = "".join(letter.lower() for letter in unicodedata.normalize("NFC", part))
+            for piece in _pieces(lower):
                 yield from (self._numbers[token] for token in self._merged(piece))
 
     def _merged(self, piece: str) -> list[str]:
