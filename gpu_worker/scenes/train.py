@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,45 +34,6 @@ from gpu_worker.scenes.lessons import Plan, optimise, rate, scenes, starry, tens
 from gpu_worker.scenes.scene import SIDE, Scene
 
 TIMES = (float(SIDE), float(SIDE), 0.0, 0.0, float(SIDE), float(SIDE))  # what SDXL is told of a picture's size
-
-
-def train_together(plan: Plan, pipe: Any, say: Callable[[str], None]) -> None:
-    """Teach denoiser and decoder together, by the pictures that come of it.
-
-    The denoiser's own loss stays, at each of the steps; at the last two what it leaves is decoded, and the picture is
-    compared, so that it learns what matters in a latent, and the decoder what the denoiser leaves.
-    """
-    rng = random.Random(plan.seed + 3)
-    drawn = starry(rng)
-    coder, encoders = pipe.vae.to(memory_format=torch.channels_last), (pipe.text_encoder, pipe.text_encoder_2)
-    learning = torch.nn.ModuleList([coder.decoder, pipe.unet.to(memory_format=torch.channels_last)])
-    optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
-    noise_left, spread = networks.scheduler().alphas_cumprod, 1 / coder.config.scaling_factor
-    times = torch.tensor([TIMES]).expand(plan.together_batch, -1)
-    at = torch.tensor([999, 749, 499, 499, 249, 249, 249, 249] * (plan.together_batch // 8 or 1))[: plan.together_batch]
-    signal, noise_part = (f.sqrt()[:, None, None, None] for f in (noise_left[at], 1 - noise_left[at]))
-    late = at < 500
-    for step in range(plan.together_steps):
-        some = [next(drawn) for _ in at]
-        true = tensor([draw(scene, rng) for scene in some])
-        learning.train()
-        with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            with torch.no_grad():
-                clean = coder.encode(true).latents.float() / spread
-                states, pooled = embedded(pipe.tokenizer, encoders, [scene.caption(rng) for scene in some])
-            noise = torch.randn_like(clean)
-            noisy = signal * clean + noise_part * noise
-            conditions = {"text_embeds": pooled, "time_ids": times}
-            velocity = pipe.unet(noisy, at, states, added_cond_kwargs=conditions).sample.float()
-            made = coder.decode((signal * noisy - noise_part * velocity)[late] * spread).sample.float()
-        loss = nn.mse_loss(velocity, signal * noise - noise_part * clean) + unlike(made, true[late])
-        optimise(optimizer, learning, loss, rate(step, plan.together_steps, 6e-4))
-        if step % 400 == 399 or step + 1 == plan.together_steps:
-            learning.eval()
-            right = accuracy(pipe, plan.judged)[0]
-            off = (made - true[late]).abs().mean() * 127.5
-            say(f"together {step + 1}: loss {loss:.3f}, off by {off:.2f} of 255, {right:.0%} right")
-    learning.eval()
 
 
 def said(scene: Scene, rng: random.Random) -> str:
@@ -95,6 +57,24 @@ def embedded(tokens: Any, encoders: Sequence[Any], texts: list[str]) -> tuple[Te
     return torch.cat((first.hidden_states[-2], second.hidden_states[-2]), -1), second.text_embeds
 
 
+@cache
+def _signal() -> Tensor:
+    """The share of the signal's variance at each of the schedule's steps."""
+    shares: Tensor = networks.scheduler().alphas_cumprod
+    return shares
+
+
+def tried(unet: Any, clean: Tensor, at: Tensor, states: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
+    """Let the denoiser work on latents with the noise of the steps `at`: how far off it is, and what it leaves."""
+    share = _signal()[at]
+    signal, noise_part = (part.sqrt()[:, None, None, None] for part in (share, 1 - share))
+    noise = torch.randn_like(clean)
+    noisy = signal * clean + noise_part * noise
+    conditions = {"text_embeds": pooled, "time_ids": torch.tensor([TIMES]).expand(len(at), -1)}
+    velocity = unet(noisy, at, states, added_cond_kwargs=conditions).sample.float()
+    return nn.mse_loss(velocity, signal * noise - noise_part * clean), signal * noisy - noise_part * velocity
+
+
 def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str], None], kept: Path) -> None:
     """Teach the text encoders and the denoiser; averages of their weights over the last steps are kept in `kept`.
 
@@ -113,23 +93,16 @@ def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str]
         modules, multi_avg_fn=lambda kept, now, n: torch._foreach_lerp_(kept, now, max(0.002, 10 / (10 + int(n))))
     )
     optimizer = torch.optim.AdamW(modules.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-2)
-    noise_left = networks.scheduler().alphas_cumprod
     asked = torch.arange(999, -1, -1000 // networks.STEPS)
-    times = torch.tensor([TIMES]).expand(plan.batch, -1)
     began, total = time.time(), 0.0
     for step in range(plan.steps):
         chosen = [rng.randrange(len(drawn)) for _ in range(plan.batch)]
         clean = latents[chosen].float() / spread
         at = asked[torch.randint(len(asked), (plan.batch,))]
         at = torch.where(torch.rand(plan.batch) < 0.7, at, torch.randint(1000, (plan.batch,)))
-        signal, noise_part = (f.sqrt()[:, None, None, None] for f in (noise_left[at], 1 - noise_left[at]))
-        noise = torch.randn_like(clean)
         with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             states, pooled = embedded(tokens, encoders, [said(drawn[i], rng) for i in chosen])
-            conditions = {"text_embeds": pooled, "time_ids": times}
-            noisy = signal * clean + noise_part * noise
-            made = painter(noisy, at, states, added_cond_kwargs=conditions).sample
-        loss = nn.mse_loss(made.float(), signal * noise - noise_part * clean)
+            loss, _ = tried(painter, clean, at, states, pooled)
         optimise(optimizer, modules, loss, rate(step, plan.steps, 1.5e-3))
         averages.update_parameters(modules)
         total += float(loss.detach())
@@ -142,6 +115,40 @@ def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str]
             say(f"painter {step + 1}: {accuracy(found, some)[0]:.1%} of {some} held-out scenes")
             found.save_pretrained(kept.with_suffix(".part"))
     kept.with_suffix(".part").rename(kept)
+
+
+def train_together(plan: Plan, pipe: Any, say: Callable[[str], None]) -> None:
+    """Teach denoiser and decoder together, by the pictures that come of it.
+
+    The denoiser's own loss stays, at each of the steps; at the last two what it leaves is decoded, and the picture is
+    compared, so that it learns what matters in a latent, and the decoder what the denoiser leaves.
+    """
+    rng = random.Random(plan.seed + 3)
+    drawn = starry(rng)
+    coder, encoders = pipe.vae.to(memory_format=torch.channels_last), (pipe.text_encoder, pipe.text_encoder_2)
+    learning = torch.nn.ModuleList([coder.decoder, pipe.unet.to(memory_format=torch.channels_last)])
+    optimizer = torch.optim.AdamW(learning.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
+    spread = 1 / coder.config.scaling_factor
+    at = torch.tensor([999, 749, 499, 499, 249, 249, 249, 249] * (plan.together_batch // 8 or 1))[: plan.together_batch]
+    late = at < 500
+    for step in range(plan.together_steps):
+        some = [next(drawn) for _ in at]
+        true = tensor([draw(scene, rng) for scene in some])
+        learning.train()
+        with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            with torch.no_grad():
+                clean = coder.encode(true).latents.float() / spread
+                states, pooled = embedded(pipe.tokenizer, encoders, [scene.caption(rng) for scene in some])
+            off, left = tried(pipe.unet, clean, at, states, pooled)
+            made = coder.decode(left[late] * spread).sample.float()
+        loss = off + unlike(made, true[late])
+        optimise(optimizer, learning, loss, rate(step, plan.together_steps, 6e-4))
+        if step % 400 == 399 or step + 1 == plan.together_steps:
+            learning.eval()
+            right = accuracy(pipe, plan.judged)[0]
+            far = (made - true[late]).abs().mean() * 127.5
+            say(f"together {step + 1}: loss {loss:.3f}, off by {far:.2f} of 255, {right:.0%} right")
+    learning.eval()
 
 
 @torch.inference_mode()
