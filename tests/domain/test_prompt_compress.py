@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -17,6 +19,7 @@ from lambdas.domain.prompts.analysis import analyse
 from lambdas.domain.prompts.compress import compress
 from tests.domain.prompt_corpus import CORPUS, Sample
 
+ROOT = Path(__file__).parents[2]
 WEIGHTED = re.compile(r"\([^()]*:\d+(?:\.\d+)?\)")
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
 CLAUSES = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
@@ -185,7 +188,8 @@ def test_every_process_finds_the_same() -> None:
     found = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,
         ).stdout

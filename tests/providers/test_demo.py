@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from lambdas.providers import demo
 from lambdas.providers._demo_art import SCENES
 from lambdas.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 CARD = catalogue.default_of("demo")
 SIZES = [(64, 64), (64, 2048), (2048, 64), (512, 512), (1024, 576), (72, 1000)]
 RIBBON = (255, 196, 0)
@@ -41,7 +44,12 @@ def test_same_order_same_bytes_also_in_another_process() -> None:
         "print(hashlib.sha256(demo.build(Settings()).paint(order, 10).data).hexdigest())"
     )
     there = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "5"},
     )
     assert there.stdout.strip() == hashlib.sha256(_paint()).hexdigest() == hashlib.sha256(_paint()).hexdigest()
 
