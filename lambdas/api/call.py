@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from lambdas.api import multipart
+from lambdas.api import content_coding, multipart
 from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, UnsupportedMediaType
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.submit_job import Caller
@@ -53,7 +54,7 @@ class Call:
         query = query or {k: [v] for k, v in (event.get("queryStringParameters") or {}).items()}
         return cls(
             method=event.get("httpMethod", "GET"),
-            path=path,
+            path=path.rstrip("/") or "/",  # the same route, and the same request under an Idempotency-Key
             stage=outside.removesuffix(path) if outside.endswith(path) else "",
             headers=headers,
             query=query,
@@ -95,37 +96,37 @@ class Call:
         Raises UnsupportedMediaType, MalformedBody or InvalidRequest with each wrong field.
         """
         media_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        sent = content_coding.decoded(self.body, self.headers.get("content-encoding", ""))
         if form is not None and media_type == multipart.MEDIA_TYPE:
-            return self._read_form(form)
-        if optional and not self.body.strip():
+            return self._read_form(form, sent)
+        sent = sent.removeprefix(codecs.BOM_UTF8).strip()
+        if optional and not sent:
             return model()
-        if task is not None and self._names_task():
+        if task is not None and _names_task(sent):
             model = task
         if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-            raise UnsupportedMediaType(f"this route takes application/json, not {media_type[:80]}")
-        if not self.body.strip():
+            takes = "application/json or multipart/form-data" if form else "application/json"
+            raise UnsupportedMediaType(f"this route takes {takes}, not {media_type[:80]}")
+        if not sent:
             raise MalformedBody("the body is empty; a JSON object is needed")
         try:
-            return model.model_validate_json(self.body)
+            return model.model_validate_json(sent)
         except ValidationError as invalid:
             first = invalid.errors(include_url=False, include_input=False)[0]
             if first["type"] == "json_invalid":
-                if media_type == _JSON_TYPES[2]:
+                if media_type == _JSON_TYPES[2] and not sent.startswith((b"{", b"[")):
                     hint = "this route takes JSON: send it with Content-Type: application/json"
                     raise UnsupportedMediaType(hint) from None
-                raise MalformedBody("the body is not valid JSON in UTF-8") from None
+                raise MalformedBody(_not_json(first)) from None
             raise invalid_request(invalid) from None
 
-    def _names_task(self) -> bool:
-        try:
-            sent = from_json(self.body)
-        except ValueError:
-            return False
-        return isinstance(sent, dict) and "task" in sent
-
-    def _read_form(self, model: type[BaseModel]) -> BaseModel:
+    def _read_form(self, model: type[BaseModel], sent: bytes) -> BaseModel:
         """A field that is there and empty is as none, since browsers send every field of a form."""
-        parts = multipart.read_form(self.body, self.headers.get("content-type", ""))
+        parts = multipart.read_form(sent, self.headers.get("content-type", ""))
+        for name, part in parts.items():
+            if name not in model.model_fields and part.filename is not None:
+                wrong = FieldError(name, f"unknown field; the photo goes into `{FILE}`")
+                raise InvalidRequest(f"{name}: {wrong.message}", errors=(wrong,))
         values = {
             name: base64.b64encode(part.data).decode() if name == FILE else multipart.text_of(part)
             for name, part in parts.items()
@@ -144,6 +145,22 @@ class Call:
             return model.model_validate_strings({k: v[-1] for k, v in self.query.items() if v[-1]})
         except ValidationError as invalid:
             raise invalid_request(invalid) from None
+
+
+def _names_task(sent: bytes) -> bool:
+    try:
+        body = from_json(sent)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "task" in body
+
+
+def _not_json(problem: Any) -> str:
+    """Why and where the parser stopped: line and column (in bytes) count from 1."""
+    reason = str(problem["ctx"]["error"])
+    if reason.startswith("unexpected end of hex escape"):
+        reason = reason.replace("unexpected end of hex escape", "a leading surrogate without its trailing one")
+    return f"the body is not valid JSON in UTF-8: {reason}"
 
 
 def invalid_request(invalid: ValidationError) -> InvalidRequest:

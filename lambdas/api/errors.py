@@ -85,12 +85,12 @@ def problem(error: e.ServiceError, path: str) -> dict[str, Any]:
         wrong = (e.FieldError(_FIELDS.get(type(error), "body"), error.detail),)
     if wrong:
         body["errors"] = [{"field": f.field, "message": f.message} for f in wrong]
-    return body
+    return body | error.members
 
 
 def openai_error(error: e.ServiceError) -> dict[str, Any]:
-    """The shape of OpenAI's API; `param` is the first invalid field."""
+    """The shape of OpenAI's API; `param` is the first invalid field. What else is told stands beside `error`."""
     status = status_of(error)
     kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     param = error.errors[0].field if error.errors else None
-    return {"error": {"message": error.detail, "type": kind, "param": param, "code": error.code}}
+    return {"error": {"message": error.detail, "type": kind, "param": param, "code": error.code}, **error.members}

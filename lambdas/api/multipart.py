@@ -40,8 +40,8 @@ def read_form(body: bytes, content_type: str) -> Mapping[str, Part]:
         parser = MultipartParser(boundary, reader.callbacks())
         parser.write(body)
         parser.finalize()
-    except MultipartParseError:
-        raise MalformedBody("the body is not valid multipart/form-data") from None
+    except MultipartParseError as error:
+        raise MalformedBody(f"the body is not valid multipart/form-data at byte {max(error.offset, 0)}") from None
     if not reader.ended:
         raise MalformedBody("the body is cut off: its last boundary is missing")
     found: dict[str, Part] = {}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lambdas.domain.jobs import Job
+from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.ports import Blobs
 
 
@@ -29,6 +29,17 @@ class AttemptView(View):
     error_code: str | None
     duration: float = Field(description="Seconds.")
     cost_usd: float
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptView:
+        return cls(
+            provider=attempt.provider,
+            model=attempt.model,
+            outcome=attempt.outcome,
+            error_code=attempt.error_code,
+            duration=round(attempt.duration, 3),
+            cost_usd=attempt.cost_usd,
+        )
 
 
 class PromptValidation(View):
@@ -77,17 +88,7 @@ class Metadata(View):
             cost_usd=job.cost_usd,
             cached=job.cached,
             dropped_params=[DroppedParam(**d) for d in job.dropped],
-            attempts=[
-                AttemptView(
-                    provider=a.provider,
-                    model=a.model,
-                    outcome=a.outcome,
-                    error_code=a.error_code,
-                    duration=round(a.duration, 3),
-                    cost_usd=a.cost_usd,
-                )
-                for a in job.attempts
-            ],
+            attempts=[AttemptView.of(attempt) for attempt in job.attempts],
             size=Sizing(**job.sizing) if job.sizing else None,
             warnings=[*job.warnings, *rewriting["warnings"]],
         )
@@ -267,6 +268,9 @@ class Problem(BaseModel):
     instance: str
     code: str = Field(description="A stable word for machines.")
     errors: list[dict[str, Any]] | None = Field(None, description="Each invalid field, with a message.")
+    generation_id: str | None = Field(None, description="Of the job that has failed.")
+    attempts: list[AttemptView] | None = Field(None, description="Who was asked for it, and why each failed.")
+    cost_usd: float | None = Field(None, description="What it has cost all the same.")
 
 
 class OpenAIErrorBody(View):
@@ -280,6 +284,15 @@ class OpenAIError(View):
     """An error in OpenAI's shape, on /v1/images/*."""
 
     error: OpenAIErrorBody
+    generation_id: str | None = Field(None, description="Of the job that has failed.")
+    attempts: list[AttemptView] | None = Field(None, description="Who was asked for it, and why each failed.")
+    cost_usd: float | None = Field(None, description="What it has cost all the same.")
+
+
+def spent(job: Job) -> dict[str, Any]:
+    """What the error of a job tells of it: who was asked, why each failed, what it has cost."""
+    attempts = [AttemptView.of(attempt).model_dump() for attempt in job.attempts]
+    return {"generation_id": job.id, "attempts": attempts, "cost_usd": job.cost_usd}
 
 
 def iso(moment: float | None) -> str | None:

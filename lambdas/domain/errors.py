@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,10 @@ class FieldError:
 
 
 class ServiceError(Exception):
-    """The root. `detail` is shown to the client: it says what is wrong and what would be right."""
+    """The root. `detail` is shown to the client: it says what is wrong and what would be right.
+
+    `members`: what the answer tells besides, by name, as extension members of RFC 9457.
+    """
 
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
@@ -27,12 +30,14 @@ class ServiceError(Exception):
         errors: tuple[FieldError, ...] = (),
         retry_after: int | None = None,
         headers: dict[str, str] | None = None,
+        members: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
         self.retry_after = retry_after
         self.headers = headers or {}
+        self.members = members or {}
 
 
 class InvalidRequest(ServiceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lambdas.domain.errors import ProviderFailure
 from lambdas.usecases.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import house
@@ -36,7 +37,26 @@ def test_1_4_an_invalid_request_names_its_field_once_and_in_the_clients_words(
 
 def test_1_4_a_body_that_is_no_json_is_named_too() -> None:
     [error] = Client()("POST", "/generate", b"{").json()["errors"]
-    assert error == {"field": "body", "message": "the body is not valid JSON in UTF-8"}
+    message = "the body is not valid JSON in UTF-8: EOF while parsing an object at line 1 column 1"
+    assert error == {"field": "body", "message": message}
+
+
+def test_1_4_the_error_of_a_job_that_had_begun_says_who_was_asked_and_what_it_cost() -> None:
+    refusal = ProviderFailure("content_policy", "no foxes", paid="unknown")
+    client, _ = house(bedrock=[refusal])
+    answer = client("POST", "/unified/generate", {"prompt": "A fox", "provider": "bedrock"})
+    told = answer.json()
+    job = client("GET", f"/unified/jobs/{told['generation_id']}").json()
+    assert (answer.status, job["status"]) == (422, "failed")
+    [attempt] = told["attempts"]
+    assert (attempt["provider"], attempt["outcome"], attempt["error_code"]) == ("bedrock", "refused", "content_policy")
+    assert told["attempts"] == job["metadata"]["attempts"]
+    assert told["cost_usd"] == job["metadata"]["cost_usd"]
+
+
+def test_1_4_an_error_before_any_job_tells_of_none() -> None:
+    told = Client()("POST", "/unified/generate", {"prompt": ""}).json()
+    assert not {"generation_id", "attempts", "cost_usd"} & set(told)
 
 
 def test_1_4_a_wrong_idempotency_key_is_named() -> None:

@@ -29,11 +29,13 @@ def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], B
         status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
         return json_answer(views.AcceptedView(generation_id=job.id, status=status), 202, headers)
     if job.status == FAILED and job.error:
-        raise BY_CODE.get(job.error["code"], ServiceError)(job.error["message"], headers=headers)
+        kind = BY_CODE.get(job.error["code"], ServiceError)
+        raise kind(job.error["message"], headers=headers, members=views.spent(job))
     if job.status == CANCELLED:
-        raise JobCancelled("the job was cancelled before it started")
+        raise JobCancelled("the job was cancelled before it started", headers=headers, members=views.spent(job))
     if not job.images:
-        raise Gone("the images of this request were deleted; use a new Idempotency-Key", headers=headers)
+        told = "the images of this request were deleted; use a new Idempotency-Key"
+        raise Gone(told, headers=headers, members=views.spent(job))
     return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})
 
 
