@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lambdas.adapters.backdrops import PillowBackdrops
-from lambdas.domain import budget, rate, slots
+from lambdas.domain import budget, ids, rate, slots
 from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.health import Health, may_call, observed, probing
@@ -139,7 +139,7 @@ class FakeJobs:
 
     def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
         jobs = sorted((j for (t, _), j in self.rows.items() if t == tenant), key=lambda j: j.id, reverse=True)
-        jobs = [j for j in jobs if where.status in (None, j.status) and (cursor is None or j.id < cursor)]
+        jobs = [j for j in jobs if _meets(j, where) and (cursor is None or j.id < cursor)]
         return Page(jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None)
 
     def remember(self, job: Job) -> None:
@@ -159,6 +159,13 @@ class FakeJobs:
         del self.images[tenant, image.name]
         self.rows[tenant, owner.id] = replace(owner, images=tuple(i for i in owner.images if i != image))
         return True
+
+
+def _meets(job: Job, where: JobFilter) -> bool:
+    wanted = ((where.project_id, job.request.project_id), (where.status, job.status), (where.provider, job.provider))
+    after = where.since is None or job.id >= ids.job_id_at(where.since)
+    before = where.until is None or job.id <= ids.job_id_at(where.until, end=True)
+    return all(name in (None, has) for name, has in wanted) and after and before
 
 
 class FakeBlobs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
@@ -111,6 +111,9 @@ class ModelGenerateBody(Body):
         )
 
 
+DAY = 86_400.0  # seconds
+
+
 def _moment(value: object) -> object:
     """ISO 8601; without a zone it is UTC; a plus sign that a URL turned into a space is understood."""
     if not isinstance(value, str):
@@ -125,11 +128,33 @@ def _moment(value: object) -> object:
     return moment.timestamp()
 
 
+def _last_moment(value: object) -> object:
+    """The same as the end of a range: a date alone is the whole of its day, to the last millisecond."""
+    moment = _moment(value)
+    return moment + DAY - 0.001 if isinstance(moment, float) and _is_date(value) else moment
+
+
+def _is_date(value: object) -> bool:
+    try:
+        date.fromisoformat(str(value).strip())
+    except ValueError:
+        return False
+    return True
+
+
+_MOMENT = WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})
+_EXAMPLES = ["2026-11-20T12:00:00Z", "2026-11-20"]
 Moment = Annotated[
     float | None,
     BeforeValidator(_moment),
-    Field(description="ISO 8601, UTC where no zone is given.", examples=["2026-11-20T12:00:00Z"]),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    Field(description="ISO 8601, UTC where no zone is given.", examples=_EXAMPLES),
+    _MOMENT,
+]
+LastMoment = Annotated[
+    float | None,
+    BeforeValidator(_last_moment),
+    Field(description="ISO 8601, UTC where no zone is given; a date alone with its whole day.", examples=_EXAMPLES),
+    _MOMENT,
 ]
 
 
@@ -142,7 +167,7 @@ class JobsQuery(BaseModel):
     status: Literal["queued", "running", "completed", "failed", "cancelled"] | None = None
     provider: Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"] | None = None
     since: Moment = Field(None, alias="from")
-    until: Moment = Field(None, alias="to")
+    until: LastMoment = Field(None, alias="to")
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, pattern=f"^{JOB_ID.pattern}$")
 

@@ -15,9 +15,14 @@ PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _ASYNC_KEY = re.compile(f"async/in/(?P<tenant>{TENANT.pattern})/(?P<job>{JOB_ID.pattern})/{JOB_ID.pattern}[.]json")
 
 
-def new_job_id(now: float) -> str:
-    """A version 7 UUID (RFC 9562): its order as text is the order of creation, to the millisecond."""
-    bits = int(now * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+def new_job_id(now: float, place: int | None = None) -> str:
+    """A version 7 UUID (RFC 9562): its order as text is the order of creation, to the millisecond.
+
+    Ids of the same `now` are in the order of their `place`, 0 to 4095, where they are given one.
+    """
+    bits = _milliseconds(now) << 80 | int.from_bytes(os.urandom(10), "big")
+    if place is not None:
+        bits = bits & ~(0xFFF << 64) | place << 64
     bits = bits & ~(0xF << 76) | 0x7 << 76
     bits = bits & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=bits))
@@ -26,7 +31,17 @@ def new_job_id(now: float) -> str:
 def job_id_at(now: float, *, end: bool = False) -> str:
     """The smallest (or, with `end`, the largest) job id of the millisecond `now`: a bound for ranges."""
     rest = (1 << 80) - 1 if end else 0
-    return str(uuid.UUID(int=int(now * 1000) << 80 | rest))
+    return str(uuid.UUID(int=_milliseconds(now) << 80 | rest))
+
+
+def created_at(job_id: str) -> float:
+    """When the job of this id was made, in Unix seconds, to the millisecond by which ids are ordered."""
+    return (uuid.UUID(job_id).int >> 80) / 1000
+
+
+def _milliseconds(moment: float) -> int:
+    """The millisecond in which a moment lies; by way of microseconds, since a product alone can fall just below it."""
+    return round(moment * 1_000_000) // 1000
 
 
 def image_id(job_id: str, attempt: int) -> str:

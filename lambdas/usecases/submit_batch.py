@@ -41,7 +41,7 @@ def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Bat
     """
     now = deps.clock.now()
     expires_at = int(now) + deps.retention_days * 86_400
-    job_ids = tuple(ids.new_job_id(now + i / 1000) for i in range(len(items)))
+    job_ids = tuple(ids.new_job_id(now, place) for place in range(len(items)))
     batch = Batch(caller.tenant, ids.new_job_id(now), job_ids, now, expires_at)
     key = caller.idempotency_key
     until = int(now) + IDEMPOTENCY_SECONDS
@@ -114,7 +114,7 @@ def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id
         model=request.model or "",
         provider=request.provider,
         seed=0,
-        created_at=now,
+        created_at=ids.created_at(job_id),
         request_id=caller.request_id,
         expires_at=int(now) + deps.retention_days * 86_400,
     )

@@ -95,16 +95,17 @@ def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str |
     now = deps.clock.now()
     cards = routing.plan(request, deps.house(), now, random.Random())
     card = cards[0]
+    job_id = job_id or ids.new_job_id(now)
     return Job(
         tenant=caller.tenant,
-        id=job_id or ids.new_job_id(now),
+        id=job_id,
         request=request,
         model=card.id,
         provider=card.provider,
         plan=tuple(card.id for card in cards),
         cache_key=request.cache_key(),
         seed=routing.draw_seed(request, card),
-        created_at=now,
+        created_at=ids.created_at(job_id),
         request_id=caller.request_id,
         dropped=routing.replaced(request, card) + routing.dropped(request, card) + request.ignored,
         warnings=routing.warnings(card, now, request.prompt),

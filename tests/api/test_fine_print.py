@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from lambdas.api import views
 from lambdas.domain.errors import ProviderFailure
 from lambdas.usecases.run_job import run_job
 from tests.api.client import Client
@@ -110,6 +113,36 @@ def test_5_6_and_12_6_a_wrong_filter_is_named(query: str, field: str) -> None:
 @pytest.mark.parametrize("moment", ["2020-01-01t00:00:00z", "2020-01-01T02:00:00+02:00", "20200101T000000Z"])
 def test_5_6_forms_of_a_moment(moment: str) -> None:
     assert Client()("GET", f"/unified/jobs?from={moment}").status == 200
+
+
+def test_5_6_a_date_alone_as_the_end_covers_its_day() -> None:
+    client = Client()
+    client.deps.clock.time = datetime(2026, 11, 30, tzinfo=UTC).timestamp() - 0.0015
+    client("POST", "/unified/generate", {"prompt": "A fox"})
+    client.deps.clock.time += 0.002  # 2026-11-30T00:00:00.000Z
+    client("POST", "/unified/generate", {"prompt": "A hare"})
+
+    def listed(query: str) -> list[str]:
+        return [job["prompt"] for job in client("GET", f"/unified/jobs?{query}").json()["jobs"]]
+
+    assert listed("from=2026-11-29&to=2026-11-29") == ["A fox"]
+    assert listed("to=20261129") == ["A fox"]
+    assert listed("from=2026-11-30&to=2026-11-30") == ["A hare"]
+    assert listed("to=2026-11-29T00:00:00Z") == []
+    assert Client()("GET", "/unified/jobs?from=2026-11-30&to=2026-11-29").status == 400
+
+
+def test_5_6_what_a_job_says_of_its_creation_finds_it_and_orders_it() -> None:
+    client = Client()
+    items = [{"prompt": f"fox {number}"} for number in range(100)]
+    client("POST", "/unified/generate/batch", {"requests": items})
+    jobs = client("GET", "/unified/jobs?limit=100").json()["jobs"]
+    assert [job["prompt"] for job in jobs] == [item["prompt"] for item in reversed(items)]
+    made = [job["created_at"] for job in jobs]
+    assert made == sorted(made, reverse=True)
+    assert set(made) == {views.iso(client.deps.clock.now())}
+    at = made[0]
+    assert len(client("GET", f"/unified/jobs?limit=100&from={at}&to={at}").json()["jobs"]) == 100
 
 
 def test_11_the_demo_answers_also_where_only_some_models_are_allowed() -> None:
