@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 from tests.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
 
-MINUTES = 30.0
 SECONDS = 8.0  # of one image, about
 
 
@@ -23,11 +23,11 @@ def row(name: str, outcome: Outcome, scene: Scene) -> None:
     print(f"{name:38}{waits}  {refused:>9}  {held:>8}  {used:6.0%}  {outcome.released:8}")
 
 
-def scenes() -> None:
+def scenes(minutes: float) -> None:
     """Workers as the narrow place, as in the environments dev and prod; then a provider with a cap."""
     print(f"{'':38}{'quiet p50 / p95':>15}{'greedy p50/p95':>15}  {'refused':>9}  {'held':>8}  {'used':>6}  given back")
     for workers in (5, 20):
-        scene = Scene(crowd(workers, SECONDS), workers=workers, minutes=MINUTES, seconds=SECONDS)
+        scene = Scene(crowd(workers, SECONDS), workers=workers, minutes=minutes, seconds=SECONDS)
         name = f"{workers} workers"
         alone = scene.alone(QUIET)
         row(f"{name}, quiet alone", play(alone), alone)
@@ -36,7 +36,7 @@ def scenes() -> None:
         row(f"{name}, fair, refusing at 120 s", play(replace(scene, max_queue_seconds=120.0)), scene)
     for workers, cap in ((5, 4), (20, 10)):
         scene = Scene(
-            crowd(cap, SECONDS), workers=workers, provider="leonardo_ai", cap=cap, minutes=MINUTES, seconds=SECONDS
+            crowd(cap, SECONDS), workers=workers, provider="leonardo_ai", cap=cap, minutes=minutes, seconds=SECONDS
         )
         name = f"{workers} workers, {cap} slots"
         alone = scene.alone(QUIET)
@@ -46,4 +46,6 @@ def scenes() -> None:
 
 
 if __name__ == "__main__":
-    scenes()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0, help="of virtual time in each scene")
+    scenes(parser.parse_args().minutes)

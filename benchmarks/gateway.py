@@ -1,10 +1,10 @@
 """What the service adds to a provider's own time: in the handler, and over HTTP on the local stack.
 
-`python -m benchmarks.gateway [--json] [--only handler|http]`; about a minute. Targets take turns. In the handler:
-`fakes` are the in-memory ports of the tests, so the figure is routing, validation, logs and metrics; `adapters` are
-the real ones over an AWS that answers at once, so the SDK's work and the picture's are in it. Over HTTP the provider
-is the strict Bedrock double: `added` is the client's time less the time the double itself took, for a generation
-through the service and for the same call made directly.
+`python -m benchmarks.gateway [--json] [--only handler|http] [--rounds N]`; about a minute. Targets take turns. In the
+handler: `fakes` are the in-memory ports of the tests, so the figure is routing, validation, logs and metrics;
+`adapters` are the real ones over an AWS that answers at once, so the SDK's work and the picture's are in it. Over HTTP
+the provider is the strict Bedrock double: `added` is the client's time less the time the double itself took, for a
+generation through the service and for the same call made directly.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -43,31 +44,20 @@ def silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def in_handler(rounds: int = 12) -> list[Row]:
+def in_handler(rounds: int) -> list[Row]:
     """Milliseconds per request in this process, API Gateway's event and answer included."""
     from benchmarks.zero_delay import picture, zero_delay
-    from lambdas.adapters.clock import SystemClock
-    from lambdas.adapters.dynamodb_jobs import DynamoJobs
-    from lambdas.adapters.pictures import PillowPictures
-    from lambdas.adapters.s3_blobs import S3Blobs
-    from lambdas.adapters.workers import SqsQueue
+    from lambdas import wiring
     from lambdas.domain.requests import Painted
     from lambdas.observability import EmfMeter
     from tests.api.client import Client
-    from tests.fakes import FakeProvider, FakeProviders, make_deps
+    from tests.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
 
     data = picture()
     provider = FakeProvider()
     provider.paint = lambda order, _timeout: Painted(data, order.seed)  # type: ignore[method-assign]
-    real = make_deps(
-        jobs=DynamoJobs("jobs", "images"),
-        blobs=S3Blobs("bucket", 300),
-        pictures=PillowPictures(),
-        queue=SqsQueue("https://sqs.eu-central-1.amazonaws.com/1/jobs"),
-        providers=FakeProviders(bedrock=provider),
-        clock=SystemClock(),
-        meter=EmfMeter(),
-    )
+    workers = FakeWorkers()
+    real = workers.deps = replace(wiring.live(), providers=FakeProviders(bedrock=provider), workers=workers)
     fakes, adapters = Client(make_deps(meter=EmfMeter())), Client(real)
     same_size = {"prompt": "A fox in the snow", "width": 1024, "height": 1024, "seed": 1}
     other_size = {"prompt": "A fox in the snow", "width": 512, "height": 512, "seed": 1}
@@ -217,6 +207,7 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--only", choices=("handler", "http"))
+    options.add_argument("--rounds", type=int, default=12)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     os.environ |= {
@@ -226,9 +217,12 @@ def main() -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "POWERTOOLS_SERVICE_NAME": "image-api",
         "POWERTOOLS_METRICS_NAMESPACE": "ImageApi",
+        **{f"{name}_TABLE": name.lower() for name in ("JOBS", "IMAGES", "PROJECTS", "PROVIDERS", "KEYS")},
+        **{f"{name}_QUEUE_URL": f"https://sqs.eu-central-1.amazonaws.com/1/{name}" for name in ("JOBS", "WEBHOOKS")},
+        "IMAGES_BUCKET": "bucket",
     }
-    handler = [] if given.only == "http" else in_handler()
-    http = [] if given.only == "handler" else over_http({0.0: 25, 1.0: 8})
+    handler = [] if given.only == "http" else in_handler(given.rounds)
+    http = [] if given.only == "handler" else over_http({0.0: 2 * given.rounds, 1.0: -(-given.rounds * 2 // 3)})
     if given.json:
         print(json.dumps({"machine": machine(), "handler": handler, "http": http}, indent=1))
         return

@@ -74,6 +74,19 @@ class ZeroDelayAws:
             row[names.get(name, name)] = values[value]
         return {"Attributes": row}
 
+    def _DeleteItem(self, call: dict[str, Any]) -> dict[str, Any]:
+        self.rows.pop(self._at(call, call["Key"]), None)
+        return {}
+
+    def _Query(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The rows of one partition, told by the first value of the condition."""
+        key = re.search(r"= (:\w+)", call["KeyConditionExpression"])
+        pk = call["ExpressionAttributeValues"][key[1]]["S"] if key else ""
+        rows = [
+            row for (table, first, _), row in sorted(self.rows.items()) if (table, first) == (call["TableName"], pk)
+        ]
+        return {"Items": rows, "Count": len(rows)}
+
     def _TransactWriteItems(self, call: dict[str, Any]) -> dict[str, Any]:
         for entry in call["TransactItems"]:
             for kind, part in entry.items():
