@@ -40,7 +40,7 @@ def test_a_benchmark_runs(module: str) -> None:
 
 @pytest.mark.e2e
 def test_the_benchmark_over_http_runs() -> None:
-    assert "the double, directly" in output("benchmarks.gateway", ["--only", "http", "--rounds", "1"])
+    assert "the double, directly" in output("benchmarks.gateway", ["--only", "http", "--rounds", "2"])
 
 
 def test_no_benchmark_is_left_out() -> None:
