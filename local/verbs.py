@@ -14,11 +14,13 @@ VENV = ROOT / ".venv"
 
 CHECK = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
 UNIT = "python -m pytest -n 2 --dist loadgroup -m 'not e2e and not cdk'"
+STACK = "python -m pytest -m 'e2e or cdk'"
 VERBS: dict[str, list[str]] = {
     "run": [],
-    "test": [*CHECK, UNIT, "python -m pytest -m 'e2e or cdk'"],
+    "test": [*CHECK, UNIT, STACK],
     "check": CHECK,
     "unit": [UNIT],
+    "stack-tests": [STACK],
     "e2e": ["python -m pytest -m e2e"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],
@@ -78,7 +80,10 @@ def missing(requirements: Path) -> bool:
 
 
 def do(verb: str, arguments: list[str]) -> int:
-    """Runs the commands of a verb other than `run`; the first exit status that is not 0."""
+    """Runs the commands of a verb other than `run`, those of `test` also after one that fails.
+
+    Returns the first exit status that is not 0.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path}
     if verb in KEYS:
@@ -91,10 +96,12 @@ def do(verb: str, arguments: list[str]) -> int:
         except SettingsError as error:
             print(error, file=sys.stderr)
             return 1
+    failed = 0
     for command in VERBS[verb]:
         program, *rest = [*shlex.split(command), *arguments]
         found = shutil.which(program, path=path) or program
         status = subprocess.run([found, *rest], cwd=ROOT, env=environment, check=False).returncode
-        if status:
-            return status
-    return 0
+        failed = failed or status
+        if failed and verb != "test":
+            break
+    return failed

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 
-from local import package
+import pytest
+
+from local import package, verbs
 from local.banner import Console, banner
 from local.gateway import Answer, Gateway, failure, in_openai_shape, payload_size
 from local.metrics import Metric, metrics
@@ -159,6 +162,44 @@ def test_missing_packages_are_seen(tmp_path):
 def test_every_verb_of_the_makefile_is_here():
     verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert verbs - {"help", "clean"} == set(VERBS)
+
+
+def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[0])
+        return subprocess.CompletedProcess(command, 1 if command[0].endswith(("ruff", "mypy")) else 0)
+
+    monkeypatch.setattr("local.verbs.subprocess.run", run)
+    assert verbs.do("test", []) == 1
+    assert len(asked) == len(VERBS["test"])
+    asked.clear()
+    assert verbs.do("check", []) == 1
+    assert len(asked) == 1
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="on a machine without make the verbs are those of local.verbs")
+def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    tools = tmp_path / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("ruff", "mypy", "lint-imports", "python"):
+        tool = tools / name
+        tool.write_text(f'#!/bin/sh\necho "{name} $@" >> asked\ntest "{name}" != ruff\n', "utf-8")
+        tool.chmod(0o755)
+    for line in (ROOT / "Makefile").read_text("utf-8").splitlines():
+        if line.startswith("$(VENV)/.dev:"):
+            for file in line.split(":", 1)[1].split():
+                (tmp_path / file).parent.mkdir(exist_ok=True)
+                (tmp_path / file).touch()
+    (tmp_path / ".venv" / ".dev").touch()
+    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    asked = (tmp_path / "asked").read_text("utf-8")
+    assert done.returncode != 0
+    assert "failed in: check" in done.stderr
+    assert "not e2e and not cdk" in asked
+    assert "e2e or cdk" in asked
 
 
 def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys):
