@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from lambdas.domain.jobs import (
     StoredImage,
 )
 from lambdas.domain.model_card import Size
-from lambdas.domain.ports import Page
+from lambdas.domain.ports import NO_NOTES, Page
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.requests import Order, Painted
 from lambdas.domain.slots import Slot
@@ -164,13 +164,20 @@ class FakeJobs:
 class FakeBlobs:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, str]] = {}
+        self.notes: dict[str, Mapping[str, str]] = {}
 
-    def put(self, key: str, data: bytes, media_type: str) -> None:
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        assert all(f"{name}{word}".isascii() for name, word in notes.items())
         self.objects[key] = (data, media_type)
+        self.notes[key] = dict(notes)
 
     def get(self, key: str) -> bytes | None:
         found = self.objects.get(key)
         return found[0] if found else None
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        data = self.get(key)
+        return None if data is None else (data, self.notes.get(key, NO_NOTES))
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)

@@ -2,7 +2,7 @@
 
 All sums are whole micro-dollars, months are those of UTC, and a job belongs to the month in which it was accepted.
 The month's books hold `committed` (spent and reserved together: what a cap is compared with), `spent`, and `lost`:
-calls that may have been paid and whose end nobody knows, which are the house's loss and not the tenant's.
+calls that may have been paid and nobody knows, by their list price, which are the house's loss and not the tenant's.
 
 A job reserves the dearest model of its plan for each of its images, so that no fallback can pass the cap. What it
 cost then takes the reservation's place. Only a provider that charges more than its list price, or charges for what
@@ -94,8 +94,8 @@ def _price(card: ModelCard, job: Job) -> float:
 def settlement(job: Job) -> Settlement:
     """What the final state of a job means for its month: its reservation goes, its real cost stays."""
     spent = microusd(job.cost_usd)
-    unknown = (catalogue.card(a.model) for a in job.attempts if a.outcome == "unknown" and not a.cost_usd)
-    lost = sum(microusd(card.price_usd) for card in unknown if card)
+    unsure = (catalogue.card(a.model) for a in job.attempts if a.unsure)
+    lost = sum(microusd(card.price_usd) for card in unsure if card)
     made = len(job.images)
     return Settlement(
         committed_microusd=spent - job.reserved_microusd,

@@ -50,6 +50,12 @@ class Attempt:
     image: int = 0  # which of the job's images the call was for
     started_at: float = 0.0
     ticket: str | None = None  # the provider's own id of the work, once it has accepted it
+    paid: str = "unknown"  # no; yes: `cost_usd`, known also of work that goes on; unknown: it may have been charged
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may have been charged for, and nobody knows."""
+        return self.paid == "unknown" and self.outcome != "success" and not self.cost_usd
 
 
 @dataclass(frozen=True, slots=True)

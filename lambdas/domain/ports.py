@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Final, Protocol, runtime_checkable
 
 from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.health import Health
@@ -13,6 +14,8 @@ from lambdas.domain.model_card import Size
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.rate import Verdict
 from lambdas.domain.requests import Order, Painted, Ticket
+
+NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Provider(Protocol):
@@ -121,10 +124,14 @@ class Jobs(Protocol):
 class Blobs(Protocol):
     """The private bucket."""
 
-    def put(self, key: str, data: bytes, media_type: str) -> None: ...
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        """Store the object; `notes` are a few short ASCII words that stand with it."""
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes, or `None` where there is none."""
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        """The object's bytes and its notes, or `None` where there is none."""
 
     def delete(self, key: str) -> None: ...
 
