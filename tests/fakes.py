@@ -324,6 +324,7 @@ def make_deps(**changes: Any) -> Deps:
     ports |= changes
     ports.setdefault("batches", FakeBatches(ports["jobs"]))
     ports.setdefault("projects", FakeProjects(ports["jobs"]))
+    ports.setdefault("books", FakeBooks(ports["jobs"]))
     if "outbox" not in ports:
         ports["outbox"] = ports["jobs"].outbox
     ports.setdefault("events", FakeEvents(ports["clock"].now))
@@ -403,6 +404,28 @@ class FakeLimits:
             return rate.refused(self.limit, tat, at, cost)
         self.tats[tenant] = moved
         return rate.admitted(self.limit, moved, at)
+
+
+class FakeBooks:
+    """The same months as those of the jobs."""
+
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+
+    def _month(self, tenant: str, at: float) -> Books:
+        return self._jobs.books.setdefault((tenant, budget.month(at)), Books())
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        month = self._month(tenant, at)
+        if caps.microusd and month.committed_microusd + amount > caps.microusd:
+            raise budget.exceeded(caps, at)
+        month.committed_microusd += amount
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        month = self._month(tenant, at)
+        month.committed_microusd += spent - held
+        month.spent_microusd += spent
+        month.lost_microusd += lost
 
 
 class FakeProjects:

@@ -14,6 +14,7 @@ from lambdas.domain.model_card import Size
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.rate import Verdict
 from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.text_prices import TextPrice
 
 NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -226,6 +227,15 @@ class ProviderHealth(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a language model wrote, and what it charged in USD: `estimated` where its answer counts no tokens."""
+
+    text: str
+    cost_usd: float = 0.0
+    estimated: bool = False
+
+
 class PromptEngine(Protocol):
     """A language model that shortens prompts. Its rewrites are strangers' text: domain/prompts/guard.py judges them."""
 
@@ -236,18 +246,32 @@ class PromptEngine(Protocol):
     @property
     def model(self) -> str: ...
 
-    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+    @property
+    def price(self) -> TextPrice | None:
+        """`None`: it costs nothing."""
+
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         """The prompt in fewer than `limit` characters, as well as the model can count, within `timeout` seconds.
 
-        Raises ProviderFailure for everything else.
+        Raises ProviderFailure for everything else, with what it cost.
         """
 
     def health(self, timeout: float) -> bool:
         """Whether it would answer now."""
 
 
+class Books(Protocol):
+    """A tenant's month of money for what is no job; that of jobs moves with their records. Sums in micro-dollars."""
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        """Reserve in the month of `at`. Raises BudgetExceeded."""
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        """Replace what was held by what was spent, and by what may have been."""
+
+
 class Limits(Protocol):
-    """How fast a tenant may ask for images."""
+    """How fast a tenant may ask for what costs or writes."""
 
     def admit(self, tenant: str, cost: int, now: float) -> Verdict | None:
         """Count `cost` requests at `now`, all or none of them; `None` where there is no limit."""
