@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.adapters.clock import SystemClock
 from lambdas.adapters.dynamodb_batches import DynamoBatches
+from lambdas.adapters.dynamodb_budget import DynamoBooks
 from lambdas.adapters.dynamodb_health import DynamoHealth
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
 from lambdas.adapters.dynamodb_limits import DynamoLimits
@@ -60,6 +61,7 @@ def live() -> Deps:
         health=DynamoHealth(s.providers_table),
         batches=DynamoBatches(s.jobs_table),
         limits=DynamoLimits(s.jobs_table, s.rate_limit_per_minute),
+        books=DynamoBooks(s.jobs_table),
         projects=DynamoProjects(s.projects_table, s.jobs_table, s.images_table),
         slots=DynamoSlots(s.providers_table, slots.caps(s.concurrency)),
         backlog=QueueBacklog(s.jobs_queue_url, s.jobs_table),

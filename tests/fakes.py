@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from lambdas.domain.jobs import (
     StoredImage,
 )
 from lambdas.domain.model_card import Size
-from lambdas.domain.ports import Page
+from lambdas.domain.ports import NO_NOTES, Page
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.requests import Order, Painted
 from lambdas.domain.slots import Slot
@@ -171,13 +171,20 @@ def _meets(job: Job, where: JobFilter) -> bool:
 class FakeBlobs:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, str]] = {}
+        self.notes: dict[str, Mapping[str, str]] = {}
 
-    def put(self, key: str, data: bytes, media_type: str) -> None:
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        assert all(f"{name}{word}".isascii() for name, word in notes.items())
         self.objects[key] = (data, media_type)
+        self.notes[key] = dict(notes)
 
     def get(self, key: str) -> bytes | None:
         found = self.objects.get(key)
         return found[0] if found else None
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        data = self.get(key)
+        return None if data is None else (data, self.notes.get(key, NO_NOTES))
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
@@ -324,6 +331,7 @@ def make_deps(**changes: Any) -> Deps:
     ports |= changes
     ports.setdefault("batches", FakeBatches(ports["jobs"]))
     ports.setdefault("projects", FakeProjects(ports["jobs"]))
+    ports.setdefault("books", FakeBooks(ports["jobs"]))
     if "outbox" not in ports:
         ports["outbox"] = ports["jobs"].outbox
     ports.setdefault("events", FakeEvents(ports["clock"].now))
@@ -403,6 +411,28 @@ class FakeLimits:
             return rate.refused(self.limit, tat, at, cost)
         self.tats[tenant] = moved
         return rate.admitted(self.limit, moved, at)
+
+
+class FakeBooks:
+    """The same months as those of the jobs."""
+
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+
+    def _month(self, tenant: str, at: float) -> Books:
+        return self._jobs.books.setdefault((tenant, budget.month(at)), Books())
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        month = self._month(tenant, at)
+        if caps.microusd and month.committed_microusd + amount > caps.microusd:
+            raise budget.exceeded(caps, at)
+        month.committed_microusd += amount
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        month = self._month(tenant, at)
+        month.committed_microusd += spent - held
+        month.spent_microusd += spent
+        month.lost_microusd += lost
 
 
 class FakeProjects:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lambdas.adapters import aws
+from lambdas.domain.ports import NO_NOTES
 
 
 class S3Blobs:
@@ -12,10 +15,16 @@ class S3Blobs:
         self._bucket = bucket
         self._ttl = ttl
 
-    def put(self, key: str, data: bytes, media_type: str) -> None:
-        aws.client("s3", read_timeout=30).put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=media_type)
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        aws.client("s3", read_timeout=30).put_object(
+            Bucket=self._bucket, Key=key, Body=data, ContentType=media_type, Metadata=dict(notes)
+        )
 
     def get(self, key: str) -> bytes | None:
+        found = self.get_noted(key)
+        return found[0] if found else None
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
         s3 = aws.client("s3", read_timeout=30)
         try:
             answer = s3.get_object(Bucket=self._bucket, Key=key)
@@ -23,7 +32,7 @@ class S3Blobs:
             return None
         with aws.reading():
             body: bytes = answer["Body"].read()
-        return body
+        return body, answer.get("Metadata", {})
 
     def delete(self, key: str) -> None:
         aws.client("s3", read_timeout=30).delete_object(Bucket=self._bucket, Key=key)

@@ -29,6 +29,9 @@ class AttemptView(View):
     error_code: str | None
     duration: float = Field(description="Seconds.")
     cost_usd: float
+    paid: Literal["yes", "no", "unknown"] = Field(
+        description="Whether it was charged. `unknown`: it may have been, beyond `cost_usd`, and nobody knows."
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptView:
@@ -39,6 +42,7 @@ class AttemptView(View):
             error_code=attempt.error_code,
             duration=round(attempt.duration, 3),
             cost_usd=attempt.cost_usd,
+            paid=attempt.paid,
         )
 
 
@@ -48,6 +52,7 @@ class PromptValidation(View):
     optimization_time: float = Field(description="Seconds.")
     method: Literal["none", "llm", "deterministic"]
     engine: str | None = Field(description="The model that rewrote the prompt.")
+    cost_usd: float = Field(description="Of the language models that were asked; part of the whole.")
 
 
 class Sizing(View):
@@ -81,6 +86,7 @@ class Metadata(View):
                 optimization_time=round(rewriting["seconds"], 3),
                 method=rewriting["method"],
                 engine=rewriting["engine"],
+                cost_usd=rewriting.get("cost_usd", 0.0),
             ),
             generation_time=None if took is None else round(took, 3),
             provider=job.provider,

@@ -2,11 +2,12 @@
 
 All sums are whole micro-dollars, months are those of UTC, and a job belongs to the month in which it was accepted.
 The month's books hold `committed` (spent and reserved together: what a cap is compared with), `spent`, and `lost`:
-calls that may have been paid and whose end nobody knows, which are the house's loss and not the tenant's.
+calls that may have been paid and nobody knows, by their list price, which are the house's loss and not the tenant's.
 
-A job reserves the dearest model of its plan for each of its images, so that no fallback can pass the cap. What it
-cost then takes the reservation's place. Only a provider that charges more than its list price, or charges for what
-is no image, can bring a month above its cap, by that difference; the next reservation sees it.
+A job reserves the dearest model of its plan for each of its images, so that no fallback can pass the cap, and the most
+that a language model can cost where its prompt is to be shortened. What it cost then takes the reservation's place.
+Only a provider that charges more than its list price, or charges for what is no image, can bring a month above its
+cap, by that difference; the next reservation sees it.
 """
 
 from __future__ import annotations
@@ -76,13 +77,16 @@ def month_end(at: float) -> datetime:
     return datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=UTC)
 
 
-def reserving(job: Job, caps: Caps) -> Job:
-    """The job with what it reserves: nothing without a cap, and nothing where it has its images already."""
+def reserving(job: Job, caps: Caps, text_usd: float = 0.0) -> Job:
+    """The job with what it reserves: nothing without a cap, and nothing where it has its images already.
+
+    `text_usd` is the most that the shortening of its prompt can cost.
+    """
     if job.final or not caps.any:
         return job
     dearest = max((_price(card, job) for model in job.plan if (card := catalogue.card(model))), default=0.0)
     price = math.ceil(round(dearest * MICROUSD, 3))
-    return replace(job, reserved_microusd=price * job.request.n, reserved_images=job.request.n)
+    return replace(job, reserved_microusd=price * job.request.n + microusd(text_usd), reserved_images=job.request.n)
 
 
 def _price(card: ModelCard, job: Job) -> float:
@@ -94,8 +98,9 @@ def _price(card: ModelCard, job: Job) -> float:
 def settlement(job: Job) -> Settlement:
     """What the final state of a job means for its month: its reservation goes, its real cost stays."""
     spent = microusd(job.cost_usd)
-    unknown = (catalogue.card(a.model) for a in job.attempts if a.outcome == "unknown" and not a.cost_usd)
-    lost = sum(microusd(card.price_usd) for card in unknown if card)
+    unsure = (catalogue.card(a.model) for a in job.attempts if a.unsure)
+    lost = sum(microusd(card.price_usd) for card in unsure if card)
+    lost += microusd((job.rewriting or {}).get("lost_usd", 0.0))
     made = len(job.images)
     return Settlement(
         committed_microusd=spent - job.reserved_microusd,

@@ -205,10 +205,22 @@ class ProviderFailure(Exception):
     """A provider did not give the image. `code` is a word of the one taxonomy below.
 
     `paid`: "no" (the provider surely charged nothing), "unknown" (the call may have been charged and
-    its image is not in our hands). `refused` failures are final and never tried elsewhere.
+    its image is not in our hands). `made`: the image was made, and so it was charged: `cost_usd`, or where the provider
+    does not say what, the list price. `answer` is what a paid call answered and cannot be used: it is kept.
+    `refused` failures are final and never tried elsewhere.
     """
 
-    def __init__(self, code: str, detail: str, *, paid: str = "no", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        paid: str = "no",
+        retry_after: float | None = None,
+        made: bool = False,
+        cost_usd: float | None = None,
+        answer: bytes | None = None,
+    ) -> None:
         if code not in FAILURES:
             raise ValueError(f"{code!r} is not a word of the failure taxonomy")
         super().__init__(detail)
@@ -216,6 +228,9 @@ class ProviderFailure(Exception):
         self.detail = detail
         self.paid = paid
         self.retry_after = retry_after
+        self.made = made
+        self.cost_usd = cost_usd
+        self.answer = answer
 
 
 # code -> may the same request succeed if tried again a little later at the same provider?

@@ -50,6 +50,12 @@ class Attempt:
     image: int = 0  # which of the job's images the call was for
     started_at: float = 0.0
     ticket: str | None = None  # the provider's own id of the work, once it has accepted it
+    paid: str = "unknown"  # no; yes: `cost_usd`, known also of work that goes on; unknown: it may have been charged
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may have been charged for, and nobody knows."""
+        return self.paid == "unknown" and self.outcome != "success" and not self.cost_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Job:
     request_id: str = ""
     plan: tuple[str, ...] = ()  # the models to ask, in order
     prompt: str = ""  # as sent to the provider, where it is not the request's own
-    rewriting: dict[str, Any] | None = None  # how the prompt came to be
+    rewriting: dict[str, Any] | None = None  # how the prompt came to be, and what that cost
     cache_key: str | None = None
     cached: bool = False  # its images are those of an earlier job
     status: str = QUEUED
@@ -102,7 +108,9 @@ class Job:
 
     @property
     def cost_usd(self) -> float:
-        return round(sum(a.cost_usd for a in self.attempts), 6)
+        """What its calls were charged, those of the language model that shortened its prompt included."""
+        text: float = (self.rewriting or {}).get("cost_usd", 0.0)
+        return round(sum(a.cost_usd for a in self.attempts) + text, 6)
 
     def completed(self, now: float) -> Job:
         return replace(self, status=COMPLETED, finished_at=now)

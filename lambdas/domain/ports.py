@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Final, Protocol, runtime_checkable
 
 from lambdas.domain.budget import NO_CAPS, Caps
 from lambdas.domain.health import Health
@@ -13,6 +14,9 @@ from lambdas.domain.model_card import Size
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.rate import Verdict
 from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.text_prices import TextPrice
+
+NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Provider(Protocol):
@@ -121,10 +125,14 @@ class Jobs(Protocol):
 class Blobs(Protocol):
     """The private bucket."""
 
-    def put(self, key: str, data: bytes, media_type: str) -> None: ...
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        """Store the object; `notes` are a few short ASCII words that stand with it."""
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes, or `None` where there is none."""
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        """The object's bytes and its notes, or `None` where there is none."""
 
     def delete(self, key: str) -> None: ...
 
@@ -219,6 +227,15 @@ class ProviderHealth(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a language model wrote, and what it charged in USD: `estimated` where its answer counts no tokens."""
+
+    text: str
+    cost_usd: float = 0.0
+    estimated: bool = False
+
+
 class PromptEngine(Protocol):
     """A language model that shortens prompts. Its rewrites are strangers' text: domain/prompts/guard.py judges them."""
 
@@ -229,18 +246,32 @@ class PromptEngine(Protocol):
     @property
     def model(self) -> str: ...
 
-    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+    @property
+    def price(self) -> TextPrice | None:
+        """`None`: it costs nothing."""
+
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         """The prompt in fewer than `limit` characters, as well as the model can count, within `timeout` seconds.
 
-        Raises ProviderFailure for everything else.
+        Raises ProviderFailure for everything else, with what it cost.
         """
 
     def health(self, timeout: float) -> bool:
         """Whether it would answer now."""
 
 
+class Books(Protocol):
+    """A tenant's month of money for what is no job; that of jobs moves with their records. Sums in micro-dollars."""
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        """Reserve in the month of `at`. Raises BudgetExceeded."""
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        """Replace what was held by what was spent, and by what may have been."""
+
+
 class Limits(Protocol):
-    """How fast a tenant may ask for images."""
+    """How fast a tenant may ask for what costs or writes."""
 
     def admit(self, tenant: str, cost: int, now: float) -> Verdict | None:
         """Count `cost` requests at `now`, all or none of them; `None` where there is no limit."""

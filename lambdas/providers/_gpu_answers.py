@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import Any, Final
 
+from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_cache import Purged
 from lambdas.domain.requests import Painted
@@ -20,8 +20,8 @@ FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer
 def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
     """The image of a background with what the answer says of its product. Raises ProviderFailure("bad_answer")."""
     try:
-        mask = base64.b64decode(answer.get("mask", ""), validate=True)
-    except (ValueError, TypeError):
+        mask = decode(answer.get("mask", ""))
+    except ValueError:
         mask = b""
     confidence, parts, said = (answer.get(name) for name in ("confidence", "components", "warnings"))
     if not mask or not _is_number(confidence) or not 0 <= confidence <= 1:  # type: ignore[operator]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from lambdas.domain import walls
 from lambdas.domain.errors import ProviderFailure
 from lambdas.egress import retry_after, wire
 
@@ -171,6 +172,19 @@ def failure(answer: Answer, who: str, said: str = "") -> ProviderFailure:
     code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
     sentence = f"{who} {end}: {said}" if said and code == "invalid_request" else f"{who} {end}"
     return ProviderFailure(code, sentence, paid=charged if answer.paid else "no", retry_after=answer.retry_after)
+
+
+def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str, *more: Any) -> ProviderFailure:
+    """What a provider's own `to_failure` makes of an answer; where that breaks, what the status says by itself."""
+    try:
+        return to_failure(answer, *more)
+    except ProviderFailure as failed:
+        return failed
+    except Exception as error:  # noqa: BLE001 - a wall: what the status says of the money is known
+        if answer.status < 400:
+            return walls.broken(error, "bad_answer", f"{who} answered in an unknown form", paid=answer.charged)
+        code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
+        return walls.broken(error, code, f"{who} {end}", paid=charged if answer.paid else "no")
 
 
 def quote(text: object, *secrets: str) -> str:

@@ -10,8 +10,10 @@ from contextlib import closing
 from threading import Lock
 from typing import Any, Final
 
+from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import MAX_SEED, Order, Painted
+from lambdas.domain.walls import keeping, unsent
 from lambdas.egress.deadline import within
 from lambdas.settings import Settings
 
@@ -82,12 +84,15 @@ class Bedrock:
         """One call, one image. Raises ProviderFailure for everything else."""
         if timeout <= 0:
             raise ProviderFailure("timeout", "no time was left for the call", paid="no")
-        payload = json.dumps(to_payload(order)).encode()
+        with unsent("bedrock"):
+            payload = json.dumps(to_payload(order)).encode()
         ends_at = time.monotonic() + timeout
         try:
-            return to_image(within(timeout, lambda: self._invoke(order, payload, ends_at)))
+            answer = within(timeout, lambda: self._invoke(order, payload, ends_at))
         except TimeoutError:
             raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
+        with keeping(answer):
+            return to_image(answer)
 
     def _invoke(self, order: Order, payload: bytes, ends_at: float) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -162,12 +167,13 @@ def to_image(body: bytes) -> Painted:
     if answer.get("errors"):
         raise ProviderFailure("failed", "the answer held errors and no image", paid="unknown")
     images = answer.get("images")
+    made = isinstance(images, list) and any(images)
     if not isinstance(images, list) or len(images) != 1:
-        raise ProviderFailure("bad_answer", "the answer did not hold exactly one image", paid="unknown")
+        raise ProviderFailure("bad_answer", "the answer did not hold exactly one image", paid="unknown", made=made)
     try:
-        data = base64.b64decode(images[0], validate=True)
-    except (ValueError, TypeError):
-        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
+        data = decode(images[0])
+    except ValueError:
+        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown", made=made) from None
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
     return Painted(data, _seed(answer.get("seeds")))

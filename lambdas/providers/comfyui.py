@@ -50,7 +50,7 @@ class ComfyUI:
                 return Ticket(order.id)
             raise
         if answer.status != 200:
-            raise to_failure(answer)
+            raise _http.judged(to_failure, answer, WHO)
         return Ticket(to_id(answer.body) or order.id)
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  the port's

@@ -6,12 +6,15 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
+from lambdas.domain.base64_text import decode
 from lambdas.domain.cards.gemini import RATES
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_card import Size
 from lambdas.domain.requests import Order, Painted
+from lambdas.domain.walls import charged, keeping, unsent
 from lambdas.providers import _http
 from lambdas.settings import Settings
 
@@ -52,9 +55,11 @@ class Gemini:
 
     def paint(self, order: Order, timeout: float) -> Painted:
         """One call, one image. Raises ProviderFailure for everything else."""
+        with unsent(WHO):
+            payload = to_payload(order)
         answer = _http.post_json(
             f"{self._url}/models/{order.card.id}:generateContent",
-            to_payload(order),
+            payload,
             headers={"x-goog-api-key": self._key},  # never as `?key=`: addresses are logged
             timeout=timeout,
             max_bytes=MAX_BYTES,
@@ -62,8 +67,9 @@ class Gemini:
             who=WHO,
         )
         if answer.status != 200:
-            raise to_failure(answer, self._key)
-        return to_image(answer.json(WHO), order.card.id)
+            raise _http.judged(to_failure, answer, WHO, self._key)
+        with keeping(answer.body):
+            return to_image(answer.json(WHO), order.card.id)
 
 
 def to_payload(order: Order) -> dict[str, Any]:
@@ -86,22 +92,25 @@ def to_image(answer: Any, model: str) -> Painted:
     if not isinstance(answer, dict):
         raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
     usage = _dict(answer.get("usageMetadata"))
+    cost = _cost(usage, model)
     # Where no image was made, what was read and thought costs a fraction of a cent: that is the price of asking.
-    charged = "no" if usage and not _image_tokens(usage) else "unknown"
+    paid = "no" if usage and not cost else "unknown"
+    ended = partial(ProviderFailure, paid=paid, made=bool(cost), cost_usd=cost)
     candidate = _dict(next(iter(_list(answer.get("candidates"))), None))
     if not candidate:
         if _dict(answer.get("promptFeedback")).get("blockReason"):
-            raise ProviderFailure("content_policy", "its content filter refused the prompt", paid=charged)
-        raise ProviderFailure("bad_answer", "the answer held no candidate", paid=charged)
+            raise ended("content_policy", "its content filter refused the prompt")
+        raise ended("bad_answer", "the answer held no candidate")
     reason = str(candidate.get("finishReason"))
     if reason in POLICY:
-        raise ProviderFailure("content_policy", "its content filter refused the image", paid=charged)
+        raise ended("content_policy", "its content filter refused the image")
     for part in _list(_dict(candidate.get("content")).get("parts")):
         blob = _dict(_dict(part).get("inlineData"))
         if blob and not part.get("thought"):  # a thought may hold a draft of the picture
-            return Painted(_decoded(blob), None, _cost(usage, model))
+            with charged(cost):
+                return Painted(_decoded(blob), None, cost)
     words = "it answered with words instead of an image" if reason == "STOP" else "it ended without an image"
-    raise ProviderFailure("failed", words, paid=charged)
+    raise ended("failed", words)
 
 
 def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
@@ -133,8 +142,8 @@ def _decoded(blob: dict[str, Any]) -> bytes:
     if not str(blob.get("mimeType")).startswith("image/"):
         raise ProviderFailure("bad_answer", "the answer held something else than an image", paid="unknown")
     try:
-        data = base64.b64decode(blob.get("data", ""), validate=True)
-    except (ValueError, TypeError):
+        data = decode(blob.get("data", ""))
+    except ValueError:
         raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")

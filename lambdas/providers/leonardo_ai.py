@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.walls import charged, unsent
 from lambdas.providers import _http
 from lambdas.providers._fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
@@ -63,7 +64,9 @@ class Leonardo:
     def submit(self, order: Order, timeout: float) -> Ticket:
         """One create call."""
         url = f"{self._url}/v2/generations"
-        answer = _http.post_json(url, to_payload(order), headers=self._headers, timeout=timeout, paid=True, who=WHO)
+        with unsent(WHO):
+            payload = to_payload(order)
+        answer = _http.post_json(url, payload, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, self._key)
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
@@ -74,14 +77,15 @@ class Leonardo:
         if found is None:
             return None
         address, seed = found
-        data = fetch_image(
-            address,
-            timeout=ends_at - time.monotonic(),
-            trusted=self._trusted,
-            allow_private=self._allow_private,
-            who=WHO,
-            later="unavailable",  # the next look may fetch it
-        )
+        with charged(ticket.cost_usd):
+            data = fetch_image(
+                address,
+                timeout=ends_at - time.monotonic(),
+                trusted=self._trusted,
+                allow_private=self._allow_private,
+                who=WHO,
+                later="unavailable",  # the next look may fetch it
+            )
         return Painted(data, seed, ticket.cost_usd)
 
 
@@ -112,14 +116,14 @@ def to_payload(order: Order) -> dict[str, Any]:
 def to_ticket(answer: _http.Answer, key: str = "") -> Ticket:
     """Read the answer to the create call, in the documented form, the one that was seen, and that of API v1."""
     if not answer.ok:
-        raise to_failure(answer, key)
+        raise _http.judged(to_failure, answer, WHO, key)
     said = answer.json(WHO)
     if isinstance(said, dict):
         form = said.get("generate") or said.get("sdGenerationJob") or said
         generation = form.get("generationId") if isinstance(form, dict) else None
         if isinstance(generation, str) and GENERATION_ID.fullmatch(generation):
             return Ticket(generation, _cost(form.get("cost")))
-    raise to_failure(answer, key)
+    raise _http.judged(to_failure, answer, WHO, key)
 
 
 def _cost(cost: object) -> float | None:
@@ -150,9 +154,11 @@ def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
     images = found.get("generated_images") if status == "COMPLETE" else None
     image = images[0] if isinstance(images, list) and len(images) == 1 else None
     if not isinstance(image, dict) or not isinstance(image.get("url"), str):
-        raise ProviderFailure("bad_answer", f"{WHO} did not answer with exactly one image", paid="unknown")
+        said = f"{WHO} did not answer with exactly one image"
+        raise ProviderFailure("bad_answer", said, paid="unknown", made=bool(images))
     if image.get("nsfw") is True:
-        raise ProviderFailure("content_policy", f"the content filter of {WHO} marked the image", paid="unknown")
+        said = f"the content filter of {WHO} marked the image"
+        raise ProviderFailure("content_policy", said, paid="unknown", made=True)
     seed = found.get("seed")
     return image["url"], seed if type(seed) is int and seed >= 0 else None
 

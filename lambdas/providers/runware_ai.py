@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.walls import charged, unsent
 from lambdas.providers import _http
 from lambdas.providers._fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
@@ -68,7 +69,8 @@ class Runware:
 
     def submit(self, order: Order, timeout: float) -> Ticket:
         """One task in one call, which only queues it."""
-        tasks = [to_payload(order)]
+        with unsent(WHO):
+            tasks = [to_payload(order)]
         answer = _http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, order.id, self._key)
 
@@ -83,16 +85,18 @@ class Runware:
         )
         if found is None:
             return None
-        data = fetch_image(
-            found["imageURL"],
-            timeout=ends_at - time.monotonic(),
-            trusted=self._trusted,
-            allow_private=self._allow_private,
-            who=WHO,
-            later="unavailable",  # the next look may fetch it
-        )
+        cost = _cost([found])
+        with charged(cost):
+            data = fetch_image(
+                found["imageURL"],
+                timeout=ends_at - time.monotonic(),
+                trusted=self._trusted,
+                allow_private=self._allow_private,
+                who=WHO,
+                later="unavailable",  # the next look may fetch it
+            )
         seed = found.get("seed")
-        return Painted(data, seed if type(seed) is int and seed >= 0 else None, _http.dollars(found.get("cost")))
+        return Painted(data, seed if type(seed) is int and seed >= 0 else None, cost)
 
 
 def to_payload(order: Order) -> dict[str, Any]:
@@ -131,7 +135,7 @@ def to_ticket(answer: _http.Answer, task_id: str, key: str = "") -> Ticket:
     """Read the acknowledgement of a task."""
     data, errors = _read(answer)
     if not answer.ok or errors:
-        raise to_failure(answer, errors[0] if errors else {}, key)
+        raise _http.judged(to_failure, answer, WHO, errors[0] if errors else {}, key)
     if not any(item.get("taskUUID") == task_id for item in data):
         raise ProviderFailure("bad_answer", f"{WHO} did not acknowledge the task", paid="unknown")
     return Ticket(task_id)
@@ -162,10 +166,19 @@ def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any
     if not done and all(item.get("status", "processing") == "processing" for item in items):
         return None
     if len(done) != 1 or not isinstance(done[0]["imageURL"], str):
-        raise ProviderFailure("bad_answer", f"{WHO} did not answer with exactly one image", paid="unknown")
+        said = f"{WHO} did not answer with exactly one image"
+        raise ProviderFailure("bad_answer", said, paid="unknown", made=bool(done), cost_usd=_cost(done))
     if done[0].get("NSFWContent") is True:
-        raise ProviderFailure("content_policy", f"the content filter of {WHO} marked the image", paid="unknown")
+        said = f"the content filter of {WHO} marked the image"
+        raise ProviderFailure("content_policy", said, paid="unknown", made=True, cost_usd=_cost(done))
     return done[0]
+
+
+def _cost(done: list[dict[str, Any]]) -> float | None:
+    """What was charged for these images together; `None` where that is not said of each."""
+    sums = [_http.dollars(item.get("cost")) for item in done]
+    told = [each for each in sums if each is not None]
+    return round(sum(told), 6) if told and len(told) == len(sums) else None
 
 
 def to_failure(answer: _http.Answer, error: dict[str, Any], key: str = "") -> ProviderFailure:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdas.domain import ids
+from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_cache import Purged
 from lambdas.domain.ports import Provider, TicketProvider
@@ -184,8 +185,8 @@ def to_image(body: bytes, order: Order) -> Painted:
     if answer.get("id") != order.id:
         raise ProviderFailure("bad_answer", f"{WHO} answered another request")
     try:
-        data = base64.b64decode(answer.get("image", ""), validate=True)
-    except (ValueError, TypeError):
+        data = decode(answer.get("image", ""))
+    except ValueError:
         raise ProviderFailure("bad_answer", "the image was not valid base64") from None
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from lambdas.domain import walls
 from lambdas.domain.errors import FAILURES, ProviderFailure
 from lambdas.domain.ports import Clock, Provider, TicketProvider
 from lambdas.domain.requests import Order, Painted, Ticket
@@ -15,9 +17,15 @@ SUBMIT_SECONDS = 20.0
 COLLECT_SECONDS = 20.0
 LOOK_SECONDS = 2.0  # what the last look at a ticket is given, however late it is
 FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks, growing
+MOST_BROKEN = 3  # looks in a row whose answer the provider's module could not read
 STAY_SECONDS = 60.0  # that a worker stays at work of which it will be told when it is done
 
 Asked = Provider | TicketProvider
+
+_UNREAD = {
+    "unknown": ("outcome_unknown", "the answer to a paid call could not be read"),
+    "no": ("bad_answer", "the answer could not be read"),
+}
 
 
 def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Callable[[Ticket], None]) -> Painted:
@@ -29,44 +37,74 @@ def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Cal
     if left <= 0:
         raise ProviderFailure("timeout", "there was no time left to ask")
     if not isinstance(provider, TicketProvider):
-        return provider.paint(order, left)
+        with _wall(order):
+            return provider.paint(order, left)
     try:
-        ticket = provider.submit(order, min(SUBMIT_SECONDS, left))
+        with _wall(order):
+            ticket = provider.submit(order, min(SUBMIT_SECONDS, left))
     except ProviderFailure as failure:
         if failure.paid != "unknown" or not provider.client_chooses_id:
             raise
         ticket = Ticket(order.id)  # it may have been accepted: by our own id that can be found out
     accepted(ticket)
-    painted = collect(provider, ticket, order, until, clock)
-    if painted.cost_usd is None and ticket.cost_usd is not None:
-        return replace(painted, cost_usd=ticket.cost_usd)
-    return painted
+    return collect(provider, ticket, order, until, clock)
 
 
 def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: Clock) -> Painted:
     """Ask after a ticket until its work is done; a look that fails is free and made again.
 
     However late it is, or however long a wait is asked for, there is a look at the end: the work may be done and paid.
-    Raises ProviderFailure: `timeout` where the work was not done by `until`, paid `unknown` unless the model is free.
+    Raises ProviderFailure: `timeout` where the work was not done by `until`, paid `unknown` unless the model is free,
+    or a look has shown what was charged.
     """
     assert isinstance(provider, TicketProvider)  # noqa: S101 - only these give tickets
-    wait = FIRST_WAIT
+    wait, broken = FIRST_WAIT, 0
+    seen: ProviderFailure | None = None  # of a look that found the picture made and charged, and could not bring it
     while True:
         left = max(until - clock.now(), LOOK_SECONDS)
+        painted = None
         try:
             painted = provider.collect(ticket, order, min(COLLECT_SECONDS, left))
+            broken = 0
         except ProviderFailure as failure:
+            seen = failure if failure.made else seen
             if failure.code not in ("unavailable", "throttled", "timeout"):
-                raise
-            painted, wait = None, max(wait, failure.retry_after or 0)
+                raise _as_charged(failure, seen) from failure
+            wait = max(wait, failure.retry_after or 0)
+        except Exception as error:
+            broken += 1
+            unread = _broken(error, order)
+            if broken == MOST_BROKEN:
+                raise _as_charged(unread, seen) from error
         if painted is not None:
-            return painted
+            return painted if painted.cost_usd is not None else replace(painted, cost_usd=ticket.cost_usd)
         left = until - clock.now()
         if left <= 0:
-            paid = "unknown" if order.card.price_usd > 0 else "no"
-            raise ProviderFailure("timeout", "the work was accepted but not done in time", paid=paid)
+            late = ProviderFailure("timeout", "the work was accepted but not done in time", paid=_at_worst(order))
+            raise _as_charged(late, seen)
         clock.sleep(min(wait, left))
         wait = min(wait * 1.5, LAST_WAIT)
+
+
+def _wall(order: Order) -> AbstractContextManager[None]:
+    """Around a call: whatever breaks in the provider's module ends it as one of which nobody knows the end."""
+    return walls.wall(*_UNREAD[_at_worst(order)], paid=_at_worst(order))
+
+
+def _broken(error: Exception, order: Order) -> ProviderFailure:
+    return walls.broken(error, *_UNREAD[_at_worst(order)], paid=_at_worst(order))
+
+
+def _at_worst(order: Order) -> str:
+    """The `paid` of a call of which nothing is known."""
+    return "unknown" if order.card.price_usd > 0 else "no"
+
+
+def _as_charged(failure: ProviderFailure, seen: ProviderFailure | None) -> ProviderFailure:
+    """The failure with what an earlier look has shown to be charged."""
+    if seen is not None and not failure.made:
+        failure.paid, failure.made, failure.cost_usd = "unknown", True, seen.cost_usd
+    return failure
 
 
 def may_collect(provider: Asked) -> bool:

@@ -12,6 +12,7 @@ from lambdas.domain.load_ports import Backlog, Slots
 from lambdas.domain.ports import (
     Batches,
     Blobs,
+    Books,
     Clock,
     Jobs,
     Limits,
@@ -43,6 +44,7 @@ class Deps:
     health: ProviderHealth
     batches: Batches
     limits: Limits
+    books: Books
     projects: Projects
     slots: Slots
     backlog: Backlog

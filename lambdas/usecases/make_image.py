@@ -18,7 +18,7 @@ from lambdas.domain.errors import (
 )
 from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import BACKGROUND, Order, Painted, Ticket
+from lambdas.domain.requests import BACKGROUND, Order, Ticket
 from lambdas.usecases.ask_provider import (
     MAX_TRIES,
     STAY_SECONDS,
@@ -31,7 +31,7 @@ from lambdas.usecases.ask_provider import (
 from lambdas.usecases.candidates import cured_elsewhere, may_be_called, models_left, state
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.insist import insist
-from lambdas.usecases.keep_image import keep, raw_key, settle
+from lambdas.usecases.keep_image import keep, keep_answer, kept, settle
 from lambdas.usecases.paint_background import cutter_of, staged
 
 # How long a model may take while others wait for their turn: some of its usual times over, within these bounds.
@@ -138,25 +138,32 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
     card = catalogue.card(last.model)
     if card is None:
         return settle(job, lost, deps, resumed=True), lost
-    data = deps.blobs.get(raw_key(job))
-    if data is not None:
+    found = kept(job, deps)
+    if found is not None:
+        painted, paid = found
         deps.slots.free(card.provider, ids.call_id(job.id, index, card.id, _count(job, card, index) - 1))
-        return keep(job, card, index, Painted(data), deps, resumed=True)
+        if paid == "yes":
+            return keep(job, card, index, painted, deps, resumed=True)
+        unread = ProviderFailure("bad_answer", "what was answered could not be read", paid=paid)
+        return settle(job, unread, deps, resumed=True), unread
     provider = deps.providers.get(card.provider)
     if last.ticket or may_collect(provider):
-        order = _order(job, card, index, deps, number=_count(job, card, index) - 1)
+        number = _count(job, card, index) - 1
         leaves = may_leave(provider)
         until = min(limit, last.started_at + _patience(card, _others(job, index))) if leaves else limit
         try:
-            ticket = Ticket(last.ticket or order.id)
+            order = _order(job, card, index, deps, number=number)
+            ticket = Ticket(last.ticket or order.id, last.cost_usd if last.paid == "yes" else None)
             painted = collect(provider, ticket, order, deps.clock.now() if leaves else until, deps.clock)
         except ProviderFailure as failure:
             if leaves and failure.code == "timeout" and deps.clock.now() < until:
                 raise StillWorking(job) from None
+            keep_answer(job, failure, deps)
             job = settle(job, failure, deps, resumed=True)
             return job, failure
         finally:
-            deps.slots.free(card.provider, order.id)  # which the interrupted run could not
+            # which the interrupted run could not
+            deps.slots.free(card.provider, ids.call_id(job.id, index, card.id, number))
         return keep(job, card, index, painted, deps, resumed=True)
     return settle(job, lost, deps, resumed=True), None if card.price_usd == 0 else lost
 
@@ -186,14 +193,18 @@ def _tried(
 
         def accepted(ticket: Ticket) -> None:
             nonlocal job
-            job = replace(job, attempts=(*job.attempts[:-1], replace(job.attempts[-1], ticket=ticket.id)))
+            taken = replace(job.attempts[-1], ticket=ticket.id)
+            if ticket.cost_usd is not None:
+                taken = replace(taken, cost_usd=ticket.cost_usd, paid="yes")
+            job = replace(job, attempts=(*job.attempts[:-1], taken))
             _save(job, deps, patient=True)
 
         try:
             if number == 1 and not may_be_called(card, deps):
                 return job, None
-            order = _order(job, card, index, deps, number=count)
+            before = job
             job = replace(job, attempts=(*job.attempts, Attempt(card.provider, card.id, image=index, started_at=began)))
+            order = _order(before, card, index, deps, number=count)
             _save(job, deps, patient=card.price_usd > 0)  # the intent is on record before anything is paid
             stays = min(until, began + STAY_SECONDS) if may_leave(provider) else until
             painted = ask(provider, order, stays, deps.clock, accepted)
@@ -201,6 +212,7 @@ def _tried(
             if failed.code == "timeout" and job.attempts[-1].ticket and stays <= deps.clock.now() < until:
                 raise StillWorking(job) from None
             failure = failed
+            keep_answer(job, failure, deps)
         else:
             return keep(job, card, index, painted, deps)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from lambdas.domain import catalogue, sizes
@@ -11,6 +12,7 @@ from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
 from lambdas.domain.jobs import Job
 from lambdas.domain.model_card import ModelCard, Size
 from lambdas.domain.requests import BACKGROUND, ImageRequest, Order, Painted
+from lambdas.domain.walls import unsent, wall
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.take_image import clean_image, put_image
 
@@ -59,15 +61,19 @@ def staged(order: Order, job: Job, deps: Deps) -> Order:
     if photo is None:
         raise InvalidRequest(GONE)
     if _cuts(order.card):
-        return replace(order, reference=deps.backdrops.cuttable(photo), format="png", task=BACKGROUND)
+        with unsent(order.card.provider):
+            shown = deps.backdrops.cuttable(photo)
+        return replace(order, reference=shown, format="png", task=BACKGROUND)
     if not order.card.cut_by:  # it does all of it itself
         fmt = "png" if request.format == "jpeg" else request.format
         size = request.width or 0, request.height or 0
         return replace(
             order, reference=photo, task=BACKGROUND, padding=request.padding, generate=size, ratio=None, format=fmt
         )
+    cutout = _cutout(job, deps)
     try:
-        stage = deps.backdrops.stage(photo, _cutout(job, deps), _canvas(request))
+        with unsent(order.card.provider, Unplaceable):
+            stage = deps.backdrops.stage(photo, cutout, _canvas(request))
     except Unplaceable as no:
         raise InvalidRequest(str(no)) from None
     return replace(
@@ -89,23 +95,35 @@ def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | 
     request = job.request
     if request.task != BACKGROUND:
         size = sizes.plan(card, request.width, request.height)
-        data, came = deps.pictures.fit(painted.data, size.final, request.format)
+        with _codec():
+            data, came = deps.pictures.fit(painted.data, size.final, request.format)
         return Made(data, size.final, size.note(came))
     photo = _photo(job, deps)
     if photo is None:
         raise ProviderFailure("failed", GONE, paid="unknown")
+    cutout = _cutout(job, deps)
     try:
-        if _cuts(card):
-            deps.backdrops.check_cutout(photo, painted.data)
-            return None
-        made = _composed(job, photo, painted, deps) if card.cut_by else _accepted(request, photo, painted, deps)
+        with _codec():
+            if _cuts(card):
+                deps.backdrops.check_cutout(photo, painted.data)
+                return None
+            made = (
+                _composed(request, photo, cutout, painted, deps)
+                if card.cut_by
+                else _accepted(request, photo, painted, deps)
+            )
     except Unplaceable as no:
         raise ProviderFailure("invalid_request", str(no), paid="unknown") from None
     return replace(made, warnings=(*made.warnings, JPEG)) if request.format == "jpeg" else made
 
 
-def _composed(job: Job, photo: bytes, painted: Painted, deps: Deps) -> Made:
-    made = deps.backdrops.compose(painted.data, photo, _cutout(job, deps), _canvas(job.request), job.request.format)
+def _codec() -> AbstractContextManager[None]:
+    """Around what is done to the pixels of an answer: whatever breaks there is the answer's fault."""
+    return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
+
+
+def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: Painted, deps: Deps) -> Made:
+    made = deps.backdrops.compose(painted.data, photo, cutout, _canvas(request), request.format)
     return Made(
         made.image,
         made.size,

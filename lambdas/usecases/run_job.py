@@ -12,7 +12,7 @@ from lambdas.domain.jobs import COMPLETED, Job
 from lambdas.usecases.announce import announce
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.make_image import JobFailed, NoRoom, StillWorking, TakenOver, make_image
-from lambdas.usecases.optimize_prompt import is_long, optimize
+from lambdas.usecases.optimize_prompt import FREE, guess, is_long, optimize
 
 LEASE_SECONDS = 20.0  # an abandoned job can be taken over after this
 BEAT_SECONDS = 5.0  # the lease is renewed this often while the work goes on
@@ -76,8 +76,8 @@ def _work(job: Job, deadline: float, deps: Deps) -> Job:
         job = _with_prompt(job, deps)
         for index in range(len(job.images), job.request.n):
             job = make_image(job, index, limit, deps)
-            if index + 1 < job.request.n and not deps.jobs.save(job):
-                raise TakenOver
+            if index + 1 < job.request.n:
+                _save(job, deps)
     except JobFailed as failed:
         return failed.job.failed(deps.clock.now(), failed.error.code, failed.error.detail)
     return job.completed(deps.clock.now())
@@ -88,9 +88,31 @@ def _with_prompt(job: Job, deps: Deps) -> Job:
     prompt = job.request.prompt
     if job.prompt or not (job.request.optimize_prompt and is_long(prompt)):
         return job
-    short = optimize(prompt, deps.engines, deps.clock)
-    done = {"method": short.method, "engine": short.engine, "seconds": short.seconds, "warnings": list(short.warnings)}
+    engines, lost, warnings = deps.engines, 0.0, list[str]()
+    if job.rewriting:  # what an interrupted run has begun, and perhaps paid: it is not paid again
+        lost, warnings = job.rewriting["lost_usd"], job.rewriting["warnings"]
+        engines = tuple(engine for engine in engines if not engine.price)
+    elif guessed := sum(guess(engine, prompt) for engine in engines):
+        said = "a run was interrupted while the prompt was being shortened, which may have been charged"
+        intent = {"method": "none", "engine": None, "seconds": 0.0, "warnings": [said], **FREE, "lost_usd": guessed}
+        _save(replace(job, rewriting=intent), deps)
+    short = optimize(prompt, engines, deps.clock)
+    for bill in short.bills:
+        if bill.cost_usd:
+            deps.meter.cost(bill.provider, bill.model, bill.cost_usd)
+    done = {
+        "method": short.method,
+        "engine": short.engine,
+        "seconds": short.seconds,
+        "warnings": [*warnings, *short.warnings],
+        "cost_usd": short.cost_usd,
+        "lost_usd": round(lost + short.lost_usd, 6),
+    }
     job = replace(job, prompt=short.text, rewriting=done)
+    _save(job, deps)
+    return job
+
+
+def _save(job: Job, deps: Deps) -> None:
     if not deps.jobs.save(job):
         raise TakenOver
-    return job

@@ -15,6 +15,7 @@ from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.announce import announce
 from lambdas.usecases.check_backlog import check_backlog
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.optimize_prompt import most_usd
 from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, planned_job
 
 WRITERS = 8  # jobs stored at the same time
@@ -84,7 +85,7 @@ def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
     try:
         if isinstance(item, Refused):
             raise item.error
-        job = reserving(planned_job(item, caller, deps, job_id), deps.caps)
+        job = reserving(planned_job(item, caller, deps, job_id), deps.caps, most_usd(item, deps.engines))
         check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
         deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
         deps.jobs.create(job, None, deps.caps)

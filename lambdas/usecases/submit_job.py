@@ -13,6 +13,7 @@ from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.announce import announce
 from lambdas.usecases.check_backlog import check_backlog
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.optimize_prompt import FREE, most_usd
 
 # The watchdog's message comes this long after submission, and again until the job has ended. It is longer
 # than a lease, so that it finds an abandoned job free to be taken.
@@ -50,7 +51,7 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: boo
     now = job.created_at
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    job = reserving(job, deps.caps)
+    job = reserving(job, deps.caps, most_usd(request, deps.engines))
     record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
     deps.projects.ensure(job.tenant, request.project_id, now)
     earlier = deps.jobs.create(job, record or None, deps.caps)
@@ -82,7 +83,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
         model=earlier.model,
         provider=earlier.provider,
         prompt=earlier.prompt,
-        rewriting=earlier.rewriting,
+        rewriting=earlier.rewriting and earlier.rewriting | FREE,
         dropped=(*(d for d in earlier.dropped if d not in earlier.request.ignored), *job.request.ignored),
         sizing=earlier.sizing,
         started_at=job.created_at,

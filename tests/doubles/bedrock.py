@@ -28,11 +28,20 @@ from tests.doubles.bedrock_faults import BODIES, FAULTS, REFUSALS, Refusal
 from tests.doubles.bedrock_models import paint
 
 MAX_BODY = 25_000_000
+# USD of an image; of a text by what every answer counts.
+PRICES = {
+    "stability.stable-image-core-v1:1": 0.04,
+    "stability.sd3-5-large-v1:0": 0.08,
+    "stability.stable-image-ultra-v1:1": 0.14,
+    **dict.fromkeys(editing.SCHEMAS, 0.07),
+    "openai.gpt-oss-20b-1:0": converse.cost(0.07, 0.30),
+    "us.amazon.nova-micro-v1:0": converse.cost(0.035, 0.14),
+}
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call that reached a model or was refused; `paid` where AWS may charge for it."""
+    """One call that reached a model or was refused; `paid` where AWS may charge for it, and then `usd`."""
 
     model: str
     seed: int | None
@@ -40,6 +49,7 @@ class Call:
     paid: bool
     fault: str | None
     body: dict[str, Any]
+    usd: float = 0.0
 
 
 @dataclass
@@ -103,7 +113,9 @@ class FakeBedrock:
 
     def record(self, model: str, body: dict[str, Any], *, paid: bool, fault: str | None) -> None:
         with self._lock:
-            self.calls.append(Call(model, body.get("seed"), time.time(), paid, fault, body))
+            self.calls.append(
+                Call(model, body.get("seed"), time.time(), paid, fault, body, PRICES[model] if paid else 0)
+            )
 
 
 class _Server(ThreadingHTTPServer):

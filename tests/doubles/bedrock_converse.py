@@ -19,6 +19,12 @@ AIM = 2400
 # The text of a gpt-oss answer is what the tokens leave after its reasoning.
 REASONING_TOKENS = 100
 CHARACTERS_PER_TOKEN = 4
+INPUT, OUTPUT = 900, 600  # tokens that every answer counts
+
+
+def cost(rate_in: float, rate_out: float) -> float:
+    """USD of an answer, by USD per million tokens."""
+    return round((INPUT * rate_in + OUTPUT * rate_out) / 1_000_000, 9)
 
 
 def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def _answer(text: str | None, reason: str = "end_turn") -> bytes:
     content: list[dict[str, Any]] = [{"reasoningContent": {"reasoningText": {"text": "The user wants it shorter."}}}]
     if text is not None:
         content.append({"text": text})
-    usage = {"inputTokens": 900, "outputTokens": 600, "totalTokens": 1500}
+    usage = {"inputTokens": INPUT, "outputTokens": OUTPUT, "totalTokens": INPUT + OUTPUT}
     message = {"role": "assistant", "content": content}
     metrics = {"latencyMs": 900}
     return json.dumps(

@@ -82,6 +82,12 @@ BODIES: dict[str, Callable[[bytes, int], bytes]] = {
     "errors": lambda image, seed: _json(errors=["something went wrong"]),
     "two_images": lambda image, seed: _json(**{**_good(image, seed), "images": _good(image, seed)["images"] * 2}),
     "wrong_base64": lambda image, seed: _json(**{**_good(image, seed), "images": ["!!!!" + "A" * 400]}),
+    "url_safe_base64": lambda image, seed: _json(
+        **{**_good(image, seed), "images": [base64.urlsafe_b64encode(image).decode().rstrip("=")]}
+    ),
+    "base64_in_lines": lambda image, seed: _json(
+        **{**_good(image, seed), "images": [base64.encodebytes(image).decode()]}
+    ),
     "empty_image": lambda image, seed: _json(**{**_good(image, seed), "images": [""]}),
     "truncated_json": lambda image, seed: _json(**_good(image, seed))[:-40],
     "html": lambda image, seed: b"<html><body>Sign in to the network</body></html>",

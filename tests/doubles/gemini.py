@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from jsonschema_rs import Draft202012Validator
 
-from tests.doubles.service import FakeService, RefusedError, Reply, Request, json_reply, paint
+from tests.doubles.service import WIRE, FakeService, RefusedError, Reply, Request, json_reply, paint
 
 KEY = "gemini-test-key"
 RATIOS = {
@@ -35,6 +35,16 @@ MODELS: dict[str, dict[str, int]] = {
     "gemini-3-pro-image": {"1K": 1120, "2K": 1120, "4K": 2000},
     "gemini-3.1-flash-lite-image": {"512": 747, "1K": 1120},
 }
+# USD per million tokens: of the prompt, of text, of an image.
+RATES = {
+    "gemini-nano-banana-2.1": (1.5, 7.5, 30.0),
+    "gemini-3-pro-image": (2.0, 12.0, 120.0),
+    "gemini-3.1-flash-lite-image": (0.25, 1.5, 30.0),
+}
+
+# Faults under which an answer has no counts, or none that can be read.
+UNCOUNTED = WIRE | {"uncounted", "truncated_json", "list", "deep"}
+ODD_BASE64 = ("url_safe_base64", "base64_in_lines")  # can be read all the same
 
 
 def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -100,6 +110,14 @@ def usage(image: int, text: int = 0, thoughts: int = 0, prompt: int = 12) -> dic
     }
 
 
+def _dollars(model: str, counts: dict[str, Any]) -> float:
+    image = sum(row["tokenCount"] for row in counts["candidatesTokensDetails"] if row["modality"] == "IMAGE")
+    text = counts["candidatesTokenCount"] - image + counts["thoughtsTokenCount"]
+    prompt_rate, text_rate, image_rate = RATES[model]
+    micros = counts["promptTokenCount"] * prompt_rate + text * text_rate + image * image_rate
+    return round(micros / 1_000_000, 6)
+
+
 def _ended(reason: str, *parts: dict[str, Any], image: int = 0) -> Reply:
     """An answer under HTTP 200 without a picture. `image`: the tokens of one that was made and then held back."""
     candidate: dict[str, Any] = {"finishReason": reason, "index": 0}
@@ -156,10 +174,30 @@ class FakeGemini(FakeService):
         "no_candidates": json_reply(200, {"usageMetadata": usage(0)}),
     }
     own: ClassVar[dict[str, str]] = dict.fromkeys(
-        ["draft_first", "jpeg", "wrong_base64", "no_picture", "truncated_json", "list", "deep", "uncounted"], "work"
+        [
+            "draft_first",
+            "jpeg",
+            "wrong_base64",
+            *ODD_BASE64,
+            "no_picture",
+            "truncated_json",
+            "list",
+            "deep",
+            "uncounted",
+        ],
+        "work",
     )
 
     listed, page = ("gemini-2.5-pro", *MODELS, "gemini-embedding-001"), 2  # the list, and how much of it is a page
+
+    def price(self, model: str, body: dict[str, Any], kind: str | None) -> float:
+        """By the counts of the answer; where it has none, the list price."""
+        if kind == "moderated_image":
+            return _dollars(model, usage(1120))
+        if kind in UNCOUNTED or kind in self.refusals:
+            return _dollars(model, usage(MODELS[model]["1K"], prompt=0))
+        size_class = body.get("generationConfig", {}).get("imageConfig", {}).get("imageSize", "1K")
+        return _dollars(model, usage(MODELS[model][size_class], text=5, thoughts=100))
 
     def route(self, request: Request) -> Reply:
         if request.method == "GET" and request.path == "/v1beta/models":
@@ -199,8 +237,11 @@ class FakeGemini(FakeService):
         fmt = "JPEG" if kind == "jpeg" else "PNG"
         image = self.picture(lambda: paint(json.dumps(body), (round(width * scale), round(height * scale)), fmt))
         blob = {"mimeType": f"image/{fmt.lower()}", "data": base64.b64encode(image).decode()}
-        if kind == "wrong_base64":
-            blob["data"] = "!!!!" + "A" * 400
+        blob["data"] = {
+            "wrong_base64": "!!!!" + "A" * 400,
+            "url_safe_base64": base64.urlsafe_b64encode(image).decode().rstrip("="),
+            "base64_in_lines": base64.encodebytes(image).decode(),
+        }.get(kind or "", blob["data"])
         if kind == "no_picture":
             blob = {"mimeType": "application/pdf", "data": base64.b64encode(b"%PDF").decode()}
         draft = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thought": True}

@@ -133,6 +133,9 @@ class FakeLeonardo(FakeService):
     def base_url(self) -> str:
         return f"{self.url}/api/rest"
 
+    def price(self, model: str, body: dict[str, Any], kind: str | None) -> float:
+        return 0.0147
+
     def route(self, request: Request) -> Reply:
         if found := re.fullmatch(r"/cdn/([0-9a-f-]{36})\.jpg", request.path):
             if "Authorization" in request.headers:

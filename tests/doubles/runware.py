@@ -77,6 +77,7 @@ MODELS = {
     "runware:400@1": _model(256, "steps", "CFGScale", "safety", inputs=_REFERENCES),
     "bfl:5@1": _model(256, inputs=_REFERENCES),
 }
+PRICES = {"runware:101@1": 0.0038, "runware:100@1": 0.0013, "runware:400@1": 0.012, "bfl:5@1": 0.03}  # USD, each image
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ class FakeRunware(FakeService):
     @property
     def base_url(self) -> str:
         return f"{self.url}/v1"
+
+    def price(self, model: str, body: dict[str, Any], kind: str | None) -> float:
+        return PRICES[model] * (2 if kind == "two_images" else 1)
 
     def route(self, request: Request) -> Reply:
         if found := re.fullmatch(r"/image/([0-9a-f-]{36})\.(png|jpg|webp)", request.path):
@@ -178,12 +182,13 @@ class FakeRunware(FakeService):
             "imageUUID": str(uuid.uuid4()),
             "imageURL": url,
             "seed": known.body.get("seed", 1),
-            "cost": 0.0038,
+            "cost": PRICES[known.body["model"]],
             "NSFWContent": known.fault == "moderated_image",
         }
         if known.fault == "no_address":
             done["imageURL"] = None
-        return json_reply(200, {"data": [done] * (2 if known.fault == "two_images" else 1)})
+        more = [{**done, "imageUUID": str(uuid.uuid4())}] if known.fault == "two_images" else []
+        return json_reply(200, {"data": [done, *more]})
 
 
 # How a task ends: HTTP status of the answer about it, where the error stands, its code.

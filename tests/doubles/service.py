@@ -29,7 +29,7 @@ COMMON = WIRE | PICTURE | {"slow"}
 
 @dataclass(frozen=True)
 class Call:
-    """One call: `stage` is work, ask, image or refused; `paid` where the service may charge for it."""
+    """One call: `stage` is work, ask, image or refused; `paid` where the service may charge for it, and then `usd`."""
 
     stage: str
     model: str
@@ -38,6 +38,7 @@ class Call:
     paid: bool
     fault: str | None
     body: dict[str, Any]
+    usd: float = 0.0
 
 
 class FakeService:
@@ -113,9 +114,14 @@ class FakeService:
                     self._faults.remove(fault)
             return fault
 
+    def price(self, model: str, body: dict[str, Any], kind: str | None) -> float:
+        """What such a call is charged, in USD, if it is: `kind` is that of its fault."""
+        return 0.0
+
     def record(self, stage: str, model: str, body: dict[str, Any], *, paid: bool, fault: str | None) -> None:
+        usd = self.price(model, body, fault) if paid else 0.0
         with self.lock:
-            self.calls.append(Call(stage, model, body.get("seed"), time.time(), paid, fault, body))
+            self.calls.append(Call(stage, model, body.get("seed"), time.time(), paid, fault, body, usd))
 
     def pause(self, seconds: float) -> None:
         self.closing.wait(seconds)

@@ -211,7 +211,8 @@ def _work(job: Job) -> tuple[Any, ...]:
 
 def _loss(attempt: Attempt) -> int:
     card = catalogue.card(attempt.model)
-    return round(card.price_usd * MICROUSD) if card and attempt.outcome == "unknown" and not attempt.cost_usd else 0
+    unsure = attempt.outcome != "success" and attempt.paid == "unknown" and not attempt.cost_usd
+    return round(card.price_usd * MICROUSD) if card and unsure else 0
 
 
 def _receipt_grows(before: Job, after: Job) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.event_ports import Reply
 from lambdas.domain.health import Health
+from lambdas.domain.ports import NO_NOTES
 from tests.fakes import FakeBlobs, FakeSlots
 from tests.interleavings.model import law
 
@@ -64,8 +65,9 @@ class Blobs(FakeBlobs):
         super().__init__()
         self._world = world
 
-    def put(self, key: str, data: bytes, media_type: str) -> None:
-        self._world.through("put raw" if key.startswith("raw/") else "put", lambda: self._put(key, data, media_type))
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        where = "put raw" if key.startswith("raw/") else "put"
+        self._world.through(where, lambda: self._put(key, data, media_type, notes))
 
     def get(self, key: str) -> bytes | None:
         found: bytes | None = self._world.through("get blob", lambda: self.look(key))
@@ -75,12 +77,12 @@ class Blobs(FakeBlobs):
         """Past the scheduler."""
         return super().get(key)
 
-    def _put(self, key: str, data: bytes, media_type: str) -> None:
+    def _put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str]) -> None:
         told = [job for job in self._world.rows().values() if job.final for image in job.images if image.key == key]
         old = self.look(key)
         with self._world.kept():
             law("a picture that was told stays as it is", not told or old == data, key, old, data)
-        super().put(key, data, media_type)
+        super().put(key, data, media_type, notes)
 
 
 class Clock:

@@ -206,7 +206,8 @@ def _wrong_books(lane: Lane, jobs: list[Job]) -> list[str]:
     for job in jobs:
         month = sums[job.tenant, budget.month(job.created_at)]
         cost = budget.microusd(job.cost_usd)
-        unknown = [catalogue.card(a.model) for a in job.attempts if a.outcome == "unknown" and not a.cost_usd]
+        unsure = [a for a in job.attempts if a.outcome != "success" and a.paid == "unknown" and not a.cost_usd]
+        unknown = [catalogue.card(a.model) for a in unsure]
         month["spent_microusd"] += cost
         month["committed_microusd"] += cost
         month["lost_microusd"] += sum(budget.microusd(card.price_usd) for card in unknown if card)

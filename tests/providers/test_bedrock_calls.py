@@ -61,7 +61,7 @@ OUTCOMES = {
     "short_body": ("outcome_unknown", "unknown"),
 }
 # What is wrong with these is not for the provider to see: a slow answer is none, a picture is checked later.
-ANSWERED = {"slow", "truncated_image", "wrong_size"}
+ANSWERED = {"slow", "truncated_image", "wrong_size", "url_safe_base64", "base64_in_lines"}
 
 
 def test_every_fault_of_the_double_is_tested() -> None:

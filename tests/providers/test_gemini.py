@@ -20,7 +20,7 @@ from lambdas.providers import gemini
 from lambdas.providers._http import Answer
 from lambdas.providers.gemini import POLICY, to_failure, to_image, to_payload
 from lambdas.settings import Settings
-from tests.doubles.gemini import KEY, MODELS, RATIOS, FakeGemini, usage
+from tests.doubles.gemini import KEY, MODELS, ODD_BASE64, RATIOS, FakeGemini, usage
 from tests.doubles.service import paint
 
 BANANA = catalogue.default_of("gemini")
@@ -218,7 +218,7 @@ OUTCOMES = {
     "short_body": ("outcome_unknown", "unknown"),
 }
 # What is wrong with these is not for the provider to see: a picture is checked later.
-ANSWERED = {"slow", "truncated_image", "wrong_size", "html", "draft_first", "jpeg", "uncounted"}
+ANSWERED = {"slow", "truncated_image", "wrong_size", "html", "draft_first", "jpeg", "uncounted", *ODD_BASE64}
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_what_converse_is_sent() -> None:
 
 @pytest.mark.parametrize("prompt", [sample.prompt for sample in CORPUS[::6]])
 def test_ollama_shortens(prompt: str, local: Ollama, server: FakeOllama) -> None:
-    assert local.rewrite(prompt, LIMIT, 5) == compress(prompt, 2400)
+    assert local.rewrite(prompt, LIMIT, 5).text == compress(prompt, 2400)
     [call] = server.calls
     system, user = (message["content"] for message in call.body["messages"])
     assert user == prompt
@@ -75,18 +75,18 @@ def test_ollama_shortens(prompt: str, local: Ollama, server: FakeOllama) -> None
 @pytest.mark.parametrize("fault", STRUCTURE)
 def test_ollama_is_asked_once_more_without_a_schema(fault: str, local: Ollama, server: FakeOllama) -> None:
     server.inject(fault)
-    assert local.rewrite(LONG, LIMIT, 5) == compress(LONG, 2400)
+    assert local.rewrite(LONG, LIMIT, 5).text == compress(LONG, 2400)
     assert ["format" in call.body for call in server.calls] == [True, False]
 
 
 def test_a_model_without_levels_of_thought_serves_too(server: FakeOllama) -> None:
     engine = Ollama(server.url, "llama3.2:latest")
-    assert engine.rewrite(LONG, LIMIT, 5) == compress(LONG, 2400)
+    assert engine.rewrite(LONG, LIMIT, 5).text == compress(LONG, 2400)
     assert engine.health(5)
 
 
 def test_converse_shortens_without_its_reasoning(cloud: BedrockText, fake: FakeBedrock) -> None:
-    assert cloud.rewrite(LONG, LIMIT, 10) == compress(LONG, 2400)
+    assert cloud.rewrite(LONG, LIMIT, 10).text == compress(LONG, 2400)
     [call] = fake.calls
     assert call.model == GPT
     assert call.body["messages"][0]["content"] == [{"text": LONG}]

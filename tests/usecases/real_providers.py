@@ -91,6 +91,7 @@ CODES: dict[str, tuple[str | None, ...]] = {
         "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
         "forgotten": ["outcome_unknown"],
         "slow wrong_size jpeg draft_first uncounted form_flat form_v1 no_cost own_id nothing_yet unreadable": [None],
+        "url_safe_base64 base64_in_lines": [None],
     }.items()
     for code in code.split()
 }
@@ -115,12 +116,13 @@ class QuickClock:
 
 @dataclass(frozen=True)
 class Call:
-    """One call in a provider's own ledger that asked for work. `paid`: it may have been charged."""
+    """One call in a provider's own ledger that asked for work. `paid`: it may have been charged, and then `usd`."""
 
     model: str
     seed: int | None
     paid: bool
     fault: str | None
+    usd: float
 
 
 @dataclass
@@ -155,7 +157,7 @@ class House:
         while len(double.calls if name == "bedrock" else double.works) < count and time.monotonic() < until:
             time.sleep(0.02)
         calls = double.calls if name == "bedrock" else double.works
-        return [Call(c.model, c.seed, c.paid, c.fault) for c in calls]
+        return [Call(c.model, c.seed, c.paid, c.fault, c.usd) for c in calls]
 
 
 @contextmanager

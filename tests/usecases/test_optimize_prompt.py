@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.ports import Rewrite
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
+from lambdas.domain.text_prices import TextPrice
 from lambdas.usecases.optimize_prompt import EngineState, engine_states, is_long, optimize
 from tests.domain.prompt_corpus import CORPUS
 from tests.fakes import FakeClock
@@ -31,9 +33,11 @@ class FakeEngine:
     write: Callable[[str], str | Exception] = lambda prompt: compress(prompt, 2400)
     seconds: float = 1.0
     healthy: bool = True
+    price: TextPrice | None = None
+    cost_usd: float = 0.0
     timeouts: list[float] = field(default_factory=list)
 
-    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         assert limit == LIMIT
         self.timeouts.append(timeout)
         self.clock.sleep(min(self.seconds, timeout))
@@ -42,7 +46,7 @@ class FakeEngine:
         answer = self.write(prompt)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return Rewrite(answer, self.cost_usd)
 
     def health(self, timeout: float) -> bool:
         time.sleep(0.05)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from lambdas.adapters.pictures import PillowPictures
 from lambdas.domain.jobs import Job
-from lambdas.domain.ports import TicketProvider
+from lambdas.domain.ports import NO_NOTES, TicketProvider
 from lambdas.usecases.deps import Deps
 from tests.fakes import FakeBlobs, FakeClock, FakeJobs
 from tests.usecases.real_providers import House
@@ -64,9 +64,9 @@ class Blobs(FakeBlobs):
         super().__init__()
         self._wire = wire
 
-    def put(self, key: str, data: bytes, media_type: str) -> None:
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
         name = "raw" if key.startswith("raw/") else "image"
-        self._wire.through(name, lambda: FakeBlobs.put(self, key, data, media_type))
+        self._wire.through(name, lambda: FakeBlobs.put(self, key, data, media_type, notes))
 
 
 class Pictures(PillowPictures):

@@ -8,7 +8,8 @@ from lambdas.api.bodies_prompts import ValidatePromptBody
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.api.views_prompts import PromptHealthView, ValidatedPromptView
-from lambdas.usecases.optimize_prompt import engine_states, optimize
+from lambdas.usecases.optimize_prompt import engine_states
+from lambdas.usecases.validate_prompt import validate_prompt
 
 SECONDS: Final = 20.0  # for the engines; nothing else waits here
 HEALTH_SECONDS: Final = 4.0
@@ -19,7 +20,7 @@ def _validate(call: Call) -> Answer:
 
     prompt: str = call.payload.prompt
     seconds = min(SECONDS, call.deadline - call.deps.clock.now())
-    optimized = optimize(prompt, call.deps.engines, call.deps.clock, seconds)
+    optimized = validate_prompt(call.tenant, prompt, seconds, call.deps)
     return json_answer(ValidatedPromptView.of(prompt, optimized, analyse(prompt)))
 
 

@@ -8,10 +8,14 @@ from threading import Lock
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.ports import Rewrite
 from lambdas.domain.prompts.brief import instruction
+from lambdas.domain.text_prices import TextPrice, price_of
+from lambdas.domain.walls import charged
 from lambdas.egress.deadline import within
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
+MOST_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
 PING_TOKENS: Final = 16
 CONNECT_SECONDS: Final = 3
 IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
@@ -36,19 +40,24 @@ class BedrockText:
     def __init__(self, region: str, model: str) -> None:
         self._region = region
         self.model = model
+        self.price: Final = price_of(model)
         self._made: Any = None
         self._used_at = 0.0
         self._lock = Lock()
         self._finding = (False, 0.0)  # healthy, and until when that is believed
 
-    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         """One call within `timeout` seconds, never repeated."""
         canary = secrets.token_hex(8)
-        answer = self._converse(to_payload(self.model, instruction(limit, canary), prompt, MAX_TOKENS), timeout)
-        text = to_text(answer)
-        if canary in text:
-            raise ProviderFailure("bad_answer", "the model gave away its instructions")
-        return text
+        system = instruction(limit, canary)
+        answer = self._converse(to_payload(self.model, system, prompt, MAX_TOKENS), timeout)
+        counted = to_cost(answer, self.price)
+        cost = self.price.estimate(len(system) + len(prompt), limit) if counted is None else counted
+        with charged(cost):
+            text = to_text(answer)
+            if canary in text:
+                raise ProviderFailure("bad_answer", "the model gave away its instructions")
+        return Rewrite(text, cost, estimated=counted is None)
 
     def health(self, timeout: float) -> bool:
         """Whether the model answers, found by the smallest call there is: it costs about 0.00001 USD."""
@@ -69,23 +78,24 @@ class BedrockText:
         try:
             return within(timeout, lambda: self._call(payload))
         except TimeoutError:
-            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s") from None
+            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
 
     def _call(self, payload: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
 
-        from lambdas.providers.bedrock import to_failure
+        from lambdas.providers.bedrock import _lost, to_failure
 
         try:
             return self._client().converse(**payload)
         except ClientError as error:
             raise to_failure(error.response) from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
-            raise ProviderFailure("unavailable", "it could not be asked") from error
+            paid = _lost(error, answered=False).paid
+            raise ProviderFailure("unavailable", "it could not be asked", paid=paid) from error
         except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on JSON that is no answer
-            raise ProviderFailure("bad_answer", "the answer had an unknown form") from error
+            raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown") from error
 
     def _client(self) -> Any:
         import boto3
@@ -119,6 +129,15 @@ def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[st
     if "gpt-oss" in model:
         payload["additionalModelRequestFields"] = {"reasoning_effort": "low"}
     return payload
+
+
+def to_cost(answer: Any, price: TextPrice) -> float | None:
+    """USD by the tokens that an answer counts; `None` where it counts none."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    counts = [usage.get(name) for name in ("inputTokens", "outputTokens")] if isinstance(usage, dict) else [None]
+    if not all(type(count) is int and 0 <= count <= MOST_COUNTED for count in counts):
+        return None
+    return price.cost(*counts)
 
 
 def to_text(answer: Any) -> str:

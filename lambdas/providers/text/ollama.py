@@ -8,6 +8,7 @@ import time
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.ports import Rewrite
 from lambdas.domain.prompts.brief import instruction
 
 WHO: Final = "Ollama"
@@ -27,12 +28,13 @@ class Ollama:
     """`url` comes from the settings and is trusted."""
 
     name: Final = "ollama"
+    price: Final = None  # the operator's own machine
 
     def __init__(self, url: str, model: str) -> None:
         self._url = url.rstrip("/")
         self.model = model
 
-    def rewrite(self, prompt: str, limit: int, timeout: float) -> str:
+    def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         """One request; a second one without a schema where the first got no content of that schema.
 
         gpt-oss at times answers a schema with nothing, or not by it: https://github.com/ollama/ollama/issues/11691
@@ -49,7 +51,7 @@ class Ollama:
             text = self._chat(to_payload(self.model, system, prompt, None), ends_at)
         if canary in text:
             raise ProviderFailure("bad_answer", f"{WHO} gave away its instructions")
-        return text
+        return Rewrite(text)
 
     def health(self, timeout: float) -> bool:
         """Whether the server answers and has the model; it may still have to load it."""
