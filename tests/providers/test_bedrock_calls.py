@@ -37,7 +37,7 @@ OUTCOMES = {
     "expired_token": ("not_authorized", "no"),
     "gone": ("model_gone", "no"),
     "validation": ("invalid_request", "no"),
-    "bad_gateway": ("failed", "unknown"),
+    "bad_gateway": ("unavailable", "unknown"),
     "moderated_prompt": ("content_policy", "unknown"),
     "moderated_output": ("content_policy", "unknown"),
     "inference_error": ("failed", "unknown"),

@@ -154,14 +154,14 @@ ON_DEMAND = (
         ("UnrecognizedClientException", 403, "", "not_authorized", "no"),
         ("InvalidSignatureException", 401, "", "not_authorized", "no"),
         ("429", 429, "", "throttled", "no"),
-        ("404", 404, "", "model_gone", "no"),
+        ("404", 404, "", "unavailable", "no"),  # a class of AWS's is a name: this one is a proxy's
         ("408", 408, "", "timeout", "unknown"),
-        ("413", 413, "", "invalid_request", "no"),
-        ("502", 502, "<html>", "failed", "unknown"),
+        ("413", 413, "", "unavailable", "no"),
+        ("502", 502, "<html>", "unavailable", "unknown"),
         ("503", 503, "<html>", "unavailable", "no"),
-        ("504", 504, "", "failed", "unknown"),
+        ("504", 504, "", "unavailable", "unknown"),
         ("529", 529, "", "unavailable", "no"),
-        ("301", 301, "", "invalid_request", "no"),
+        ("301", 301, "", "unavailable", "no"),
         ("Brand.New", 500, EOL, "failed", "unknown"),
     ],
 )
@@ -179,14 +179,23 @@ def test_tables_use_the_taxonomy() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("2", 2.0), ("", None), ("-1", None), ("nan", None), ("Fri, 20 Nov 2026", None), ("9" * 9, None)],
+    [
+        ("2", 2.0),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("soon", None),
+        ("9" * 9, 3600.0),
+        ("Fri, 20 Nov 2026 10:00:07 GMT", 7.0),
+    ],
 )
 def test_retry_after(header: str, seconds: float | None) -> None:
-    assert to_failure(_response("overloaded_error", 529, **{"retry-after": header})).retry_after == seconds
+    headers = {"retry-after": header, "date": "Fri, 20 Nov 2026 10:00:00 GMT"}
+    assert to_failure(_response("overloaded_error", 529, **headers)).retry_after == seconds
 
 
 def test_an_error_without_any_content() -> None:
-    assert to_failure({}).code == "failed"
+    assert (to_failure({}).code, to_failure({}).paid) == ("unavailable", "unknown")
 
 
 def test_validation_says_what_was_wrong_and_access_says_no_names() -> None:
