@@ -92,12 +92,17 @@ def _model(card: ModelCard) -> list[str]:
         f"{card.price_usd:.4f}".rstrip("0").rstrip("."),
         _sizes(card),
         str(card.references) if card.references else NO,
-        ", ".join(sorted(card.honours)) or NO,
+        _parameters(card),
         ", ".join(card.formats),
         str(card.prompt_max),
         str(card.quality),
         f"{card.typical_seconds:g}",
     ]
+
+
+def _parameters(card: ModelCard) -> str:
+    heeded = f"negative_prompt (cfg above {card.negative_above_cfg:g})" if card.negative_above_cfg >= 0 else ""
+    return ", ".join(heeded if heeded and name == "negative_prompt" else name for name in sorted(card.honours)) or NO
 
 
 def _sizes(card: ModelCard) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
+from lambdas import USER_AGENT
 from lambdas.domain.errors import Unavailable
 
 CONNECT_SECONDS: Final = 3.0
@@ -51,6 +52,7 @@ def client(service: str, *, read_timeout: float = 5.0, attempts: int = 3) -> Any
         signature_version="s3v4" if service == "s3" else None,  # pre-signed URLs default to the older v2 otherwise
         max_pool_connections=10,
         tcp_keepalive=True,
+        user_agent_extra=USER_AGENT,
     )
     made = _session().client(service, config=config)
     made.meta.events.register("after-call", _answered)

@@ -39,6 +39,7 @@ class HttpReceiver:
             return Reply(None, BARRED["invalid"])
         except TimeoutError:
             return Reply(None, f"no answer within {timeout:.0f} s")
-        except (OSError, HTTPException):
+        except (wire.TooLargeError, OSError, HTTPException):
             return Reply(None, "the connection broke before an answer")
-        return Reply(status, retry_after=retry_after.seconds(answered.get("retry-after", ""), MAX_RETRY_AFTER))
+        wait = retry_after.seconds(answered.get("retry-after", ""), MAX_RETRY_AFTER, answered.get("date", ""))
+        return Reply(status, retry_after=wait)

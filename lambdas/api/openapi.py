@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from lambdas import VERSION
 from lambdas.api import views
 from lambdas.api.app import ROUTES
 from lambdas.api.errors import PROBLEM
@@ -16,7 +17,6 @@ from lambdas.api.limits import NAMES
 from lambdas.api.routes import Route, Shape
 from lambdas.domain import catalogue
 
-VERSION = "0.1.0"
 Json = dict[str, Any]
 
 _PATH_PATTERNS = {

@@ -55,7 +55,22 @@ def able(card: ModelCard, request: ImageRequest, references: int = 0) -> str | N
         length = LIMIT - 1  # it will be shortened to that at the most
     if length > card.prompt_max:
         return f"{card.id} takes prompts of {card.prompt_max} characters; this one has {length}"
+    avoided = len(request.negative_prompt or "") if heeds(card, request, "negative_prompt") else 0
+    if avoided > card.negative_prompt_max:
+        return f"{card.id} takes negative prompts of {card.negative_prompt_max} characters; this one has {avoided}"
     return None
+
+
+def heeds(card: ModelCard, request: ImageRequest, name: str) -> bool:
+    """Whether the parameter of that name does something at this model, as the request stands."""
+    if name not in card.honours:
+        return False
+    return name != "negative_prompt" or (_cfg(card, request) or 0) > card.negative_above_cfg
+
+
+def _cfg(card: ModelCard, request: ImageRequest) -> float | None:
+    """The guidance that the model is given: a distilled one takes what the client sent, and no route's own."""
+    return request.cfg if "cfg" in card.honours and ("cfg" in request.given or not card.distilled) else None
 
 
 def candidates(model: str | None, provider: str, fallback: bool | Sequence[str], ranking: Ranking) -> list[ModelCard]:

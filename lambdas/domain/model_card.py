@@ -41,6 +41,8 @@ class ModelCard:
     steps_max: int = 150
     distilled: bool = False  # to few steps and no guidance: it takes those that a client sends, and no route's own
     prompt_max: int = 10_000
+    negative_prompt_max: int = 10_000
+    negative_above_cfg: float = -1.0  # a negative prompt does something with more guidance than this
     # instant: one call that always ends well within a gateway's time; single_shot: one call that may take longer;
     # ticket: a call that answers with the provider's own job id, which is asked after until it is done
     call: Literal["instant", "single_shot", "ticket"] = "single_shot"

@@ -95,7 +95,7 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
             raise InvalidRequest(said)
         raise NoneAvailable("no configured provider has an allowed model")
     strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
-    losses = {card.id: len(dropped(request, card)) for card in fit}
+    losses = {card.id: len(dropped(request, card)) + _enlarges(request, card) for card in fit}
     ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
     model = named.id if named else _preferred(request, house, fit, now)
     cards = fallback.candidates(model, request.provider, request.fallback, ranking)
@@ -140,6 +140,17 @@ def _unread(card: ModelCard, request: ImageRequest) -> str | None:
     return _FEW_WORDS.format(card.id)
 
 
+def _enlarges(request: ImageRequest, card: ModelCard) -> bool:
+    """Whether a model of the provider that the client named would make less than the size that was asked for.
+
+    Another of its models may make all of it. Where a strategy was named as well, that one decides.
+    """
+    if request.provider != card.provider or request.strategy not in (DEFAULT_STRATEGY, "balanced"):
+        return False
+    size = sizes.plan(card, request.width, request.height)
+    return size.generate[0] < size.final[0] or size.generate[1] < size.final[1]
+
+
 def _without_small(fit: list[ModelCard], named: Collection[str | None]) -> list[ModelCard]:
     """The models without those of few words that are neither named nor the first of their provider: a bigger one is."""
     first = {card.provider: card for card in reversed(fit)}
@@ -161,6 +172,9 @@ def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
         for name in ("negative_prompt", "steps", "cfg", "seed")
         if name in request.given and name not in card.honours
     ]
+    if "negative_prompt" in request.given and "negative_prompt" in card.honours and not _avoids(request, card):
+        reason = f"{card.id} heeds it only where `cfg` is above {card.negative_above_cfg:g}"
+        gone.append({"name": "negative_prompt", "reason": reason})
     if "seed" in card.honours and request.seed is not None and not card.seed_min <= request.seed <= card.seed_max:
         reason = f"{card.id} takes seeds from {card.seed_min} to {card.seed_max}; one was drawn instead"
         gone.append({"name": "seed", "reason": reason})
@@ -215,7 +229,7 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
     return Order(
         card=card,
         prompt=request.prompt,
-        negative_prompt=avoid if "negative_prompt" in card.honours else None,
+        negative_prompt=avoid if _avoids(request, card) else None,
         seed=card.seed_min + (seed - card.seed_min + index) % span,
         generate=size.generate,
         ratio=size.ratio,
@@ -223,6 +237,10 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
         cfg=request.cfg if takes("cfg") else None,
         format=request.format if direct else _lossless(card),  # what will be scaled is taken without loss
     )
+
+
+def _avoids(request: ImageRequest, card: ModelCard) -> bool:
+    return fallback.heeds(card, request, "negative_prompt")
 
 
 def _lossless(card: ModelCard) -> str:

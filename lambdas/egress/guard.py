@@ -31,6 +31,9 @@ class BarredError(Exception):
         self.fault = fault
 
 
+Origin = tuple[str, int]  # host and port
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A URL taken apart. `free`: its host may be private, and plain http at any port."""
@@ -55,10 +58,23 @@ def is_public(address: str) -> bool:
     return ip.is_global and not any(ip in net for net in _V4_BARRED)
 
 
-def target(url: str, *, trusted: frozenset[str] = frozenset(), allow_private: bool = False) -> Target:
-    """What the URL itself tells. Raises BarredError, also for a host that is private by its very name or number."""
+def origin(url: str) -> Origin | None:
+    """Host and port of an address of our own settings; `None` for what is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return (parts.hostname, port) if parts.hostname else None
+
+
+def target(url: str, *, trusted: frozenset[Origin] = frozenset(), allow_private: bool = False) -> Target:
+    """What the URL itself tells. Raises BarredError, also for a host that is private by its very name or number.
+
+    A trusted host is trusted at its port alone: beside it on the same machine are others' services.
+    """
     # Readers of URLs disagree about these, and no honest address has them.
-    if "\\" in url or any(c <= " " or c == "\x7f" for c in url.strip(" ")):
+    if "\\" in url or any(c <= " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in url.strip(" ")):
         raise BarredError("invalid")
     try:
         parts = urlsplit(url.strip(" "))
@@ -68,7 +84,7 @@ def target(url: str, *, trusted: frozenset[str] = frozenset(), allow_private: bo
     host = parts.hostname or ""
     if not host or not host.isascii() or "%" in host or "@" in parts.netloc:
         raise BarredError("invalid")
-    free = allow_private or host in trusted
+    free = allow_private or (host, port) in trusted
     if parts.scheme != "https" and not (free and parts.scheme == "http"):
         raise BarredError("scheme")
     if port != 443 and not free:

@@ -5,16 +5,32 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+LONGEST_DATE: Final = 64  # characters; the three forms that HTTP knows have fewer
 
 
-def seconds(header: str, most: float) -> float | None:
-    """The seconds of a Retry-After header, a number or a date, and `most` at the most; `None` where it says nothing."""
+def seconds(header: str, most: float, date: str = "") -> float | None:
+    """The seconds of a Retry-After header, a number or a date, and `most` at the most; `None` where it says nothing.
+
+    `date` is the Date header of the same answer: a date to wait for is one of the peer's clock, not of ours.
+    """
     text = header.strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
         return min(float(text), most)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+    until = _moment(text)
+    if until is None:
         return None
-    wait = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    wait = (until - (_moment(date) or datetime.now(UTC))).total_seconds()
     return min(max(wait, 0.0), most)
+
+
+def _moment(text: str) -> datetime | None:
+    """The parser raises more than ValueError: OverflowError for a year that no calendar has, among others."""
+    if len(text) > LONGEST_DATE:
+        return None
+    try:
+        moment = parsedate_to_datetime(text.strip())
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

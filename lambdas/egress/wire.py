@@ -11,6 +11,7 @@ import io
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,15 +19,19 @@ from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 
+from lambdas import USER_AGENT
 from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5.0  # for each address; an unreachable peer must not eat the time of the one after it
 CHUNK: Final = 65536
 FORGOTTEN: Final = 4096  # bytes read of an answer whose body does not matter
+HEAD: Final = 1_000_000  # bytes of an answer besides its body: headers, which http.client bounds, and chunks' sizes
+CODINGS: Final = ("", "identity", "gzip", "x-gzip")
+OTHER_NAME: Final = frozenset({62, 64})  # OpenSSL's numbers for a certificate of another name or address
 
 
 class NotReachedError(Exception):
-    """Nothing of the request was sent: no name, no connection, no TLS."""
+    """Nothing of the request was sent: no name, no connection, no TLS. Its text says which, and names no host."""
 
 
 class NotSendableError(Exception):
@@ -35,6 +40,10 @@ class NotSendableError(Exception):
 
 class TooLargeError(Exception):
     """The answer is over the limit."""
+
+
+class UnreadableError(Exception):
+    """The answer came in a coding that was not asked for and is not read here, or is broken in its coding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +77,42 @@ def exchange(
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers (names in lower case) and body of the answer.
 
-    Raises NotReachedError or NotSendableError before a byte was sent; after that TimeoutError, TooLargeError, or
-    OSError and HTTPException where the connection broke.
+    Raises NotReachedError or NotSendableError before a byte was sent; after that TimeoutError, TooLargeError,
+    UnreadableError for a success, or OSError and HTTPException where the connection broke.
     """
-    with _answered(peer, method, path, headers, body, ends_at) as response:
-        return response.status, _headers_of(response), _read(response, max_bytes)
+    with _answered(peer, method, path, headers, body, ends_at, 2 * max_bytes + HEAD) as response:
+        found = _headers_of(response)
+        read = _read(response, max_bytes)
+        try:
+            return response.status, found, _decoded(read, found.get("content-encoding", ""), max_bytes)
+        except UnreadableError:
+            if response.status < 300:
+                raise
+            return response.status, found, b""  # the status tells enough
 
 
 def acknowledged(
     peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float
 ) -> tuple[int, dict[str, str]]:
     """As `exchange`, for an answer whose body does not matter: its beginning is read and forgotten, errors and all."""
-    with _answered(peer, method, path, headers, body, ends_at) as response:
-        with suppress(OSError, HTTPException):
+    with _answered(peer, method, path, headers, body, ends_at, HEAD) as response:
+        with suppress(OSError, HTTPException, ValueError, TooLargeError):
             response.read(FORGOTTEN)  # a peer may take a connection that is cut while it answers for a failure
         return response.status, _headers_of(response)
 
 
 @contextmanager
 def _answered(
-    peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, ends_at: float
+    peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, ends_at: float, most: int
 ) -> Iterator[HTTPResponse]:
-    """The head of the answer, and its body yet to be read."""
+    """The head of the answer, and its body yet to be read. `most`: bytes that are taken of the peer in all."""
+    named = any(name.lower() == "user-agent" for name in headers)
+    sent = dict(headers) if named else {"User-Agent": USER_AGENT, **headers}
     with closing(_connected(peer, ends_at)) as sock:
         try:
             connection = _connection(peer)
-            connection.sock = _Wire(sock, ends_at)
-            connection.request(method, path, body, dict(headers))
+            connection.sock = _Wire(sock, ends_at, most)
+            connection.request(method, path, body, sent)
         except (ValueError, HTTPException):
             # Not chained: the message would quote the header, which may be our key.
             raise NotSendableError("the address or a header cannot be sent") from None
@@ -121,13 +139,20 @@ def _connected(peer: Peer, ends_at: float) -> socket.socket:
             sock.connect((address, peer.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return tls_context().wrap_socket(sock, server_hostname=peer.host) if peer.tls else sock
-        except OSError as error:  # a certificate that does not hold is one too
+        except OSError as error:  # what ssl raises is one too
             sock.close()
             failed = error
         except ValueError:  # a name that no certificate can bear
             sock.close()
             raise NotReachedError("the name is not valid") from None
-    raise NotReachedError("no connection could be made") from failed
+    raise NotReachedError(_why(failed)) from failed
+
+
+def _why(failed: OSError | None) -> str:
+    if isinstance(failed, ssl.SSLCertVerificationError):
+        other = failed.verify_code in OTHER_NAME  # their words would quote the name that was asked for
+        return f"its certificate is not valid: {'it is for another name' if other else failed.verify_message}"
+    return "no TLS connection could be made" if isinstance(failed, ssl.SSLError) else "no connection could be made"
 
 
 @lru_cache(maxsize=1)
@@ -140,13 +165,38 @@ def _read(response: HTTPResponse, max_bytes: int) -> bytes:
     body = bytearray()
     if (response.length or 0) > max_bytes:
         raise TooLargeError
-    while chunk := response.read(CHUNK):
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLargeError
+    try:
+        while chunk := response.read(CHUNK):
+            body += chunk
+            if len(body) > max_bytes:
+                raise TooLargeError
+    except ValueError:  # a chunk of less than no bytes
+        raise ConnectionResetError("the answer was not HTTP") from None
     if response.length:  # http.client takes an early end for the end
         raise ConnectionResetError("the answer ended early")
     return bytes(body)
+
+
+def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
+    """The body as it was before it was coded; `identity` is asked for, and a host may not heed that."""
+    coding = coding.strip().lower()
+    if coding not in CODINGS:
+        raise UnreadableError
+    if coding in ("", "identity"):
+        return body
+    read = bytearray()
+    try:
+        while body:  # each of what may be several members
+            unpacking = zlib.decompressobj(31)
+            read += unpacking.decompress(body, max_bytes + 1 - len(read))
+            if len(read) > max_bytes:
+                raise TooLargeError
+            if not unpacking.eof:
+                raise UnreadableError
+            body = unpacking.unused_data
+    except zlib.error:
+        raise UnreadableError from None
+    return bytes(read)
 
 
 def _left(ends_at: float) -> float:
@@ -157,11 +207,15 @@ def _left(ends_at: float) -> float:
 
 
 class _Wire:
-    """As much of a socket as http.client uses, with every wait cut at one moment in time."""
+    """As much of a socket as http.client uses, with every wait cut at one moment in time, and what comes at `most`.
 
-    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+    http.client bounds neither: a chunk whose size is -1 would have it read for as long as the peer sends.
+    """
+
+    def __init__(self, sock: socket.socket, ends_at: float, most: int) -> None:
         self._sock = sock
         self._ends_at = ends_at
+        self._most = most
 
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
@@ -171,7 +225,11 @@ class _Wire:
 
     def recv_into(self, buffer: Any) -> int:
         self._sock.settimeout(_left(self._ends_at))
-        return self._sock.recv_into(buffer)
+        came = self._sock.recv_into(buffer)
+        self._most -= came
+        if self._most < 0:
+            raise TooLargeError
+        return came
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Incoming(self), CHUNK)

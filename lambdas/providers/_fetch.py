@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from http.client import HTTPException
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.egress import guard, wire
@@ -31,17 +31,17 @@ class _NoPictureError(Exception):
     """This try failed; another may not."""
 
 
-def trusted_hosts(base_url: str, default: str) -> frozenset[str]:
-    """The host of a provider address that the operator has overridden; no host where it is the service's own."""
-    host = urlsplit(base_url).hostname
-    return frozenset({host}) if host and host != urlsplit(default).hostname else frozenset()
+def trusted_hosts(base_url: str, default: str) -> frozenset[guard.Origin]:
+    """Host and port of a provider address that the operator has overridden; none where it is the service's own."""
+    found = guard.origin(base_url)
+    return frozenset({found}) if found and found != guard.origin(default) else frozenset()
 
 
 def fetch_image(
     url: str,
     *,
     timeout: float,
-    trusted: frozenset[str] = frozenset(),
+    trusted: frozenset[guard.Origin] = frozenset(),
     allow_private: bool = False,
     who: str,
     later: str = "outcome_unknown",
@@ -67,7 +67,7 @@ def fetch_image(
     raise ProviderFailure(later, f"the picture of {who} could not be fetched", paid="unknown")
 
 
-def _fetch(url: str, ends_at: float, trusted: frozenset[str], *, allow_private: bool) -> bytes:
+def _fetch(url: str, ends_at: float, trusted: frozenset[guard.Origin], *, allow_private: bool) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         try:
             target = guard.target(url, trusted=trusted, allow_private=allow_private)
@@ -81,7 +81,7 @@ def _fetch(url: str, ends_at: float, trusted: frozenset[str], *, allow_private: 
             raise _BarredError("it is too large") from None
         except wire.NotSendableError:
             raise _BarredError(BARRED["invalid"]) from None
-        except (wire.NotReachedError, OSError, HTTPException) as error:
+        except (wire.NotReachedError, wire.UnreadableError, OSError, HTTPException) as error:
             raise _NoPictureError from error
         if status == 200:
             return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ MAX_BYTES: Final = 25_000_000
 MAX_RETRY_AFTER: Final = 3600.0
 MAX_QUOTE: Final = 200
 MAX_PRICE: Final = 100.0  # of one picture, in USD; what is over it is no price
+MAX_SEED: Final = 2**63 - 1  # of what a service says it used; a greater number is no seed, and no store would take it
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 # By HTTP status: our code, whether a paid call may then have been charged, and the end of a sentence about the service.
@@ -72,7 +74,23 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         """Seconds that the service asks us to wait, from a number or a date."""
-        return retry_after.seconds(self.headers.get("retry-after", ""), MAX_RETRY_AFTER)
+        return retry_after.seconds(self.headers.get("retry-after", ""), MAX_RETRY_AFTER, self.headers.get("date", ""))
+
+    @property
+    def from_in_front(self) -> bool:
+        """Whether an error is that of a proxy or of an edge in front of the service: a page, or one's own marks.
+
+        An empty one, or a text, may be the service's own: see `failure` for those that speak JSON alone.
+        """
+        if self.status < 400:
+            return False
+        page = self.body[:200].lstrip().lower()
+        return (
+            self.status == 407  # a proxy wants a password
+            or "cf-mitigated" in self.headers
+            or "text/html" in self.headers.get("content-type", "").lower()
+            or page.startswith((b"<!doctype", b"<html", b"<head", b"error code: 1"))
+        )
 
 
 def call(
@@ -89,8 +107,9 @@ def call(
     """One exchange within `timeout` seconds in all, never repeated. Any HTTP status is an answer.
 
     Raises ProviderFailure where there is none: `unavailable` when nothing was sent, else `timeout`, `bad_answer` (too
-    large), or for a broken connection `outcome_unknown` (`unavailable` if the call costs nothing). `who` is the
-    service's name for the sentence. The address is one of our settings: it is not guarded as a picture's is.
+    large, or in a coding that was not asked for), or for a broken connection `outcome_unknown` (`unavailable` if the
+    call costs nothing). `who` is the service's name for the sentence. The address is one of our settings: it is not
+    guarded as a picture's is.
     """
     ends_at = time.monotonic() + timeout
     if timeout <= 0:
@@ -100,13 +119,15 @@ def call(
         peer, path = _target(url, ends_at)
         return Answer(*wire.exchange(peer, method, path, headers, body, ends_at=ends_at, max_bytes=max_bytes), paid)
     except wire.NotReachedError as error:
-        raise ProviderFailure("unavailable", f"{who} could not be reached") from error
+        raise ProviderFailure("unavailable", f"{who} could not be reached: {error}") from error
     except wire.NotSendableError:
         raise ProviderFailure("not_authorized", f"our key or address for {who} cannot be used") from None
     except TimeoutError as error:
         raise ProviderFailure("timeout", f"{who} did not answer within {timeout:.0f} s", paid=charged) from error
     except wire.TooLargeError as error:
         raise ProviderFailure("bad_answer", f"{who} answered too much", paid=charged) from error
+    except wire.UnreadableError as error:
+        raise ProviderFailure("bad_answer", f"{who} answered in a coding that is not read", paid=charged) from error
     except (OSError, HTTPException) as error:
         code = "outcome_unknown" if paid else "unavailable"
         raise ProviderFailure(code, f"the connection to {who} broke before its answer", paid=charged) from error
@@ -158,18 +179,24 @@ def ask(
 
 def settled(answer: Answer, who: str) -> Answer:
     """The answer to a question about work, if it says anything of it; else raises `throttled` or `unavailable`."""
-    if answer.status in (408, 425, 429) or answer.status >= 500:
+    if answer.status in (408, 425, 429) or answer.status >= 500 or answer.from_in_front:
         code = "throttled" if answer.status == 429 else "unavailable"
         said = f"{who} could not say now what became of the work"
         raise ProviderFailure(code, said, paid="unknown", retry_after=answer.retry_after)
     return answer
 
 
-def failure(answer: Answer, who: str, said: str = "") -> ProviderFailure:
-    """What an HTTP error status means by itself; `said` is the service's own words, ready to be shown (see `quote`)."""
+def failure(answer: Answer, who: str, said: str = "", *, speaks_json: bool = False) -> ProviderFailure:
+    """What an HTTP error status means by itself; `said` is the service's own words, ready to be shown (see `quote`).
+
+    A status is believed in the service's own form alone: what stands in front of it knows neither keys nor models.
+    `speaks_json`: every error of the service that has a body has one of JSON.
+    """
     if answer.status < 400:
         return ProviderFailure("bad_answer", f"{who} answered with HTTP {answer.status}", paid=answer.charged)
     code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
+    if code not in ("throttled", "timeout") and (answer.from_in_front or (speaks_json and not _is_json(answer.body))):
+        code, end = "unavailable", "was not reached: something in front of it refused the call"
     sentence = f"{who} {end}: {said}" if said and code == "invalid_request" else f"{who} {end}"
     return ProviderFailure(code, sentence, paid=charged if answer.paid else "no", retry_after=answer.retry_after)
 
@@ -187,6 +214,14 @@ def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str,
         return walls.broken(error, code, f"{who} {end}", paid=charged if answer.paid else "no")
 
 
+def _is_json(body: bytes) -> bool:
+    """Whether there is an object or a list, or nothing at all."""
+    try:
+        return not body.strip() or isinstance(json.loads(body), (dict, list))
+    except (ValueError, RecursionError):
+        return False
+
+
 def quote(text: object, *secrets: str) -> str:
     """A service's own words as one short printable line that holds none of our secrets."""
     line = " ".join(text.split()) if isinstance(text, str) else ""
@@ -197,11 +232,18 @@ def quote(text: object, *secrets: str) -> str:
 
 def dollars(amount: object) -> float | None:
     """A sum that a service says it charged, as number or text; `None` for what cannot be one."""
-    try:
-        value = float(amount) if isinstance(amount, (int, float, str)) else -1.0
-    except (ValueError, OverflowError):
+    if isinstance(amount, str):
+        amount = float(amount) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?", amount, re.ASCII) else None
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < MAX_PRICE:
         return None
-    return value if 0 <= value < MAX_PRICE else None
+    return float(amount)
+
+
+def seed(used: object) -> int | None:
+    """The seed that a service says it used, as number or text; `None` for what cannot be one."""
+    if isinstance(used, str) and re.fullmatch(r"[0-9]{1,19}", used):
+        used = int(used)
+    return used if type(used) is int and 0 <= used <= MAX_SEED else None
 
 
 def _target(url: str, ends_at: float) -> tuple[wire.Peer, str]:

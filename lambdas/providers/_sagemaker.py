@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from lambdas import USER_AGENT
 from lambdas.domain.errors import ProviderFailure
 from lambdas.egress.deadline import within
 
@@ -83,7 +84,8 @@ class Aws:
             return self._call(timeout, call)
         except RefusedError as refused:
             status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            code = "not_authorized" if status in (401, 403) else "unavailable"
+            named = str(refused.response.get("Error", {}).get("Code"))[:1].isalpha()  # by AWS, and by no proxy
+            code = "not_authorized" if named and status in (401, 403) else "unavailable"
             raise ProviderFailure(code, "the bucket could not be read") from refused
         except ProviderFailure as failed:
             if failed.code == "timeout":
@@ -131,8 +133,10 @@ class Aws:
             raise ProviderFailure("timeout", f"{self._who} did not answer within {timeout:.0f} s") from None
         except broken as error:
             raise ProviderFailure("unavailable", f"the connection to {self._who} could not be made or broke") from error
-        except (aws.BotoCoreError, KeyError) as error:
+        except aws.BotoCoreError as error:
             raise ProviderFailure("not_authorized", f"our credentials for {self._who} cannot be used") from error
+        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
+            raise ProviderFailure("bad_answer", f"{self._who} answered in an unknown form") from error
 
     def _client(self, service: str) -> Any:
         import boto3
@@ -145,9 +149,14 @@ class Aws:
                     read_timeout=75,  # for one wait; SageMaker itself gives up after 60
                     retries={"mode": "standard", "total_max_attempts": 1},
                     tcp_keepalive=True,
+                    user_agent_extra=USER_AGENT,
                 )
                 session: Any = boto3.session.Session()
-                self._clients[service] = session.client(service, config=config)
+                try:
+                    self._clients[service] = session.client(service, config=config)
+                except ValueError as error:  # of botocore, about an address of ours
+                    detail = f"our address for {self._who} cannot be used"
+                    raise ProviderFailure("not_authorized", detail) from error
             return self._clients[service]
 
 

@@ -10,16 +10,22 @@ from contextlib import closing
 from threading import Lock
 from typing import Any, Final
 
+from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import MAX_SEED, Order, Painted
 from lambdas.domain.walls import keeping, unsent
+from lambdas.egress import retry_after
 from lambdas.egress.deadline import within
+from lambdas.providers._references import at_least
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
 MAX_BODY: Final = 25_000_000  # Bedrock's own limit
 CHUNK: Final = 8192
+MAX_RETRY_AFTER: Final = 3600.0
+LEAST_SIDE: Final = 64  # pixels of a picture to start from
+STRENGTH: Final = 0.8  # of 0 to 1: how much of it is painted anew
 IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
 
 # What a failure is to us: our code, whether the call may have been charged, and the sentence for the client.
@@ -53,6 +59,9 @@ STATUSES: Final[dict[int, Meaning]] = {
     503: ERRORS["ServiceUnavailableException"],
     529: ERRORS["overloaded_error"],
 }
+
+# Of whatever stands in front of AWS, which names no class of AWS's.
+IN_FRONT: Final = "was not reached: something in front of it refused the call"
 
 # By what the message says, where that tells more than the class.
 MESSAGES: Final[dict[str, Meaning]] = {
@@ -102,6 +111,9 @@ class Bedrock:
         answered = False
         try:
             client = self._client(order.card.region or self._region)
+        except ValueError as error:  # of botocore, about an address of ours
+            raise ProviderFailure("not_authorized", "our credentials or settings cannot be used") from error
+        try:
             answer = client.invoke_model(
                 modelId=order.card.id, contentType="application/json", accept="application/json", body=payload
             )
@@ -109,6 +121,8 @@ class Bedrock:
             return _read(answer["body"], ends_at)
         except ClientError as error:
             raise to_failure(error.response) from error
+        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
+            raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown") from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
             raise _lost(error, answered=answered) from error
 
@@ -123,6 +137,7 @@ class Bedrock:
                     read_timeout=300,  # for one wait; a call's own deadline is kept around it
                     retries={"mode": "standard", "total_max_attempts": 1},  # a call is paid: never sent twice
                     tcp_keepalive=True,
+                    user_agent_extra=USER_AGENT,
                 )
                 # boto3's own session, as the adapters use: another would parse its tables anew, 45 ms each time
                 self._clients[region] = boto3.client("bedrock-runtime", region_name=region, config=config)
@@ -141,8 +156,11 @@ def to_payload(order: Order) -> dict[str, Any]:
     """
     if "remove-background" in order.card.capabilities:
         return {"image": _base64(order.reference), "output_format": order.format}
-    payload = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
-    if order.ratio:
+    payload: dict[str, Any] = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
+    if order.reference and not order.mask:  # the picture to start from gives the size
+        image = at_least(order.reference, LEAST_SIDE)
+        payload |= {"mode": "image-to-image", "image": _base64(image), "strength": STRENGTH}
+    elif order.ratio:
         payload["aspect_ratio"] = order.ratio
     if order.negative_prompt:
         payload["negative_prompt"] = order.negative_prompt
@@ -185,12 +203,16 @@ def to_failure(response: Mapping[str, Any]) -> ProviderFailure:
     name, said = str(error.get("Code", "")), str(error.get("Message", ""))
     status = meta.get("HTTPStatusCode", 500)
     meaning = ERRORS.get(name) or STATUSES.get(status) or STATUSES[500 if status >= 500 else 400]
-    if status < 500:
+    if not name[:1].isalpha() and meaning[0] not in ("throttled", "timeout"):
+        meaning = ("unavailable", meaning[1], IN_FRONT)
+    elif status < 500:
         meaning = next((m for text, m in MESSAGES.items() if text in f"{name} {said}"), meaning)
     code, paid, sentence = meaning
     if code == "invalid_request" and said:
         sentence = f"{sentence}: {said[:300]}"
-    return ProviderFailure(code, sentence, paid=paid, retry_after=_retry_after(meta.get("HTTPHeaders", {})))
+    headers = meta.get("HTTPHeaders", {})
+    wait = retry_after.seconds(headers.get("retry-after", ""), MAX_RETRY_AFTER, headers.get("date", ""))
+    return ProviderFailure(code, sentence, paid=paid, retry_after=wait)
 
 
 def _raise_reason(reasons: object) -> None:
@@ -241,8 +263,3 @@ def _seed(seeds: object) -> int | None:
     if isinstance(first, str) and first.isascii() and first.isdigit() and len(first) <= 10:
         first = int(first)
     return first if type(first) is int and 0 <= first <= MAX_SEED else None
-
-
-def _retry_after(headers: dict[str, str]) -> float | None:
-    text = headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None

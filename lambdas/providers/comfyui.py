@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -154,7 +155,7 @@ def to_upload(order: Order) -> tuple[str, bytes]:
 def to_id(body: bytes) -> str | None:
     """The id under which the prompt was queued: not ours where the server is too old to take one."""
     prompt_id = _parsed(body).get("prompt_id")
-    return prompt_id if isinstance(prompt_id, str) and 0 < len(prompt_id) <= 100 else None
+    return prompt_id if isinstance(prompt_id, str) and _ID.fullmatch(prompt_id) else None
 
 
 def to_file(entry: object) -> dict[str, str]:
@@ -165,7 +166,7 @@ def to_file(entry: object) -> dict[str, str]:
     saved = _dict(_dict(_dict(entry).get("outputs")).get(SAVE))
     image = _dict(next(iter(_list(saved.get("images"))), None))
     file = {name: image.get(name) for name in ("filename", "subfolder", "type")}
-    texts = {name: value for name, value in file.items() if isinstance(value, str)}
+    texts = {name: value for name, value in file.items() if isinstance(value, str) and value.isprintable()}
     if len(texts) < 3 or not texts["filename"]:
         raise ProviderFailure("failed", "the graph ended without an image")
     path = f"{texts['subfolder']}/{texts['filename']}".replace("\\", "/")
@@ -195,6 +196,7 @@ def to_failure(answer: _http.Answer) -> ProviderFailure:
     return ProviderFailure("invalid_request", f"{WHO} did not accept the graph: {_http.quote(types)}")
 
 
+_ID: Final = re.compile(r"[!-~]{1,100}")
 _FILE_INPUTS: Final = frozenset(
     name for loader in LOADERS.values() for node in loader.nodes.values() for name in node["inputs"] if "name" in name
 )

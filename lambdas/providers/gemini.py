@@ -127,8 +127,8 @@ def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
             return ProviderFailure("out_of_credit", f"our quota at {WHO} is used up; waiting a little will not help")
         wait = next(filter(None, map(_delay, _details(error, "RetryInfo"))), answer.retry_after)
         return ProviderFailure("throttled", f"{WHO} is throttling this account", retry_after=wait)
-    failure = _http.failure(answer, WHO, _http.quote(said, key))
-    if answer.status == 500:
+    failure = _http.failure(answer, WHO, _http.quote(said, key), speaks_json=True)
+    if answer.status == 500 and error:
         # "If your request fails with a 400 or 500 error, you won't be charged": https://ai.google.dev/gemini-api/docs/billing
         failure.paid = "no"
     return failure

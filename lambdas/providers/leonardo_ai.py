@@ -147,6 +147,8 @@ def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
     if found is None:
         raise ProviderFailure("outcome_unknown", f"{WHO} does not know the generation", paid="unknown")
     status = found.get("status") if isinstance(found, dict) else None
+    if status == "FAILED" and _is_moderated(found.get("prompt_moderations")):
+        raise ProviderFailure("content_policy", f"the content filter of {WHO} refused the prompt", paid="unknown")
     if status == "FAILED":
         raise ProviderFailure("failed", f"the generation failed at {WHO}", paid="unknown")
     if status == "PENDING":
@@ -159,8 +161,13 @@ def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
     if image.get("nsfw") is True:
         said = f"the content filter of {WHO} marked the image"
         raise ProviderFailure("content_policy", said, paid="unknown", made=True)
-    seed = found.get("seed")
-    return image["url"], seed if type(seed) is int and seed >= 0 else None
+    return image["url"], _http.seed(found.get("seed"))
+
+
+def _is_moderated(found: object) -> bool:
+    """Whether a finished generation's `prompt_moderations` names a class: seen in answers, and not in their OpenAPI."""
+    entries = found if isinstance(found, list) else []
+    return any(isinstance(entry, dict) and entry.get("moderationClassification") for entry in entries)
 
 
 def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
@@ -174,7 +181,7 @@ def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
         if said:
             return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
         return ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
-    return _http.failure(answer, WHO, said)
+    return _http.failure(answer, WHO, said, speaks_json=True)
 
 
 def _message(answer: _http.Answer) -> str:

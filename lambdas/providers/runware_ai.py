@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from typing import Any, Final
 
@@ -23,8 +24,10 @@ STEPS: Final = {"runware:101@1": 28, "runware:100@1": 4, "runware:400@1": 28}
 GUIDANCE: Final = {"runware:101@1": 3.5}  # the default of 7 is far too much for FLUX.1; 3.5 is its authors' own
 SEED_IMAGE: Final = frozenset({"runware:101@1"})  # starts from the reference; FLUX.2 edits it
 
+MOST_CODE: Final = 100  # characters of an error's code that are looked at
+
 # By an error's code in lower case. Codes are being renamed (runware.ai/docs/platform/errors), so what is not here is
-# judged by the code's words, then by the HTTP status.
+# judged by the code's words, then by the HTTP status. Both as the official runware-sdk 1.8.0 sorts them.
 REFUSALS: Final = frozenset(
     {
         "contentpolicyviolation",
@@ -38,15 +41,28 @@ REFUSALS: Final = frozenset(
         "invalidprovidercontent",
     }
 )
-WORDS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("credit", "out_of_credit", "says that our account is out of credit"),
-    ("quota", "out_of_credit", "says that our account is out of credit"),
-    ("balance", "out_of_credit", "says that our account is out of credit"),
-    ("apikey", "not_authorized", "did not accept our key"),
-    ("ratelimit", "throttled", "is throttling this account"),
-    ("timeout", "timeout", "took too long"),
-    ("invalidmodel", "model_gone", "does not have the model"),
-    ("modelnotfound", "model_gone", "does not have the model"),
+WORDS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = tuple(
+    (re.compile(words), code, end)
+    for words, code, end in (
+        ("credit|quota|balance|paymentrequired|paused", "out_of_credit", "says that our account is out of credit"),
+        ("ratelimit", "throttled", "is throttling this account"),
+        # with `provider` in front it is the key of those whom Runware asks, which is not ours
+        (
+            r"^(?!provider).*(?:apikey|unauthorized|forbidden|permission|authentication|authfailed|authtimeout|credential"
+            "|token(?:expired|invalid|missing|revoked)|suspended|(?:account|organization|workspace)disabled)",
+            "not_authorized",
+            "did not accept our key",
+        ),
+        ("timeout", "timeout", "took too long"),
+        ("invalidmodel|unknownmodel|modelnotfound|modeldisabled", "model_gone", "does not have the model"),
+        (
+            r"^(?!provider).*(?:noavailableserver|unavailable|modelnotready)",
+            "unavailable",
+            "has no room for the model now",
+        ),
+        ("^provider|inferenceerror|processingfailed|taskfailed", "failed", "could not make the image"),
+        ("internalserver|standarderror|unknownerror|undefinederror|defaulterror", "failed", "had an internal error"),
+    )
 )
 
 
@@ -95,8 +111,7 @@ class Runware:
                 who=WHO,
                 later="unavailable",  # the next look may fetch it
             )
-        seed = found.get("seed")
-        return Painted(data, seed if type(seed) is int and seed >= 0 else None, cost)
+        return Painted(data, _http.seed(found.get("seed")), cost)
 
 
 def to_payload(order: Order) -> dict[str, Any]:
@@ -149,7 +164,6 @@ def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any
     data, errors = _read(answer)
     items = [item for item in data if item.get("taskUUID") == task_id]
     errors = [error for error in errors if error.get("taskUUID", task_id) == task_id]
-    errors += [item for item in items if item.get("status") == "error"]
     for error in errors:
         if _code(error) in REFUSALS:
             raise _ended(to_failure(answer, error, key))
@@ -187,19 +201,20 @@ def to_failure(answer: _http.Answer, error: dict[str, Any], key: str = "") -> Pr
     said = _http.quote(error.get("message"), key)
     if code in REFUSALS:
         return ProviderFailure("content_policy", f"the content filter of {WHO} refused the request")
-    for word, meaning, end in WORDS:
-        if word in code:
-            charged = answer.charged if meaning == "timeout" else "no"
+    for words, meaning, end in WORDS:
+        if words.search(code):
+            charged = answer.charged if meaning in ("timeout", "failed") else "no"
             return ProviderFailure(meaning, f"{WHO} {end}", paid=charged, retry_after=answer.retry_after)
     if not answer.ok:
-        return _http.failure(answer, WHO, said)
+        return _http.failure(answer, WHO, said, speaks_json=True)
     if error.get("parameter"):
         return ProviderFailure("invalid_request", f"{WHO} did not accept the request: {said}")
     return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
 
 
 def _code(error: dict[str, Any]) -> str:
-    return str(error.get("code", "")).lower()
+    code = error.get("code")
+    return code[:MOST_CODE].lower() if isinstance(code, str) else ""
 
 
 def _ended(failure: ProviderFailure) -> ProviderFailure:
@@ -209,7 +224,11 @@ def _ended(failure: ProviderFailure) -> ProviderFailure:
 
 
 def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The items and the errors of an answer; none of either in an error page that is no JSON."""
+    """The items and the errors of an answer; none of either in an error page that is no JSON.
+
+    An error stands in `errors`, alone in `error`, or in the item of a task that failed: there within its `error`, as
+    the official SDK reads it, or flat.
+    """
     try:
         said = answer.json(WHO)
     except ProviderFailure:
@@ -219,7 +238,13 @@ def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, An
     if not isinstance(said, dict):
         raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
     errors = said.get("errors") or said.get("error") or []
-    return _dicts(said.get("data")), _dicts([errors] if isinstance(errors, dict) else errors)
+    data = _dicts(said.get("data"))
+    failed = [{**item, **_dict(item.get("error"))} for item in data if item.get("status") == "error"]
+    return data, _dicts([errors] if isinstance(errors, dict) else errors) + failed
+
+
+def _dict(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
 
 
 def _dicts(found: object) -> list[dict[str, Any]]:

@@ -216,11 +216,13 @@ def to_aws_failure(response: Mapping[str, Any]) -> ProviderFailure:
     name, said = str(error.get("Code", "")), str(error.get("Message", ""))
     if name == "ModelError":
         return to_lost(str(response.get("OriginalMessage") or said))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    meta = response.get("ResponseMetadata", {})
     if meaning := AWS_ERRORS.get(name):
         code, end = next((m for text, m in MESSAGES.items() if text in said.lower()), meaning)
         return ProviderFailure(code, f"{WHO} {end}")
-    return _http.failure(_http.Answer(status, {}, b""), WHO)
+    # a class of AWS's is a name; what stands in front of it gives none, and botocore then puts the status there
+    body = b"" if name[:1].isalpha() else b"<html>"
+    return _http.failure(_http.Answer(meta.get("HTTPStatusCode", 500), meta.get("HTTPHeaders", {}), body), WHO)
 
 
 def to_lost(said: str) -> ProviderFailure:

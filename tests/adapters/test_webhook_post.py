@@ -173,8 +173,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("host", "known", "said"),
     [
         ("hooks.test", True, Reply(200)),
-        ("hooks.test", False, Reply(None, "no connection could be made")),
-        ("other.test", True, Reply(None, "no connection could be made")),
+        ("hooks.test", False, Reply(None, "its certificate is not valid: self-signed certificate")),
+        ("other.test", True, Reply(None, "its certificate is not valid: it is for another name")),
     ],
     ids=["verified", "unknown authority", "another name"],
 )

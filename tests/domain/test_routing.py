@@ -173,3 +173,74 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
     usual = ImageRequest("x", steps=30, cfg=7.0, seed=1, cache=True)
     assert usual.cache_key() != replace(usual, given=("steps",)).cache_key()
     assert usual.cache_key() == replace(usual, given=("seed",)).cache_key()
+
+
+EVERYBODY = House(frozenset(routing.PROVIDERS), TURBO)
+STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
+WISHES = {
+    "reference": {"reference_key": "k"},
+    "background": {"task": "background", "reference_key": "k"},
+    "seed 0": {"seed": 0, "given": ("seed",)},
+    "the greatest seed": {"seed": 4294967295, "given": ("seed",)},
+    "what to avoid": {"negative_prompt": "dogs", "given": ("negative_prompt",)},
+    "steps": {"steps": 9, "given": ("steps",)},
+    "cfg": {"cfg": 6.5, "given": ("cfg",)},
+    "a long prompt": {"prompt": "x " * 1400},
+    "much to avoid": {"negative_prompt": "x " * 900, "given": ("negative_prompt",)},
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("provider", routing.PROVIDERS)
+def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
+    asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
+    cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]
+    able = [c for c in cards if routing.fallback.able(c, asked, int(asked.reference_key is not None)) is None]
+    for allowed in (True, False):
+        request = replace(asked, fallback=allowed)
+        if not able:
+            with pytest.raises(InvalidRequest):
+                plan(request, EVERYBODY)
+            continue
+        first = plan(request, EVERYBODY)[0]
+        assert first in able
+        assert len(routing.dropped(request, first)) == min(len(routing.dropped(request, c)) for c in able)
+
+
+def test_bedrock_takes_a_reference_image_by_the_model_that_does() -> None:
+    for strategy in STRATEGIES:
+        assert chosen(BEDROCK, provider="bedrock", reference_key="k", strategy=strategy) == SD35
+    assert chosen(BEDROCK, reference_key="k") == SD35
+    with pytest.raises(InvalidRequest):
+        chosen(BEDROCK, model=CORE, reference_key="k")
+
+
+def test_a_named_provider_makes_all_of_the_size_where_a_model_of_its_can() -> None:
+    """Unless the client named a strategy as well, which may be for the price."""
+    large = {"provider": "gemini", "width": 2048, "height": 2048}
+    assert chosen(EVERYBODY, **large) == "gemini-3-pro-image"
+    assert chosen(EVERYBODY, **large, strategy="cheapest") != "gemini-3-pro-image"
+    assert chosen(EVERYBODY, **{**large, "width": 1024, "height": 1024}) == "gemini-nano-banana-2.1"
+    assert chosen(EVERYBODY, provider="bedrock", width=2048, height=2048) == CORE  # none can
+
+
+@pytest.mark.parametrize(
+    ("request_", "negative", "dropped"),
+    [
+        ({}, None, []),
+        ({"negative_prompt": "dogs", "given": ("negative_prompt",)}, None, ["negative_prompt"]),
+        ({"cfg": 1.0, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, None, ["negative_prompt"]),
+        ({"cfg": 6.5, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, "dogs", []),
+        ({"cfg": 6.5, "given": ("cfg",)}, routing.SAFE_NEGATIVE_PROMPT, []),
+        ({"cfg": 7.0}, None, []),  # a route's own guidance is none of turbo's
+    ],
+)
+def test_turbo_heeds_what_to_avoid_where_it_is_guided(request_: object, negative: object, dropped: list[str]) -> None:
+    turbo = catalogue.card(TURBO)
+    assert turbo
+    request = ImageRequest("x", **request_)  # type: ignore[arg-type]
+    assert routing.order(request, turbo, 7, 0).negative_prompt == negative
+    told = routing.dropped(request, turbo)
+    assert [d["name"] for d in told] == dropped
+    assert all("cfg" in d["reason"] for d in told)

@@ -21,11 +21,13 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 from urllib.parse import unquote
 
+from lambdas import USER_AGENT
 from tests.doubles import bedrock_converse as converse
 from tests.doubles import bedrock_editing as editing
 from tests.doubles.bedrock_checks import Refused, check
 from tests.doubles.bedrock_faults import BODIES, FAULTS, REFUSALS, Refusal
 from tests.doubles.bedrock_models import paint
+from tests.doubles.edges import EDGES
 
 MAX_BODY = 25_000_000
 # USD of an image; of a text by what every answer counts.
@@ -91,7 +93,7 @@ class FakeBedrock:
 
     def inject(self, kind: str, times: int | None = 1, seconds: float = 0.02) -> None:
         """Fail the next `times` calls (`None`: all) so. `seconds`: how slow, or between two bytes of a drip."""
-        if kind not in FAULTS | converse.BODIES.keys():
+        if kind not in FAULTS | converse.BODIES.keys() | EDGES.keys():
             raise ValueError(f"unknown fault {kind!r}; known are: {', '.join(sorted(FAULTS))}")
         with self._lock:
             self._faults.append(Fault(kind, times, seconds))
@@ -148,6 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             except (KeyError, ValueError) as error:
                 return self._send(400, json.dumps({"message": str(error)}).encode())
             return self._send(200, b"{}")
+        if USER_AGENT not in self.headers.get("User-Agent", ""):
+            self.server.fake.record(unquote(self.path), {}, paid=False, fault="nameless")
+            return self._from_the_edge("challenge")
         try:
             model, body = self._checked()
         except Refused as refused:
@@ -179,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         fake = self.server.fake
         fault = fake.next_fault()
         kind = fault.kind if fault else None
+        if kind in EDGES:
+            fake.record(model, body, paid=EDGES[kind].paid, fault=kind)
+            return self._from_the_edge(kind)
         refusal = REFUSALS.get(kind or "")
         paid = refusal.paid if refusal else kind not in ("moderated_prompt", "inference_error", "unknown_reason")
         fake.record(model, body, paid=paid, fault=kind)
@@ -209,6 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+
+    def _from_the_edge(self, kind: str) -> None:
+        self._send(EDGES[kind].status, EDGES[kind].body, EDGES[kind].headers)
 
     def _refuse(self, refusal: Refusal) -> None:
         if not refusal.error:

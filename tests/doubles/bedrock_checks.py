@@ -15,7 +15,7 @@ from jsonschema_rs import Draft202012Validator
 from tests.doubles.bedrock_editing import SCHEMAS as EDITING
 from tests.doubles.bedrock_editing import wrong
 from tests.doubles.bedrock_faults import Refusal
-from tests.doubles.bedrock_models import ENDED, PROFILE_ONLY, SCHEMAS
+from tests.doubles.bedrock_models import ENDED, PROFILE_ONLY, SCHEMAS, wrong_start
 
 SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[\w-]+/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, "
@@ -52,6 +52,8 @@ def check(path: str, headers: Message, raw: bytes) -> tuple[str, dict[str, Any]]
             raise Refused("ValidationException", 400, f"The {header} of the request is not supported.")
     body = _valid(model, raw)
     if model in EDITING and (why := wrong(body)):
+        raise Refused("ValidationException", 400, why)
+    if model in SCHEMAS and (why := wrong_start(body)):
         raise Refused("ValidationException", 400, why)
     return model, body
 

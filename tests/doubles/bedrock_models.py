@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import time
@@ -108,13 +109,38 @@ PROFILE_ONLY = frozenset(
 )
 
 
+def size_of(image: str) -> tuple[int, int] | None:
+    """Of a picture as base64; `None` where it is none."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(image, validate=True)), formats=("PNG", "JPEG", "WEBP")) as opened:
+            opened.load()
+            return opened.size
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def wrong_start(body: dict[str, Any]) -> str | None:
+    """What a model that starts from a picture would not take of it."""
+    if "image" not in body:
+        return None
+    size = size_of(body["image"])
+    return (
+        None if size and min(size) >= 64 else "Malformed input request: image must have 64 pixels a side at the least"
+    )
+
+
 def paint(body: dict[str, Any]) -> bytes:
-    """A picture of the ratio's size whose bytes depend on prompt, negative prompt and seed alone."""
+    """A picture of the ratio's size, or of that of the picture it starts from, whose bytes depend on the body alone."""
     from PIL import Image, ImageOps
 
     said = f"{body['prompt']}\n{body.get('negative_prompt')}\n{body.get('seed') or time.time_ns()}"
+    size = RATIOS[body.get("aspect_ratio", "1:1")]
+    if body.get("mode") == "image-to-image":
+        said, size = f"{said}\n{body['image']}", size_of(body["image"]) or size
     ink = hashlib.sha256(said.encode()).digest()
-    shade = Image.radial_gradient("L").resize(RATIOS[body.get("aspect_ratio", "1:1")])
+    shade = Image.radial_gradient("L").resize(size)
     picture = ImageOps.colorize(shade, tuple(ink[:3]), tuple(ink[3:6]), mid=tuple(ink[6:9]))
     out = io.BytesIO()
     picture.save(out, body.get("output_format", "png").upper(), compress_level=1)

@@ -70,12 +70,12 @@ MODELS = {
     "phoenix-v1.0": _model(
         32,
         2048,
-        1500,
-        negative_prompt={"type": "string"},
+        2000,
+        negative_prompt={"type": "string", "maxLength": 1000},
         mode={"enum": ["FAST", "QUALITY", "ULTRA"]},
         contrast={"enum": ["LOW", "MEDIUM", "HIGH"]},
     ),
-    "lucid-origin": _model(16, 3840, 1500, mode={"enum": ["FAST", "ULTRA"]}),
+    "lucid-origin": _model(16, 3840, 2000, mode={"enum": ["FAST", "ULTRA"]}),
 }
 # What the two lists tell of them: a name that is shown and an id, never the name of API v2.
 NAMES = {
@@ -119,6 +119,7 @@ class FakeLeonardo(FakeService):
         "sign_in_page": Reply(200, b"<html>Sign in to the network</html>", paid=True),
     }
     own: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(["moderated_job", "judged_job", "text_seed"], "work"),
         **dict.fromkeys(["failed_job", "moderated_image", "no_image", "two_images", "private_address"], "work"),
         **dict.fromkeys(["form_flat", "form_v1", "no_cost"], "work"),
         **dict.fromkeys(["forgotten", "unknown_form", "new_status"], "ask"),
@@ -189,7 +190,7 @@ class FakeLeonardo(FakeService):
         status = "COMPLETE" if time.time() >= known.ready_at else "PENDING"
         if kind == "new_status":
             status = "RETHINKING"
-        if status == "COMPLETE" and known.fault == "failed_job":
+        if status == "COMPLETE" and known.fault in ("failed_job", "moderated_job", "judged_job"):
             status = "FAILED"
         url = f"{self.url}/cdn/{generation}.jpg"
         if known.fault == "private_address":
@@ -203,6 +204,11 @@ class FakeLeonardo(FakeService):
             "seed": known.parameters.get("seed"),
             "prompt": known.parameters["prompt"],
         }
+        if known.fault == "text_seed":  # as their example of a webhook has it
+            answer["seed"] = str(answer["seed"])
+        if known.fault in ("moderated_job", "judged_job"):  # judged: looked at, and of no class
+            classes = ["SEXUAL"] if known.fault == "moderated_job" else []
+            answer["prompt_moderations"] = [{"moderationClassification": classes}]
         return json_reply(200, {"generations_by_pk": answer})
 
 

@@ -113,7 +113,8 @@ class FakeRunware(FakeService):
         "sign_in_page": Reply(200, b"<html>Sign in to the network</html>", paid=True),
     }
     own: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(["failed_job", "failed_item", "moderated_job", "throttled_job"], "work"),
+        **dict.fromkeys(["failed_job", "throttled_job", "moderated_job"], "work"),
+        **dict.fromkeys(["failed_item", "moderated_item", "unpaid_item", "flat_item"], "work"),
         **dict.fromkeys(["moderated_image", "two_images", "no_address", "private_address"], "work"),
         **dict.fromkeys(["forgotten", "nothing_yet"], "ask"),
     }
@@ -171,7 +172,10 @@ class FakeRunware(FakeService):
             return json_reply(200, {"data": [{**item, "status": "processing"}]})
         if known.fault in ENDS:
             status, place, code = ENDS[known.fault]
-            return json_reply(status, {place: [{**item, "status": "error", "code": code, "message": "It failed."}]})
+            said = {"code": code, "message": "It failed."}
+            if place == "data" and known.fault != "flat_item":
+                said = {"error": said}  # as the official SDK reads it
+            return json_reply(status, {place: [{**item, "status": "error", **said}]})
         fmt = known.body.get("outputFormat", "JPG").lower()
         url = f"{self.url}/image/{task_id}.{fmt}"
         if known.fault == "private_address":
@@ -195,6 +199,9 @@ class FakeRunware(FakeService):
 ENDS = {
     "failed_job": (200, "errors", "inferenceError"),
     "failed_item": (200, "data", "inferenceError"),
+    "moderated_item": (200, "data", "invalidProviderContent"),
+    "unpaid_item": (200, "data", "insufficientCredits"),
+    "flat_item": (200, "data", "inferenceError"),
     "moderated_job": (400, "errors", "invalidProviderContent"),
     "throttled_job": (200, "errors", "rateLimitExceeded"),
 }

@@ -1,7 +1,8 @@
 """What the strict stand-ins of HTTP services share: the server, the ledger of paid calls, and faults on demand.
 
 A double subclasses FakeService and answers in `route`: a paid call through `work`, a free question through `ask`, a
-picture that is downloaded through `download`. In a test: `with FakeX() as fake: fake.inject("throttle"); ...`.
+picture that is downloaded through `download`. A caller that does not say who it is gets an edge's challenge. In a test:
+`with FakeX() as fake: fake.inject("throttle"); ...`.
 `GET /_ledger` shows the calls; `POST /_faults {"fault": "slow", "seconds": 3, "times": 2, "at": "ask"}` injects,
 without `times` for ever; `DELETE /_faults` and `DELETE /_ledger` clear.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, Self
 
+from tests.doubles.edges import CODINGS, EDGES, coded
 from tests.doubles.service_wire import Fault, RefusedError, Reply, Request, Server, json_reply
 
 __all__ = ["Call", "FakeService", "RefusedError", "Reply", "Request", "json_reply", "paint", "spoilt"]
@@ -62,6 +64,13 @@ class FakeService:
         """The answer to a request. Raises RefusedError for one that the service would not take."""
         raise NotImplementedError
 
+    def answered(self, request: Request) -> Reply:
+        """As `route`, for a caller that says who it is."""
+        if request.headers.get("User-Agent"):
+            return self.route(request)
+        self.record("refused", request.path, {}, paid=False, fault="nameless")
+        return EDGES["challenge"]
+
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
@@ -94,7 +103,7 @@ class FakeService:
         `seconds`: how slow, or between two bytes of a drip. Without `at`, faults of a picture are met where pictures
         are, a service's own where they are at home, and all others at the paid call.
         """
-        if kind not in self.faults():
+        if kind not in self.faults() | EDGES.keys() | CODINGS:
             raise ValueError(f"unknown fault {kind!r}; known are: {', '.join(sorted(self.faults()))}")
         at = at or self.own.get(kind) or ("image" if kind in PICTURE else "work")
         with self.lock:
@@ -130,13 +139,14 @@ class FakeService:
         """A paid call. `make` is given the seconds that the work should take and the kind of the fault, if any."""
         fault = self.fault_at("work")
         kind = fault.kind if fault else None
-        refusal = self.refusals.get(kind or "")
+        refusal = self.refusals.get(kind or "") or EDGES.get(kind or "")
         self.record("work", model, body, paid=refusal.paid if refusal else kind != "reset", fault=kind)
         if refusal:
             return refusal
         if kind == "reset":
             return Reply(fault=fault)
-        return replace(make(self.seconds + (fault.seconds if fault and kind == "slow" else 0), kind), fault=fault)
+        reply = make(self.seconds + (fault.seconds if fault and kind == "slow" else 0), kind)
+        return replace(coded(reply, kind), fault=fault)
 
     def ask(self, make: Callable[[str | None], Reply]) -> Reply:
         """A free question about work. `make` is given the kind of the fault, if any."""
@@ -155,11 +165,11 @@ class FakeService:
         fault = self.fault_at(stage)
         kind = fault.kind if fault else None
         self.record(stage, "", {}, paid=False, fault=kind)
-        if refusal := self.refusals.get(kind or ""):
+        if refusal := self.refusals.get(kind or "") or EDGES.get(kind or ""):
             return refusal
         if fault and kind == "slow":
             self.pause(fault.seconds)
-        return replace(make(kind), fault=fault)
+        return replace(coded(make(kind), kind), fault=fault)
 
 
 def paint(said: str, size: tuple[int, int], fmt: str = "PNG") -> bytes:

@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         if request.path in ("/_ledger", "/_faults"):
             return self._send(_controlled(fake, request))
         try:
-            return self._send(fake.route(request))
+            return self._send(fake.answered(request))
         except RefusedError as refused:
             fake.record("refused", request.path, {}, paid=False, fault="refused")
             return self._send(refused.reply)

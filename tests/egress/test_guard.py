@@ -68,7 +68,12 @@ def test_what_a_public_address_comes_to() -> None:
 
 def test_a_free_host_may_be_private_but_not_malformed() -> None:
     assert guard.target("http://127.0.0.1:9000/x", allow_private=True).port == 9000
-    assert guard.target("http://localhost/x", trusted=frozenset({"localhost"})).port == 80
+    trusted = frozenset({("localhost", 80), ("127.0.0.1", 9000)})
+    assert guard.target("http://localhost/x", trusted=trusted).port == 80
+    assert guard.target("http://127.0.0.1:9000/x", trusted=trusted).port == 9000
+    for url in ("http://localhost:9000/", "http://127.0.0.1/", "https://localhost/"):
+        with pytest.raises(BarredError):
+            guard.target(url, trusted=trusted)
     for url in ("ftp://127.0.0.1/", "http://u@127.0.0.1/", "http://a\\@127.0.0.1/"):
         with pytest.raises(BarredError):
             guard.target(url, allow_private=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
@@ -37,7 +39,7 @@ OUTCOMES = {
     "expired_token": ("not_authorized", "no"),
     "gone": ("model_gone", "no"),
     "validation": ("invalid_request", "no"),
-    "bad_gateway": ("failed", "unknown"),
+    "bad_gateway": ("unavailable", "unknown"),
     "moderated_prompt": ("content_policy", "unknown"),
     "moderated_output": ("content_policy", "unknown"),
     "inference_error": ("failed", "unknown"),
@@ -111,6 +113,19 @@ def test_a_strict_service_takes_every_order(card: ModelCard, fake: FakeBedrock, 
         assert provider.paint(order, 20).seed == card.seed_min
     assert {call.model for call in fake.paid} == {card.id}
     assert len(fake.paid) == len(fake.calls) == len(card.ratios) + len(card.formats)
+
+
+@pytest.mark.parametrize("size", [(512, 768), (16, 16)])
+def test_a_picture_to_start_from_gives_the_size(
+    size: tuple[int, int], fake: FakeBedrock, provider: bedrock.Bedrock
+) -> None:
+    card = next(card for card in PAINTERS if card.references)
+    out = io.BytesIO()
+    Image.new("RGB", size, "teal").save(out, "PNG")
+    order = Order(card, "a cat", 7, (1024, 1024), ratio="1:1", reference=out.getvalue(), reference_type="image/png")
+    with Image.open(io.BytesIO(provider.paint(order, 20).data)) as picture:
+        assert picture.size == (max(size[0], 64), max(size[1], 64))
+    assert len(fake.paid) == len(fake.calls) == 1
 
 
 def test_same_order_same_picture(provider: bedrock.Bedrock) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lambdas import USER_AGENT
 from lambdas.domain import catalogue
 from tests.doubles import bedrock_editing, bedrock_models
 from tests.doubles.bedrock import FakeBedrock
@@ -28,6 +29,7 @@ def _call(
         "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
         "Content-Type": "application/json",
         "Accept": "application/json",
+        "User-Agent": f"Boto3 {USER_AGENT}",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
 import pytest
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
+from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import FAILURES, ProviderFailure
 from lambdas.domain.requests import Order
-from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, _lost, to_failure, to_image, to_payload
+from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, STRENGTH, _lost, to_failure, to_image, to_payload
 
 CORE = catalogue.default_of("bedrock")
 
@@ -154,14 +156,14 @@ ON_DEMAND = (
         ("UnrecognizedClientException", 403, "", "not_authorized", "no"),
         ("InvalidSignatureException", 401, "", "not_authorized", "no"),
         ("429", 429, "", "throttled", "no"),
-        ("404", 404, "", "model_gone", "no"),
+        ("404", 404, "", "unavailable", "no"),  # a class of AWS's is a name: this one is a proxy's
         ("408", 408, "", "timeout", "unknown"),
-        ("413", 413, "", "invalid_request", "no"),
-        ("502", 502, "<html>", "failed", "unknown"),
+        ("413", 413, "", "unavailable", "no"),
+        ("502", 502, "<html>", "unavailable", "unknown"),
         ("503", 503, "<html>", "unavailable", "no"),
-        ("504", 504, "", "failed", "unknown"),
+        ("504", 504, "", "unavailable", "unknown"),
         ("529", 529, "", "unavailable", "no"),
-        ("301", 301, "", "invalid_request", "no"),
+        ("301", 301, "", "unavailable", "no"),
         ("Brand.New", 500, EOL, "failed", "unknown"),
     ],
 )
@@ -179,14 +181,23 @@ def test_tables_use_the_taxonomy() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("2", 2.0), ("", None), ("-1", None), ("nan", None), ("Fri, 20 Nov 2026", None), ("9" * 9, None)],
+    [
+        ("2", 2.0),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("soon", None),
+        ("9" * 9, 3600.0),
+        ("Fri, 20 Nov 2026 10:00:07 GMT", 7.0),
+    ],
 )
 def test_retry_after(header: str, seconds: float | None) -> None:
-    assert to_failure(_response("overloaded_error", 529, **{"retry-after": header})).retry_after == seconds
+    headers = {"retry-after": header, "date": "Fri, 20 Nov 2026 10:00:00 GMT"}
+    assert to_failure(_response("overloaded_error", 529, **headers)).retry_after == seconds
 
 
 def test_an_error_without_any_content() -> None:
-    assert to_failure({}).code == "failed"
+    assert (to_failure({}).code, to_failure({}).paid) == ("unavailable", "unknown")
 
 
 def test_validation_says_what_was_wrong_and_access_says_no_names() -> None:
@@ -226,3 +237,40 @@ UNVERIFIED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
 def test_calls_without_an_answer(error: Exception, answered: bool, code: str, paid: str) -> None:
     failure = _lost(error, answered=answered)
     assert (failure.code, failure.paid) == (code, paid)
+
+
+def _png(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_picture_to_start_from() -> None:
+    sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
+    image = _png(64, 90)
+    order = Order(sd35, "a cat", 7, (1344, 768), ratio="16:9", negative_prompt="dogs", reference=image)
+    assert to_payload(order) == {
+        "prompt": "a cat",
+        "negative_prompt": "dogs",
+        "mode": "image-to-image",
+        "image": base64.b64encode(image).decode(),
+        "strength": STRENGTH,
+        "seed": 7,
+        "output_format": "png",
+    }
+    assert 0 < STRENGTH < 1
+
+
+@pytest.mark.parametrize(("size", "sent"), [((64, 64), (64, 64)), ((8, 8), (64, 64)), ((20, 400), (64, 1280))])
+def test_a_small_picture_is_enlarged_to_what_the_model_takes(size: tuple[int, int], sent: tuple[int, int]) -> None:
+    sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
+    payload = to_payload(Order(sd35, "a cat", 7, (1024, 1024), ratio="1:1", reference=_png(*size)))
+    with Image.open(io.BytesIO(base64.b64decode(payload["image"]))) as picture:
+        assert picture.size == sent
+
+
+def test_a_picture_too_narrow_to_be_enlarged() -> None:
+    sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
+    with pytest.raises(ProviderFailure) as caught:
+        to_payload(Order(sd35, "a cat", 7, (1024, 1024), reference=_png(1, 20_000)))
+    assert (caught.value.code, caught.value.paid) == ("invalid_request", "no")

@@ -11,14 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.egress import wire
+from lambdas.egress import guard, wire
 from lambdas.providers import _fetch
 from lambdas.providers._fetch import fetch_image, trusted_hosts
 from tests.doubles.service import FakeService, Reply, Request
 from tests.hostile_urls import MALFORMED, ODD, PRIVATE
 
 WHO = "Painter"
-HERE = frozenset({"127.0.0.1"})
 
 
 class Cdn(FakeService):
@@ -49,6 +48,10 @@ def cdn(_cdn: Cdn, monkeypatch: pytest.MonkeyPatch) -> Cdn:
     return _cdn
 
 
+def here(cdn: Cdn) -> frozenset[guard.Origin]:
+    return trusted_hosts(cdn.url, "https://cdn.test")
+
+
 def failed(url: str, timeout: float = 2, **given: Any) -> ProviderFailure:
     with pytest.raises(ProviderFailure) as caught:
         fetch_image(url, timeout=timeout, who=WHO, **given)
@@ -57,54 +60,64 @@ def failed(url: str, timeout: float = 2, **given: Any) -> ProviderFailure:
 
 
 def test_a_trusted_host_or_a_deployment_that_allows_it(cdn: Cdn) -> None:
-    assert fetch_image(f"{cdn.url}/image", timeout=5, trusted=HERE, who=WHO) == b"a picture"
+    assert fetch_image(f"{cdn.url}/image", timeout=5, trusted=here(cdn), who=WHO) == b"a picture"
     assert fetch_image(f"{cdn.url}/image", timeout=5, allow_private=True, who=WHO) == b"a picture"
     assert failed(f"{cdn.url}/image").code == "bad_answer"
-    assert failed(f"{cdn.url}/image", trusted=frozenset({"localhost"})).code == "bad_answer"
+    assert (
+        failed(f"{cdn.url}/image", trusted=frozenset({("localhost", urlsplit(cdn.url).port or 0)})).code == "bad_answer"
+    )
 
 
 @pytest.mark.parametrize("fault", ["internal", "missing", "reset", "short_body", "reset_body"])
 def test_what_may_pass_is_tried_again(cdn: Cdn, fault: str) -> None:
     cdn.inject(fault, times=2, at="image")
-    assert fetch_image(f"{cdn.url}/image", timeout=5, trusted=HERE, who=WHO) == b"a picture"
+    assert fetch_image(f"{cdn.url}/image", timeout=5, trusted=here(cdn), who=WHO) == b"a picture"
     cdn.inject(fault, times=None, at="image")
-    assert failed(f"{cdn.url}/image", trusted=HERE).code == "outcome_unknown"
+    assert failed(f"{cdn.url}/image", trusted=here(cdn)).code == "outcome_unknown"
     assert len(cdn.calls) == 6
-    assert failed(f"{cdn.url}/image", trusted=HERE, later="unavailable").code == "unavailable"
+    assert failed(f"{cdn.url}/image", trusted=here(cdn), later="unavailable").code == "unavailable"
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
 def test_the_deadline_is_total(cdn: Cdn, fault: str) -> None:
     cdn.inject(fault, times=None, seconds=0.05, at="image")
     began = time.monotonic()
-    assert failed(f"{cdn.url}/image", timeout=0.6, trusted=HERE).code == "outcome_unknown"
+    assert failed(f"{cdn.url}/image", timeout=0.6, trusted=here(cdn)).code == "outcome_unknown"
     assert time.monotonic() - began < 2
     cdn.clear()
     cdn.inject(fault, seconds=0.05, at="image")
-    assert fetch_image(f"{cdn.url}/image", timeout=0.6, trusted=HERE, who=WHO) == b"a picture"
+    assert fetch_image(f"{cdn.url}/image", timeout=0.6, trusted=here(cdn), who=WHO) == b"a picture"
 
 
 def test_too_large_is_final(cdn: Cdn) -> None:
     cdn.inject("huge_image")
-    assert failed(f"{cdn.url}/image", trusted=HERE).code == "bad_answer"
+    assert failed(f"{cdn.url}/image", trusted=here(cdn)).code == "bad_answer"
     assert len(cdn.calls) == 1
 
 
 def test_redirects(cdn: Cdn) -> None:
-    assert fetch_image(f"{cdn.url}/to?url=/image", timeout=5, trusted=HERE, who=WHO) == b"a picture"
-    assert failed(f"{cdn.url}/loop", trusted=HERE).code == "bad_answer"
+    assert fetch_image(f"{cdn.url}/to?url=/image", timeout=5, trusted=here(cdn), who=WHO) == b"a picture"
+    assert failed(f"{cdn.url}/loop", trusted=here(cdn)).code == "bad_answer"
     for target in (
         f"http://localhost:{urlsplit(cdn.url).port}/image",
         "file:///etc/passwd",
         "http://[",
         "//169.254.169.254/",
     ):
-        assert failed(f"{cdn.url}/to?url={target}", trusted=HERE).code == "bad_answer"
+        assert failed(f"{cdn.url}/to?url={target}", trusted=here(cdn)).code == "bad_answer"
     assert cdn.calls == cdn.calls[:1]
 
 
+def test_another_port_of_a_trusted_host_is_not_trusted(cdn: Cdn) -> None:
+    """Beside a provider's stand-in on the same machine are others' services."""
+    with Cdn() as other:
+        assert failed(f"{other.url}/image", trusted=here(cdn)).code == "bad_answer"
+        assert failed(f"{cdn.url}/to?url={other.url}/image", trusted=here(cdn)).code == "bad_answer"
+        assert other.connections == 0
+
+
 def test_no_key_is_sent_and_the_path_as_it_is(cdn: Cdn) -> None:
-    fetch_image(f"{cdn.url}/image?a=b%2Fc&d=ä#e", timeout=5, trusted=HERE, who=WHO)
+    fetch_image(f"{cdn.url}/image?a=b%2Fc&d=ä#e", timeout=5, trusted=here(cdn), who=WHO)
     assert {"authorization", "cookie"}.isdisjoint(name.lower() for name in cdn.last.headers)
     assert cdn.last.query == {"a": "b/c", "d": "ä"}
 
@@ -215,5 +228,8 @@ def test_the_name_stays_in_host_and_certificate(cdn: Cdn, monkeypatch: pytest.Mo
 def test_trusted_hosts() -> None:
     default = "https://cloud.leonardo.ai/api/rest"
     assert trusted_hosts(default, default) == trusted_hosts(default + "/", default) == frozenset()
-    assert trusted_hosts("http://127.0.0.1:9000/api", default) == {"127.0.0.1"}
+    assert trusted_hosts("http://127.0.0.1:9000/api", default) == {("127.0.0.1", 9000)}
+    assert trusted_hosts("http://Proxy.test/api", default) == {("proxy.test", 80)}
+    assert trusted_hosts("https://proxy.test", default) == {("proxy.test", 443)}
+    assert trusted_hosts("http://127.0.0.1:9000,", default) == frozenset()
     assert trusted_hosts("", default) == frozenset()

@@ -191,7 +191,7 @@ OUTCOMES = {
     "internal": ("failed", "no"),
     "unavailable": ("unavailable", "no"),
     "deadline": ("timeout", "unknown"),
-    "bad_gateway": ("failed", "unknown"),
+    "bad_gateway": ("unavailable", "unknown"),
     "blocked_prompt": ("content_policy", "no"),
     "moderated": ("content_policy", "no"),
     "moderated_image": ("content_policy", "unknown"),

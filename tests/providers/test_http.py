@@ -13,9 +13,11 @@ from email.utils import format_datetime
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.egress import wire
+from lambdas.egress import retry_after, wire
 from lambdas.providers._http import STATUSES, Answer, ask, call, dollars, failure, post_json, quote
 from tests.doubles.service import FakeService, Reply, Request, json_reply
 
@@ -133,6 +135,13 @@ def _served(*parts: bytes, pause: float = 0.0) -> tuple[str, threading.Thread]:
         ([b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n"], "outcome_unknown"),
         ([CHUNKED, b"5\r\nab"], "outcome_unknown"),
         ([CHUNKED, b"zz\r\n"], "outcome_unknown"),
+        ([CHUNKED, b"-5\r\nabcde"], "outcome_unknown"),
+        ([CHUNKED, b"-1\r\n", *[b"x" * 100_000] * 30], "bad_answer"),  # http.client would read it to its end
+        ([b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000], "bad_answer"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n" + b"x" * 5000], "bad_answer"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n" + b"x" * 5000], "bad_answer"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nx"], "outcome_unknown"),
+        ([b"HTTP/1.1 " + b"9" * 5000 + b" OK\r\n\r\n"], "outcome_unknown"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"], "bad_answer"),
         ([b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000], "bad_answer"),
         ([CHUNKED, *[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 2, b"0\r\n\r\n"], "bad_answer"),
@@ -221,6 +230,32 @@ def test_plain_http_behind_https_was_not_paid(echo: Echo) -> None:
     assert echo.calls == []
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ssl.SSLCertVerificationError(1, "x"), "its certificate is not valid: self-signed certificate"),
+        (ssl.SSLCertVerificationError(1, "x"), "its certificate is not valid: it is for another name"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "no TLS connection could be made"),
+        (ConnectionRefusedError(), "no connection could be made"),
+    ],
+)
+def test_why_it_was_not_reached(error: OSError, told: str, echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that name no host."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        other = "another name" in told
+        error.verify_code, error.verify_message = (62, "not valid for 'db.corp'") if other else (18, told[30:])
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", refuse)
+    if isinstance(error, ConnectionRefusedError):
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+    failure = failed(url=echo.url.replace("http:", "https:"), paid=True)
+    assert (failure.code, failure.paid) == ("unavailable", "no")
+    assert failure.detail == f"{WHO} could not be reached: {told}"
+
+
 def test_certificates_are_verified() -> None:
     context = wire.tls_context()
     assert context.verify_mode == ssl.CERT_REQUIRED
@@ -276,9 +311,29 @@ def test_retry_after(header: str | timedelta, least: float, most: float) -> None
     assert least <= wait <= most
 
 
-@pytest.mark.parametrize("header", ["", "-1", "nan", "inf", "soon", "1e9", "9" * 5000, "Fri, 99 Nov 2026 99:99:99 GMT"])
+FAR = ["Wed, 21 Oct 99999999999999999999 07:28:00 GMT", "1 Jan 1 00:00 +99999999999"]
+ODD = ["", "-1", "nan", "inf", "soon", "1e9", "9" * 5000, "Fri, 99 Nov 2026 99:99:99 GMT", "1_0", "\u0663", *FAR]
+
+
+@pytest.mark.parametrize("header", ODD)
 def test_no_retry_after(header: str) -> None:
     assert Answer(429, {"retry-after": header}, b"").retry_after is None
+    for date in ODD:  # a clock that says nothing is as none
+        assert Answer(429, {"retry-after": "7", "date": date}, b"").retry_after == 7
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9-]{1,30} [0-9:+-]{1,30} \S*"))
+def test_no_text_of_a_header_breaks_the_reading(text: str) -> None:
+    for wait in (retry_after.seconds(text, 60.0), retry_after.seconds("7", 60.0, text)):
+        assert wait is None or 0 <= wait <= 60
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-400), timedelta(hours=-3), timedelta(0), timedelta(days=9)])
+def test_a_date_is_one_of_the_peers_clock(skew: timedelta) -> None:
+    there = datetime.now(UTC) + skew
+    headers = {"retry-after": format_datetime(there + timedelta(seconds=30), usegmt=True)}
+    headers["date"] = format_datetime(there, usegmt=True)
+    assert Answer(429, headers, b"").retry_after == pytest.approx(30, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -350,6 +405,7 @@ def test_asking_hands_on_what_will_not_pass(echo: Echo) -> None:
     [
         *(("0.0147", 0.0147), (0.0038, 0.0038), (0, 0), ("-1", None), ("nan", None), ("inf", None), ("1e9", None)),
         *((None, None), ("", None), ([], None), ({}, None), (10**400, None)),
+        *((True, None), ("1_0", None), ("\u0663", None), (" 1", None), ("9" * 400, None), (float("nan"), None)),
     ],
 )
 def test_prices(amount: Any, price: float | None) -> None:

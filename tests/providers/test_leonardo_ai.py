@@ -136,10 +136,11 @@ def test_tickets_in_all_forms(said: Any, cost: float | None) -> None:
         (400, {"error": "invalid dimensions", "path": "$", "code": "validation-failed"}, "invalid_request", "no"),
         (400, {"errors": [{"message": "too many images"}]}, "invalid_request", "no"),
         (400, [{"message": "too many images"}], "invalid_request", "no"),
-        (400, b"\xff", "invalid_request", "no"),
-        (403, b"<html>Cloudflare</html>", "not_authorized", "no"),
+        (400, b"\xff", "unavailable", "no"),
+        (403, b"<html>Cloudflare</html>", "unavailable", "no"),
+        (403, b"", "not_authorized", "no"),
         (429, {"error": "rate"}, "throttled", "no"),
-        (502, b"<html>", "failed", "unknown"),
+        (502, b"<html>", "unavailable", "unknown"),
         (504, b"", "timeout", "unknown"),
         (302, b"", "bad_answer", "unknown"),
     ],
@@ -166,7 +167,9 @@ def _found(status: str = "COMPLETE", images: Any = ({"url": "https://cdn/x", "ns
 
 def test_a_generation_and_its_seed() -> None:
     assert to_image(_answer(_found(seed=7))) == ("https://cdn/x", 7)
-    assert to_image(_answer(_found(seed="7"))) == ("https://cdn/x", None)
+    assert to_image(_answer(_found(seed="7"))) == ("https://cdn/x", 7)
+    for odd in (True, -1, "-1", "x", "", 7.0, "9" * 20, 10**30, [7], None):
+        assert to_image(_answer(_found(seed=odd))) == ("https://cdn/x", None)
     assert to_image(_answer(_found("PENDING", ()))) is None
 
 
@@ -174,6 +177,19 @@ def test_a_generation_and_its_seed() -> None:
     ("status", "said", "code"),
     [
         (200, _found("FAILED"), "failed"),
+        (200, _found("FAILED", prompt_moderations=[{"moderationClassification": ["SEXUAL"]}]), "content_policy"),
+        (200, _found("FAILED", (), prompt_moderations=[{}, {"moderationClassification": ["X"]}]), "content_policy"),
+        *[
+            (200, _found("FAILED", prompt_moderations=odd), "failed")
+            for odd in (
+                [{"moderationClassification": []}],
+                [],
+                None,
+                "x",
+                [None, 7, "x"],
+                {"moderationClassification": 1},
+            )
+        ],
         (200, _found(images=[{"url": "https://cdn/x", "nsfw": True}]), "content_policy"),
         (200, _found(images=[]), "bad_answer"),
         (200, _found(images=None), "bad_answer"),
@@ -202,7 +218,7 @@ SUBMIT = {
     "throttle_hint": ("throttled", "no"),
     "internal": ("failed", "unknown"),
     "unavailable": ("unavailable", "no"),
-    "bad_gateway": ("failed", "unknown"),
+    "bad_gateway": ("unavailable", "unknown"),
     "gateway_timeout": ("timeout", "unknown"),
     "moderated": ("content_policy", "no"),
     "moderated_403": ("content_policy", "no"),
@@ -210,7 +226,7 @@ SUBMIT = {
     "out_of_tokens": ("out_of_credit", "no"),
     "not_authorized": ("not_authorized", "no"),
     "key_no_uuid": ("not_authorized", "no"),
-    "no_rest": ("not_authorized", "no"),
+    "no_rest": ("unavailable", "no"),
     "gone": ("model_gone", "no"),
     "invalid": ("invalid_request", "no"),
     "null_variable": ("failed", "unknown"),
@@ -228,6 +244,8 @@ SUBMIT = {
 COLLECT = {
     "failed_job": "failed",
     "moderated_image": "content_policy",
+    "moderated_job": "content_policy",
+    "judged_job": "failed",
     "no_image": "bad_answer",
     "two_images": "bad_answer",
     "private_address": "bad_answer",
@@ -237,7 +255,7 @@ COLLECT = {
     "huge_image": "bad_answer",
 }
 # An image comes of these: a slow one, a cost that cannot be, other forms, and pictures whose fault is found later.
-IMAGE = {"slow", "form_flat", "form_v1", "no_cost", "truncated_image", "wrong_size", "html", "empty_image"}
+IMAGE = {"slow", "form_flat", "form_v1", "no_cost", "text_seed", "truncated_image", "wrong_size", "html", "empty_image"}
 
 
 def test_every_fault_of_the_double_is_tested() -> None:
@@ -316,6 +334,8 @@ def test_a_strict_service_takes_every_order(
         assert (picture.format, picture.size) == ("JPEG", (least, most))
     assert painted.seed == card.seed_max
     longest = Order(card, "x" * card.prompt_max, card.seed_min, (most, least), reference_type="image/png")
+    if negative:
+        longest = replace(longest, negative_prompt="x" * card.negative_prompt_max)
     if card.references:
         longest = replace(longest, reference=b"\x89PNG" * 1000)
     assert collected(provider, provider.submit(longest, 5)).seed == card.seed_min

@@ -62,7 +62,7 @@ CLOUD_FAILS = {
     "expired_token": "not_authorized",
     "gone": "model_gone",
     "validation": "invalid_request",
-    "bad_gateway": "failed",
+    "bad_gateway": "unavailable",
     "reset": "unavailable",
     "reset_body": "unavailable",
     "short_body": "unavailable",

@@ -118,7 +118,7 @@ def _errors(code: str, **more: Any) -> Any:
         (400, _errors("rateLimitExceeded"), "throttled", "no"),
         (500, _errors("timeoutProvider"), "timeout", "unknown"),
         (500, _errors("x"), "failed", "unknown"),
-        (502, b"<html>", "failed", "unknown"),
+        (502, b"<html>", "unavailable", "unknown"),
         (503, b"", "unavailable", "no"),
         (504, b"", "timeout", "unknown"),
         (400, _errors("invalidModel"), "model_gone", "no"),
@@ -152,6 +152,51 @@ def test_their_words_are_told_without_our_key() -> None:
 
 def test_the_table_uses_the_taxonomy() -> None:
     assert all(code in FAILURES for _, code, _ in WORDS)
+
+
+# By the sets of the official runware-sdk 1.8.0 (errors.py): what each code is to it, and so what it is to us.
+CODES = {
+    "quota": "insufficientCredits quotaExceeded accountBalanceTooLow paymentRequired environmentPaused",
+    "rateLimit": "rateLimitExceeded providerRateLimitExceeded",
+    "auth": """unauthorized forbidden permissionDenied insufficientPermissions authenticationFailed authFailed
+        authTimeout invalidAuthentication invalidCredentials missingAuthentication tokenExpired tokenInvalid
+        tokenMissing tokenRevoked accountSuspended accountDisabled organizationSuspended workspaceDisabled
+        invalidApiKey missingApiKey""",
+    "timeout": "timeoutProvider inferenceTimeout",
+    "gone": "modelNotFound unknownModel modelDisabled invalidModel",
+    "room": "noAvailableServer modelUnavailable modelNotReady serviceUnavailable serverUnavailable",
+    "broke": """inferenceError processingFailed taskFailed providerUnauthorized providerInternal
+        providerServiceUnavailable internalServerError standardError unknownError undefinedError defaultError""",
+    "safety": " ".join(sorted(REFUSALS)),
+}
+MEANT = {
+    "quota": ("out_of_credit", "no"),
+    "rateLimit": ("throttled", "no"),
+    "auth": ("not_authorized", "no"),
+    "timeout": ("timeout", "unknown"),
+    "gone": ("model_gone", "no"),
+    "room": ("unavailable", "no"),
+    "broke": ("failed", "unknown"),
+    "safety": ("content_policy", "no"),
+}
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(("kind", "said"), [(kind, said) for kind, codes in CODES.items() for said in codes.split()])
+def test_each_code_means_the_same_under_every_status(kind: str, said: str, status: int) -> None:
+    """Flat or within the item of a task, whether the task was accepted or not."""
+    nested = {"data": [_item(status="error", error={"code": said, "message": "No."})]}
+    for answer in (_errors(said), nested):
+        with pytest.raises(ProviderFailure) as caught:
+            to_ticket(_answer(answer, status), ID)
+        assert (caught.value.code, caught.value.paid) == MEANT[kind]
+    with pytest.raises(ProviderFailure) as caught:
+        to_image(_answer(nested), ID)
+    ended = "failed" if MEANT[kind][0] in ("throttled", "unavailable", "timeout") else MEANT[kind][0]
+    assert (caught.value.code, caught.value.paid) == (ended, "unknown")
+
+
+def test_codes_are_words() -> None:
     assert all(code == code.lower() for code in REFUSALS)
 
 
@@ -185,10 +230,22 @@ def test_a_task_that_is_not_done(said: Any) -> None:
     [
         (200, {"data": [_item(status="error", code="inferenceError", message="x")]}, "failed"),
         (200, {"data": [_item(status="error", code="promptBlocked")]}, "content_policy"),
+        *[
+            (200, {"data": [_item(status="error", error={"code": said, "message": "x"})]}, code)
+            for said, code in (
+                ("promptBlocked", "content_policy"),
+                ("insufficientCredits", "out_of_credit"),
+                ("tokenExpired", "not_authorized"),
+                ("noAvailableServer", "failed"),
+                ("x", "failed"),
+            )
+        ],
+        *[(200, {"data": [_item(status="error", error=odd)]}, "failed") for odd in (None, "x", [1], {}, {"code": [1]})],
         (200, _errors("inferenceError", taskUUID=ID), "failed"),
         (200, {"errors": [{"code": "inferenceError", "taskUUID": ID}]}, "failed"),
         (200, _errors("timeoutProvider", taskUUID=ID), "failed"),
-        (400, _errors("inferenceError", taskUUID=ID), "invalid_request"),
+        (400, _errors("inferenceError", taskUUID=ID), "failed"),
+        (400, _errors("x", taskUUID=ID), "invalid_request"),
         (500, _errors("inferenceError", taskUUID=ID), "unavailable"),
         (429, _errors("rateLimitExceeded", taskUUID=ID), "throttled"),
         (500, _errors("promptBlocked", taskUUID=ID), "content_policy"),
@@ -199,7 +256,8 @@ def test_a_task_that_is_not_done(said: Any) -> None:
         (200, {"errors": [{"code": "expired", "taskType": "getResponse", "taskUUID": ID}]}, "outcome_unknown"),
         (404, b"", "outcome_unknown"),
         (401, {"errors": [{"code": "invalidApiKey", "taskType": "authentication"}]}, "not_authorized"),
-        (403, b"<html>", "not_authorized"),
+        (403, b"<html>", "unavailable"),
+        (403, b"", "not_authorized"),
         (429, {"errors": [{"code": "rateLimitExceeded", "taskType": "getResponse"}]}, "throttled"),
         (500, {"errors": [{"code": "internal"}]}, "unavailable"),
         (503, b"", "unavailable"),
@@ -222,14 +280,14 @@ SUBMIT = {
     "throttle_hint": ("throttled", "no"),
     "internal": ("failed", "unknown"),
     "unavailable": ("unavailable", "no"),
-    "bad_gateway": ("failed", "unknown"),
+    "bad_gateway": ("unavailable", "unknown"),
     "provider_timeout": ("timeout", "unknown"),
     "moderated": ("content_policy", "no"),
     "moderated_by_host": ("content_policy", "no"),
     "out_of_credit": ("out_of_credit", "no"),
     "out_of_credit_unnamed": ("out_of_credit", "no"),
     "not_authorized": ("not_authorized", "no"),
-    "forbidden": ("not_authorized", "no"),
+    "forbidden": ("unavailable", "no"),
     "gone": ("model_gone", "no"),
     "invalid": ("invalid_request", "no"),
     "invalid_under_200": ("invalid_request", "no"),
@@ -249,6 +307,9 @@ SUBMIT = {
 COLLECT = {
     "failed_job": "failed",
     "failed_item": "failed",
+    "flat_item": "failed",
+    "moderated_item": "content_policy",
+    "unpaid_item": "out_of_credit",
     "throttled_job": "failed",
     "moderated_job": "content_policy",
     "moderated_image": "content_policy",

@@ -42,11 +42,14 @@ _SD35 = replace(
     _CORE,
     id="stability.sd3-5-large-v1:0",
     price_usd=0.08,
+    capabilities=frozenset({"text-to-image", "image-to-image"}),
+    references=1,
     formats=("png", "webp", "jpeg"),
     seed_max=4294967294,  # one less than Core and Ultra
     quality=7,
     typical_seconds=8.0,
 )
+# Whether Ultra takes a picture to start from, as a sample of AWS's has it, or not, as its table does, is not verified.
 _ULTRA = replace(_CORE, id="stability.stable-image-ultra-v1:1", price_usd=0.14, quality=8, typical_seconds=12.0)
 
 # Stability's editing services answer under an inference profile of the US alone, from us-west-2 among others.

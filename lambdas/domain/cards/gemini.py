@@ -39,7 +39,7 @@ _NANO_BANANA = ModelCard(
     "gemini-nano-banana-2.1",
     provider="gemini",
     owned_by="google",
-    price_usd=0.0336,  # 1120 tokens at 1K
+    price_usd=0.0336,  # 1120 tokens at 1K; its thinking, billed as text, comes on top and is counted in the answer
     default_size=(1024, 1024),
     honours=frozenset({"seed"}),  # best effort; a negative prompt, steps and guidance do not exist
     formats=("png",),  # the format is the model's choice, PNG or JPEG: it is read from the bytes
@@ -82,11 +82,12 @@ RATES: Final[dict[str, Rates]] = {
 
 
 def _ended(model_id: str, created: int, ended: date, replacement: ModelCard) -> Retired:
-    reason = f"Google ended it on {ended.isoformat()}."
+    reason = f"Google announced its end for {ended.isoformat()}."
     return Retired(model_id, "gemini", "google", created, ended, reason, replacement.id)
 
 
-# https://ai.google.dev/gemini-api/docs/deprecations; the day of gemini-3.1-flash-image is LiteLLM's alone.
+# https://ai.google.dev/gemini-api/docs/deprecations, whose days are "the earliest possible"; of the first two, other
+# lists have other days or none. `make models-check` says where a key's own list still has one.
 RETIRED: Final[tuple[Retired, ...]] = (
     _ended("gemini-3.1-flash-image", day(2026, 5, 28), date(2026, 10, 29), _NANO_BANANA),
     _ended("gemini-2.5-flash-image", day(2025, 10, 2), date(2026, 10, 2), _NANO_BANANA),

@@ -11,9 +11,12 @@ _FLUX_DEV = ModelCard(
     "runware:101@1",  # FLUX.1 [dev]
     provider="runware_ai",
     owned_by="black-forest-labs",
-    price_usd=0.0038,  # 1024 x 1024 at 28 steps; every answer tells the real one
+    # 1024 x 1024 at 28 steps, by the model's schema; their guide of 2026 says 0.0013. Every answer tells the real one.
+    price_usd=0.0038,
     default_size=(1024, 1024),
-    honours=frozenset({"steps", "cfg", "seed"}),  # a negative prompt is accepted and ignored
+    honours=frozenset(
+        {"steps", "cfg", "seed"}
+    ),  # a negative prompt does nothing without `trueCFGScale`, which is not sent
     formats=("png", "jpeg", "webp"),
     created=day(2024, 8, 1),
     capabilities=frozenset({"text-to-image", "image-to-image"}),
@@ -51,7 +54,7 @@ _FLUX2_DEV = replace(
 _FLUX2_PRO = replace(
     _FLUX2_DEV,
     id="bfl:5@1",  # FLUX.2 [pro]
-    price_usd=0.03,  # Black Forest Labs' own price of a megapixel; Runware's is not verified
+    price_usd=0.03,  # of a megapixel
     honours=frozenset({"seed"}),  # steps and guidance are fixed
     quality=9,
     typical_seconds=12.0,

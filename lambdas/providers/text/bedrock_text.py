@@ -7,6 +7,7 @@ import time
 from threading import Lock
 from typing import Any, Final
 
+from lambdas import USER_AGENT
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.ports import Rewrite
 from lambdas.domain.prompts.brief import instruction
@@ -108,6 +109,7 @@ class BedrockText:
                     read_timeout=60,  # for one wait; a call's own deadline is kept around it
                     retries={"mode": "standard", "total_max_attempts": 1},
                     tcp_keepalive=True,
+                    user_agent_extra=USER_AGENT,
                 )
                 session = boto3.session.Session()
                 self._made = session.client("bedrock-runtime", region_name=self._region, config=config)
