@@ -190,7 +190,10 @@ class FakePictures:
             raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
         return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
 
-    def take(self, data: bytes) -> tuple[bytes, str]:
+    def pixels(self, data: bytes) -> int:
+        return 1
+
+    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
         return data, "image/png"
 
 
