@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 PNG_START: Final = b"\x89PNG\r\n\x1a\n"
-JPEG_START: Final = b"\xff\xd8\xff"
+JPEG_START: Final = b"\xff\xd8"
 
 # What an ISO media file calls itself after `ftyp`, by the start of the word.
 _BRANDS: Final = (
@@ -96,5 +96,5 @@ def named(data: bytes) -> str | None:
 
 def is_cut_or_text(data: bytes) -> bool:
     """Whether it is no file of any kind: nothing, the first bytes of one of the three and no more, or plain words."""
-    begun = any(start.startswith(data) for start in (PNG_START, JPEG_START, b"RIFF"))
-    return begun or (data.startswith(b"RIFF") and len(data) < 12) or _TEXT.fullmatch(data[:4096]) is not None
+    begun = any(start.startswith(data) for start in (PNG_START, JPEG_START))
+    return begun or (b"RIFF".startswith(data[:4]) and len(data) < 12) or _TEXT.fullmatch(data[:4096]) is not None
