@@ -101,7 +101,10 @@ def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | 
         made = _composed(job, photo, painted, deps) if card.cut_by else _accepted(request, photo, painted, deps)
     except Unplaceable as no:
         raise ProviderFailure("invalid_request", str(no), paid="unknown") from None
-    return replace(made, warnings=(*made.warnings, JPEG)) if request.format == "jpeg" else made
+    if request.format != "jpeg":
+        return made
+    parts = {**made.components, "exact_pixel_fraction": None}  # what was measured before encoding holds no more
+    return replace(made, warnings=(*made.warnings, JPEG), components=parts)
 
 
 def _composed(job: Job, photo: bytes, painted: Painted, deps: Deps) -> Made:
