@@ -9,7 +9,7 @@ from typing import Any
 from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.domain import budget, rate, slots
 from lambdas.domain.budget import NO_CAPS, Caps
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.errors import ProviderFailure, UnsupportedMediaType
 from lambdas.domain.health import Health, may_call, observed, probing
 from lambdas.domain.jobs import (
     CANCELLED,
@@ -194,6 +194,8 @@ class FakePictures:
         return 1
 
     def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+        if data.startswith(b"GIF8"):
+            raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
         return data, "image/png"
 
 

@@ -102,7 +102,8 @@ class Call:
         if task is not None and self._names_task():
             model = task
         if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-            raise UnsupportedMediaType(f"this route takes application/json, not {media_type[:80]}")
+            takes = "application/json" if form is None else f"application/json or {multipart.MEDIA_TYPE}"
+            raise UnsupportedMediaType(f"this route takes {takes}, not {media_type[:80]}")
         if not self.body.strip():
             raise MalformedBody("the body is empty; a JSON object is needed")
         try:
@@ -126,6 +127,10 @@ class Call:
     def _read_form(self, model: type[BaseModel]) -> BaseModel:
         """A field that is there and empty is as none, since browsers send every field of a form."""
         parts = multipart.read_form(self.body, self.headers.get("content-type", ""))
+        for name, part in parts.items():
+            if part.filename is not None and name not in model.model_fields:
+                said = f"unknown field; the photo goes into `{FILE}`"
+                raise InvalidRequest(f"{name}: {said}", errors=(FieldError(name, said),))
         values = {
             name: base64.b64encode(part.data).decode() if name == FILE else multipart.text_of(part)
             for name, part in parts.items()

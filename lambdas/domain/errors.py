@@ -211,6 +211,7 @@ class ProviderFailure(Exception):
         self.detail = detail
         self.paid = paid
         self.retry_after = retry_after
+        self.field = ""  # the client's own that is at fault, where one is
 
 
 # code -> may the same request succeed if tried again a little later at the same provider?

@@ -8,6 +8,7 @@ from dataclasses import replace
 from lambdas.domain import catalogue, ids, routing, slots
 from lambdas.domain.errors import (
     ContentRefused,
+    FieldError,
     GenerationTimeout,
     InvalidRequest,
     NoneAvailable,
@@ -240,7 +241,9 @@ def _order(job: Job, card: ModelCard, index: int, deps: Deps, *, number: int) ->
     elif job.request.reference_key and card.references:
         reference = deps.blobs.get(job.request.reference_key)
         if reference is None:
-            raise JobFailed(job, InvalidRequest("the reference image is no longer there"))
+            said = "the reference image is no longer there"
+            wrong = FieldError(job.request.reference_field, said)
+            raise JobFailed(job, InvalidRequest(said, errors=(wrong,)))
     return replace(
         order,
         prompt=job.prompt or order.prompt,
@@ -280,7 +283,7 @@ def _error_of(failure: ProviderFailure | None, job: Job) -> ServiceError:
     if failure.code == "content_policy":
         return ContentRefused(said)
     if failure.code == "invalid_request":
-        return InvalidRequest(said)
+        return InvalidRequest(said, errors=(FieldError(failure.field, said),) if failure.field else ())
     if failure.code == "timeout":
         return GenerationTimeout(said)
     if failure.code == "outcome_unknown":
