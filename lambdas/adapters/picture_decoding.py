@@ -49,9 +49,9 @@ def measured(data: bytes, most_pixels: int) -> Outline:
     except Broken as broken:
         raise MalformedBody(str(broken)) from None
     if found is None:
-        if is_cut_or_text(data):
-            raise MalformedBody("the image could not be read: it must be a whole PNG, JPEG or WebP file")
         kind = named(data)
+        if kind is None and is_cut_or_text(data):
+            raise MalformedBody("the image could not be read: it must be a whole PNG, JPEG or WebP file")
         raise UnsupportedMediaType(f"an image must be PNG, JPEG or WebP, not {kind or 'a file of another type'}")
     if found.pixels > most_pixels:
         raise TooLarge(f"an image may have {most_pixels} pixels at the most, not {found.pixels}")
