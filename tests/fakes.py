@@ -9,7 +9,7 @@ from typing import Any
 from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.domain import budget, ids, rate, slots
 from lambdas.domain.budget import NO_CAPS, Caps
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.errors import ProviderFailure, UnsupportedMediaType
 from lambdas.domain.health import Health, may_call, observed, probing
 from lambdas.domain.jobs import (
     CANCELLED,
@@ -204,8 +204,16 @@ class FakePictures:
             raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
         return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
 
-    def take(self, data: bytes) -> tuple[bytes, str]:
+    def pixels(self, data: bytes) -> int:
+        return 1
+
+    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+        if data.startswith(b"GIF8"):
+            raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
         return data, "image/png"
+
+    def at_least(self, data: bytes, side: int) -> bytes:
+        return data
 
 
 @dataclass

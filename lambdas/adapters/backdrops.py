@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdas.adapters.cutouts import Cutout, border_colour, fully
-from lambdas.adapters.picture_files import is_plain
-from lambdas.adapters.pictures import decoded
+from lambdas.adapters.cutouts import Cutout, border_colour, fully, seen
+from lambdas.adapters.pictures import answered, decoded
 from lambdas.adapters.service_frames import shown, unshown
 from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged, Unplaceable
 from lambdas.domain.errors import ProviderFailure
@@ -75,8 +74,9 @@ class PillowBackdrops:
     ) -> tuple[bytes, bytes, Size]:
         """See the port. What product it is says the photo's own alpha channel, else the mask, at its place in the
         photo; it must then stand on the canvas where it would have been put here."""
-        made, alpha, picture = decoded(image), decoded(mask).convert("L"), decoded(photo)
-        if not made.size == alpha.size == _expected(canvas, picture.size, made.size) or alpha.getbbox() is None:
+        came, alpha, picture = answered(image), seen(decoded(mask).convert("L")), decoded(photo)
+        made = came.picture
+        if not made.size == alpha.size == _expected(canvas, picture.size, made.size):
             raise ProviderFailure("bad_answer", SIZE)
         own = Cutout.by_alpha(picture)
         try:
@@ -90,8 +90,7 @@ class PillowBackdrops:
         whole = made.convert("RGB")
         if placed.share_kept(whole) is None or placed.differs(alpha):
             raise ProviderFailure("bad_answer", "the product's own pixels were not kept")
-        kind = str(made.format).lower()
-        plain = kind == fmt and made.mode == "RGB" and is_plain(image, kind)
+        plain = came.kind == fmt and made.mode == "RGB" and came.plain
         return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), placed.size
 
 

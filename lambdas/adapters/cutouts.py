@@ -7,7 +7,7 @@ a photo's own alpha channel. A part that is null has no say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST_PIXELS: Final = 16
-BAND: Final = 12  # of 255: what is less opaque does not count as part of the mask
+SEEN: Final = 12  # of 255: what is fainter is not product, whatever is asked
+OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
+SOFT: Final = 4  # pixels around a product where faint ones are its own edge
 AREA: Final = (0.02, 0.9)
 NEAR: Final = 16  # how far from the border's colour a pixel is still background
 FAR: Final = 48  # and from where on it is surely product
@@ -30,22 +32,32 @@ Parts = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Cutout:
-    """`rgb` and `alpha` in the photo's size.
+    """`rgb` and `alpha` in the photo's size; of the alpha only what is product is kept.
 
-    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that.
+    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that. `own`:
+    whether the alpha is the client's own, who means it where it is half clear. `faint`: whether something too faint to
+    be product was left out elsewhere than at its edge.
     """
 
     rgb: Image
     alpha: Image
     evenness: float | None = None
+    own: bool = False
+    faint: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        kept = seen(self.alpha)
+        object.__setattr__(self, "faint", _reaches(self.alpha.getbbox(), kept.getbbox()))
+        object.__setattr__(self, "alpha", kept)
 
     @classmethod
     def by_alpha(cls, photo: Image) -> Self | None:
-        """The photo's own alpha channel as it is; `None` where it has none, or one that is opaque everywhere."""
+        """The photo's own alpha channel; `None` where it has none, or one that says nothing."""
         if photo.mode != "RGBA":
             return None
         alpha = photo.getchannel("A")
-        return None if alpha.getextrema() == (255, 255) else cls(photo.convert("RGB"), alpha)
+        least, _ = alpha.getextrema()
+        return None if least >= OPAQUE else cls(photo.convert("RGB"), alpha, own=True)  # type: ignore[operator]
 
     @classmethod
     def by_service(cls, photo: Image, answer: Image) -> Self:
@@ -56,16 +68,16 @@ class Cutout:
         """
         from PIL import Image, ImageChops
 
-        if not answer.has_transparency_data:
+        if answer.mode != "RGBA":
             raise ProviderFailure("bad_answer", "the cut-out has no alpha channel", paid="unknown")
         (width, height), _ = extended(photo.size)
         if abs(answer.width * height / (answer.height * width) - 1) > 0.02:
             raise ProviderFailure("bad_answer", "the cut-out is of another picture", paid="unknown")
-        left = unshown(answer.convert("RGBA"), photo.size)
-        alpha, own = left.getchannel("A"), photo.convert("RGB")
-        if photo.mode == "RGBA":
-            alpha = ImageChops.darker(alpha, photo.getchannel("A"))
-        return cls(Image.composite(own, left.convert("RGB"), fully(alpha)), alpha)
+        left = unshown(answer, photo.size)
+        alpha, before = left.getchannel("A"), cls.by_alpha(photo)
+        if before is not None:
+            alpha = ImageChops.darker(alpha, before.alpha)
+        return cls(Image.composite(photo.convert("RGB"), left.convert("RGB"), fully(alpha)), alpha)
 
     @classmethod
     def by_border(cls, photo: Image) -> Self:
@@ -81,26 +93,34 @@ class Cutout:
 
     @cached_property
     def box(self) -> Box:
-        """Where what is not wholly clear stands. Raises Unplaceable where that is nothing."""
+        """Where the product stands. Raises Unplaceable where there is none."""
         found = self.alpha.getbbox()
-        if found is None or sum(self.alpha.histogram()[128:]) < LEAST_PIXELS:
+        if found is None or sum(self.alpha.histogram()[SEEN:]) < LEAST_PIXELS:
             raise Unplaceable("no product was found in the image")
         return found
 
     def judged(self) -> tuple[float, Parts, tuple[str, ...]]:
         """The confidence, 0 to 1, what it is made of, and what the client should know of it."""
         opacities, edge = self.alpha.histogram(), border(self.alpha)
-        clipped = sum(edge[128:]) / sum(edge)
+        most = _most(opacities) if self.own else 255
+        half = (most + 1) // 2
+        clipped = sum(edge[half:]) / sum(edge)
         parts: Parts = {
-            "mask_certainty": _certainty(opacities),
+            "mask_certainty": _certainty(opacities, most),
             "edge_clipped": clipped,
-            "area_fraction": sum(opacities[128:]) / sum(opacities),
+            "area_fraction": sum(opacities[half:]) / sum(opacities),
             "border_evenness": self.evenness,
         }
         score = overall(parts)
         said = [f"low confidence in the cut-out ({score:.2f}): look at the mask"] if score < LOW else []
         said += ["the product touches the photo's border and may be cut off there"] if clipped > 0 else []
+        said += [f"what is fainter than {SEEN} of 255 was not taken for product"] if self.faint else []
         return score, parts, tuple(said)
+
+
+def seen(alpha: Image) -> Image:
+    """The alpha of what is product: 0 where it is too faint to be."""
+    return alpha.point([0] * SEEN + list(range(SEEN, 256)))
 
 
 def fully(alpha: Image) -> Image:
@@ -141,11 +161,32 @@ def overall(parts: Parts) -> float:
     return min(1.0, max(0.0, score))
 
 
-def _certainty(opacities: list[int]) -> float:
-    """The mean over the mask of 1 - 4p(1-p), or 0 where p < 0.5: 1 for a mask of sure pixels, 0 for one of 0.5."""
-    counted = sum(opacities[BAND + 1 :])
-    sure = sum(count * (1 - 4 * (n / 255) * (1 - n / 255)) for n, count in enumerate(opacities) if n >= 128)
+def _certainty(opacities: list[int], most: int) -> float:
+    """The mean over the mask of 1 - 4p(1-p), or 0 where p < 0.5: 1 for a mask of sure pixels, 0 for one of 0.5.
+
+    p is the opacity as a part of `most`.
+    """
+    counted = sum(opacities[SEEN:])
+    parts = [min(1.0, n / most) for n in range(256)]
+    sure = sum(count * (1 - 4 * p * (1 - p)) for count, p in zip(opacities, parts, strict=True) if p >= 0.5)
     return sure / counted if counted else 0.0
+
+
+def _most(opacities: list[int]) -> int:
+    """The opacity of the product: 255, unless what the photo shows is as a whole half clear."""
+    above = 0
+    for level in range(255, SEEN, -1):
+        above += opacities[level]
+        if above >= LEAST_PIXELS:
+            return level
+    return SEEN
+
+
+def _reaches(whole: Box | None, kept: Box | None) -> bool:
+    """Whether one box goes farther than a soft edge beyond the other."""
+    if whole is None or kept is None:
+        return False
+    return any(abs(side - other) > SOFT for side, other in zip(whole, kept, strict=True))
 
 
 def _median(counts: list[int]) -> int:

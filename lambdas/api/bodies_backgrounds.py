@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from lambdas.api.bodies import Body, NegativePrompt, Seed, Side, Whole
 from lambdas.domain import requests as r
 from lambdas.domain.backgrounds import MAX_PADDING
-from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody
+from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.paint_background import with_product
@@ -52,11 +52,7 @@ class BackgroundFields(Body):
         sent: dict[str, Any] = {n: getattr(self, n) for n in BackgroundFields.model_fields}
         sent["prompt"] = self.prompt or r.SCENE_PROMPT
         given = tuple(n for n in self.given() if n in BackgroundFields.model_fields)
-        try:
-            return with_product(ImageRequest(**sent, given=given), text, tenant, deps, name)
-        except MalformedBody as error:
-            error.errors = error.errors or (FieldError(name, error.detail),)
-            raise
+        return with_product(ImageRequest(**sent, given=given), text, tenant, deps, name)
 
 
 class BackgroundBody(BackgroundFields):

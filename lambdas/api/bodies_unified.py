@@ -9,11 +9,11 @@ from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctio
 
 from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt, Whole
 from lambdas.domain import ids
-from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody
+from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.check_webhook import Verdict, check_webhooks
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.take_image import take_image
+from lambdas.usecases.take_image import Intake
 
 ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
 ProviderChoice = Literal["auto", "bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
@@ -61,20 +61,25 @@ class UnifiedBody(Painting):
     )
     metadata: dict[LabelName, Label] = Field(default_factory=dict, max_length=16, description="Kept with the job.")
 
-    def to_request(self, tenant: str, deps: Deps, verdicts: Mapping[str, Verdict] | None = None) -> ImageRequest:
+    def to_request(
+        self, tenant: str, deps: Deps, verdicts: Mapping[str, Verdict] | None = None, intake: Intake | None = None
+    ) -> ImageRequest:
         """Stores the reference image, if there is one. Raises its errors, and InvalidRequest for the webhook.
 
-        `verdicts` on webhooks' addresses, where they are known already.
+        `verdicts` on webhooks' addresses, where they are known already. `intake`: that of a request of several bodies.
         """
         silent = self.webhook_url is not None and self._silent(self.webhook_url, tenant, deps, verdicts)
         sent: dict[str, Any] = self.model_dump(exclude=_NOT_COPIED)
         order = tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback
         if self.reference_image is not None:
-            try:
-                sent["reference_key"], sent["reference_type"] = take_image(self.reference_image, tenant, deps)
-            except MalformedBody as error:
-                error.errors = error.errors or (FieldError("reference_image", error.detail),)
-                raise
+            intake = intake or Intake(deps)
+            clean = intake.take(self.reference_image, "reference_image")
+            sent |= {
+                "reference_key": intake.put(clean, tenant),
+                "reference_type": clean.media_type,
+                "reference_field": "reference_image",
+                "warnings": clean.warnings,
+            }
         return ImageRequest(
             **sent,
             cache=self.cache == "auto",

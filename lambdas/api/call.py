@@ -105,7 +105,7 @@ class Call:
         if task is not None and _names_task(sent):
             model = task
         if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-            takes = "application/json or multipart/form-data" if form else "application/json"
+            takes = "application/json" if form is None else f"application/json or {multipart.MEDIA_TYPE}"
             raise UnsupportedMediaType(f"this route takes {takes}, not {media_type[:80]}")
         if not sent:
             raise MalformedBody("the body is empty; a JSON object is needed")
@@ -124,9 +124,9 @@ class Call:
         """A field that is there and empty is as none, since browsers send every field of a form."""
         parts = multipart.read_form(sent, self.headers.get("content-type", ""))
         for name, part in parts.items():
-            if name not in model.model_fields and part.filename is not None:
-                wrong = FieldError(name, f"unknown field; the photo goes into `{FILE}`")
-                raise InvalidRequest(f"{name}: {wrong.message}", errors=(wrong,))
+            if part.filename is not None and name not in model.model_fields:
+                said = f"unknown field; the photo goes into `{FILE}`"
+                raise InvalidRequest(f"{name}: {said}", errors=(FieldError(name, said),))
         values = {
             name: base64.b64encode(part.data).decode() if name == FILE else multipart.text_of(part)
             for name, part in parts.items()

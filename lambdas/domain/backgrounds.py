@@ -49,7 +49,10 @@ class Canvas:
         else:
             size, at = photo, (0, 0)
         if max(size) > MAX_CANVAS or min(size) < MIN_CANVAS:
-            raise Unplaceable(f"the canvas of {size[0]}x{size[1]} is not within {MIN_CANVAS} to {MAX_CANVAS}")
+            said = f"the canvas of {size[0]}x{size[1]} is not within {MIN_CANVAS} to {MAX_CANVAS} pixels a side"
+            if self.keeps_framing:
+                said = f"{said}: that is the photo's own size; send padding, or width and height"
+            raise Unplaceable(said)
         return size, at
 
 

@@ -231,6 +231,7 @@ class ProviderFailure(Exception):
         self.made = made
         self.cost_usd = cost_usd
         self.answer = answer
+        self.field = ""  # the client's own that is at fault, where one is
 
 
 # code -> may the same request succeed if tried again a little later at the same provider?

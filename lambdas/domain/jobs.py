@@ -85,6 +85,7 @@ class Job:
     dropped: tuple[dict[str, str], ...] = ()
     sizing: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    wrong_field: str = ""  # of the request, where its error is the fault of one
     cutout: str | None = None  # where the bucket keeps the product as a paid call has cut it out
     error: dict[str, str] | None = None
     expires_at: int = 0
@@ -115,8 +116,11 @@ class Job:
     def completed(self, now: float) -> Job:
         return replace(self, status=COMPLETED, finished_at=now)
 
-    def failed(self, now: float, code: str, message: str) -> Job:
-        return replace(self, status=FAILED, finished_at=now, error={"code": code, "message": message})
+    def failed(self, now: float, code: str, message: str, field: str = "") -> Job:
+        """`field`: what is at fault of what the client sent, where that is one field."""
+        return replace(
+            self, status=FAILED, finished_at=now, error={"code": code, "message": message}, wrong_field=field
+        )
 
     def given_back(self) -> Job:
         """Queued again as if it had not been claimed, but for its fence."""

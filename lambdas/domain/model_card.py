@@ -50,6 +50,7 @@ class ModelCard:
     region: str | None = None
     retires_on: date | None = None
     references: int = 0  # how many reference images it takes
+    reference_side: int = 0  # pixels that the shorter side of such an image must have
     quality: int = 5  # 1 to 10, from public side-by-side rankings; orders models for the strategy `quality`
     typical_seconds: float = 6.0  # what one image takes, until this deployment has seen its own
     licence: str = ""  # what may be done with the images, in a few words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol, runtime_checkable
@@ -150,10 +150,19 @@ class Pictures(Protocol):
         Bytes that already fit are passed through untouched.
         """
 
-    def take(self, data: bytes) -> tuple[bytes, str]:
-        """A client's picture, without its metadata and upright, and its media type.
+    def pixels(self, data: bytes) -> int:
+        """How many pixels a client's picture has, by its structure: nothing is decoded. Raises as `take`."""
 
-        Raises MalformedBody, UnsupportedMediaType or TooLarge.
+    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+        """A client's picture, without its metadata, upright and in sRGB, and its media type.
+
+        `warn` is told what the client should know of it. Raises MalformedBody, UnsupportedMediaType or TooLarge.
+        """
+
+    def at_least(self, data: bytes, side: int) -> bytes:
+        """A taken picture as it is, or enlarged in proportion, as a PNG, so that no side has fewer pixels than `side`.
+
+        Raises TooLarge for one so narrow that it would become far too long.
         """
 
 

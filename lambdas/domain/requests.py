@@ -23,7 +23,7 @@ MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 TEXT_TO_IMAGE, BACKGROUND = "text-to-image", "background"
 
-_THE_CLIENTS_OWN = frozenset({"labels", "ignored", "given", "project_id", "webhook_url"})
+_THE_CLIENTS_OWN = frozenset({"labels", "ignored", "given", "project_id", "webhook_url", "warnings", "reference_field"})
 
 # What a request without a negative prompt is given where the model reads one.
 SAFE_NEGATIVE_PROMPT = "nsfw, nudity, gore, lowres, blurry, deformed, bad anatomy, watermark, text, jpeg artifacts"
@@ -54,6 +54,7 @@ class ImageRequest:
     project_id: str = "default"
     reference_key: str | None = None  # where the reference image stands in the bucket
     reference_type: str = ""
+    reference_field: str = "image"  # what the client calls the reference image
     task: str = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
     padding: int | None = None  # pixels around the product, for BACKGROUND
     cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
@@ -64,6 +65,7 @@ class ImageRequest:
     webhook_url: str | None = None  # where the job's end is told
     labels: dict[str, str] = field(default_factory=dict)  # the client's own `metadata`
     ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
+    warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class ImageRequest:
         lists = {
             "given": tuple(data.get("given", ())),
             "ignored": tuple(data.get("ignored", ())),
+            "warnings": tuple(data.get("warnings", ())),
             "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
         }
         return cls(**{**data, **lists})

@@ -17,14 +17,12 @@ from lambdas.domain.requests import MAX_SEED, Order, Painted
 from lambdas.domain.walls import keeping, unsent
 from lambdas.egress import retry_after
 from lambdas.egress.deadline import within
-from lambdas.providers._references import at_least
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
 MAX_BODY: Final = 25_000_000  # Bedrock's own limit
 CHUNK: Final = 8192
 MAX_RETRY_AFTER: Final = 3600.0
-LEAST_SIDE: Final = 64  # pixels of a picture to start from
 STRENGTH: Final = 0.8  # of 0 to 1: how much of it is painted anew
 IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
 
@@ -158,8 +156,7 @@ def to_payload(order: Order) -> dict[str, Any]:
         return {"image": _base64(order.reference), "output_format": order.format}
     payload: dict[str, Any] = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
     if order.reference and not order.mask:  # the picture to start from gives the size
-        image = at_least(order.reference, LEAST_SIDE)
-        payload |= {"mode": "image-to-image", "image": _base64(image), "strength": STRENGTH}
+        payload |= {"mode": "image-to-image", "image": _base64(order.reference), "strength": STRENGTH}
     elif order.ratio:
         payload["aspect_ratio"] = order.ratio
     if order.negative_prompt:

@@ -66,7 +66,9 @@ def keep(
         provider=card.provider,
         model=card.id,
         dropped=routing.replaced(request, card) + routing.dropped(request, card) + request.ignored,
-        warnings=routing.warnings(card, image.created_at, job.prompt or request.prompt) + made.warnings,
+        warnings=routing.warnings(card, image.created_at, job.prompt or request.prompt)
+        + request.warnings
+        + made.warnings,
     )
     return job, None
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from lambdas.domain import catalogue, ids, routing, slots
 from lambdas.domain.errors import (
     ContentRefused,
+    FieldError,
     GenerationTimeout,
     InvalidRequest,
     NoneAvailable,
@@ -15,6 +16,7 @@ from lambdas.domain.errors import (
     ProviderFailure,
     ProvidersFailed,
     ServiceError,
+    TooLarge,
 )
 from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.model_card import ModelCard
@@ -242,7 +244,7 @@ def _slot(
 def _order(job: Job, card: ModelCard, index: int, deps: Deps, *, number: int) -> Order:
     """The order for this image at this model; `number` counts this model's calls for it, from 0."""
     order = routing.order(job.request, card, job.seed, index)
-    reference = None
+    reference, media_type = None, job.request.reference_type
     if job.request.task == BACKGROUND:
         try:
             order = staged(order, job, deps)
@@ -250,17 +252,33 @@ def _order(job: Job, card: ModelCard, index: int, deps: Deps, *, number: int) ->
             raise JobFailed(job, error) from None
         reference = order.reference
     elif job.request.reference_key and card.references:
-        reference = deps.blobs.get(job.request.reference_key)
-        if reference is None:
-            raise JobFailed(job, InvalidRequest("the reference image is no longer there"))
+        reference, media_type = _reference(job, card, deps)
     return replace(
         order,
         prompt=job.prompt or order.prompt,
         id=ids.call_id(job.id, index, card.id, number),
         owner=f"{job.tenant}/{job.id}",
         reference=reference,
-        reference_type=job.request.reference_type,
+        reference_type=media_type,
     )
+
+
+def _reference(job: Job, card: ModelCard, deps: Deps) -> tuple[bytes, str]:
+    """The image to start from, as large as the model needs it, and its media type. Raises JobFailed."""
+
+    def failed(said: str) -> JobFailed:
+        return JobFailed(job, InvalidRequest(said, errors=(FieldError(job.request.reference_field, said),)))
+
+    sent = deps.blobs.get(job.request.reference_key or "")
+    if sent is None:
+        raise failed("the reference image is no longer there")
+    if not card.reference_side:
+        return sent, job.request.reference_type
+    try:
+        image = deps.pictures.at_least(sent, card.reference_side)
+    except TooLarge as error:
+        raise failed(error.detail) from None
+    return image, job.request.reference_type if image is sent else "image/png"
 
 
 def _count(job: Job, card: ModelCard, index: int) -> int:
@@ -292,7 +310,7 @@ def _error_of(failure: ProviderFailure | None, job: Job) -> ServiceError:
     if failure.code == "content_policy":
         return ContentRefused(said)
     if failure.code == "invalid_request":
-        return InvalidRequest(said)
+        return InvalidRequest(said, errors=(FieldError(failure.field, said),) if failure.field else ())
     if failure.code == "timeout":
         return GenerationTimeout(said)
     if failure.code == "outcome_unknown":

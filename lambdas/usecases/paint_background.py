@@ -14,7 +14,7 @@ from lambdas.domain.model_card import ModelCard, Size
 from lambdas.domain.requests import BACKGROUND, ImageRequest, Order, Painted
 from lambdas.domain.walls import unsent, wall
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.take_image import clean_image, put_image
+from lambdas.usecases.take_image import Intake
 
 GONE = "the photo of the product is no longer there"
 
@@ -35,16 +35,24 @@ class Made:
 def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
     """The request with its product's photo, base64 or a data URI, stored. `name` is what the client calls it.
 
-    What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of clean_image.
+    What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of Intake.take.
     """
-    clean, media_type = clean_image(text, deps, name)
+    intake = Intake(deps)
+    clean = intake.take(text, name)
     try:
-        photo, product = deps.backdrops.product(clean)
+        photo, product = deps.backdrops.product(clean.data)
         _canvas(request).place(photo, product or (0, 0, 1, 1))
     except Unplaceable as no:
         raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
-    key = put_image(clean, media_type, tenant, deps)
-    return replace(request, task=BACKGROUND, reference_key=key, reference_type=media_type, cut_out=product is not None)
+    return replace(
+        request,
+        task=BACKGROUND,
+        reference_key=intake.put(clean, tenant),
+        reference_type=clean.media_type,
+        reference_field=name,
+        warnings=clean.warnings,
+        cut_out=product is not None,
+    )
 
 
 def cutter_of(job: Job, card: ModelCard) -> ModelCard | None:
@@ -59,7 +67,7 @@ def staged(order: Order, job: Job, deps: Deps) -> Order:
     """The order with what its model is shown. Raises InvalidRequest where the product cannot be placed."""
     request, photo = job.request, _photo(job, deps)
     if photo is None:
-        raise InvalidRequest(GONE)
+        raise _wrong(request, GONE)
     if _cuts(order.card):
         with unsent(order.card.provider):
             shown = deps.backdrops.cuttable(photo)
@@ -75,7 +83,7 @@ def staged(order: Order, job: Job, deps: Deps) -> Order:
         with unsent(order.card.provider, Unplaceable):
             stage = deps.backdrops.stage(photo, cutout, _canvas(request))
     except Unplaceable as no:
-        raise InvalidRequest(str(no)) from None
+        raise _wrong(request, str(no)) from None
     return replace(
         order,
         reference=stage.image,
@@ -113,8 +121,13 @@ def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | 
                 else _accepted(request, photo, painted, deps)
             )
     except Unplaceable as no:
-        raise ProviderFailure("invalid_request", str(no), paid="unknown") from None
-    return replace(made, warnings=(*made.warnings, JPEG)) if request.format == "jpeg" else made
+        failure = ProviderFailure("invalid_request", str(no), paid="unknown")
+        failure.field = request.reference_field
+        raise failure from None
+    if request.format != "jpeg":
+        return made
+    parts = {**made.components, "exact_pixel_fraction": None}  # what was measured before encoding holds no more
+    return replace(made, warnings=(*made.warnings, JPEG), components=parts)
 
 
 def _codec() -> AbstractContextManager[None]:
@@ -144,6 +157,11 @@ def _accepted(request: ImageRequest, photo: bytes, painted: Painted, deps: Deps)
     if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
         said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")
     return Made(data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said)
+
+
+def _wrong(request: ImageRequest, said: str) -> InvalidRequest:
+    """What is wrong with the photo, by the name that the client gave it."""
+    return InvalidRequest(said, errors=(FieldError(request.reference_field, said),))
 
 
 def _cuts(card: ModelCard) -> bool:

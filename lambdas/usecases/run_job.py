@@ -79,7 +79,10 @@ def _work(job: Job, deadline: float, deps: Deps) -> Job:
             if index + 1 < job.request.n:
                 _save(job, deps)
     except JobFailed as failed:
-        return failed.job.failed(deps.clock.now(), failed.error.code, failed.error.detail)
+        error = failed.error
+        return failed.job.failed(
+            deps.clock.now(), error.code, error.detail, error.errors[0].field if error.errors else ""
+        )
     return job.completed(deps.clock.now())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.adapters.cutouts import Cutout
@@ -287,3 +287,79 @@ def test_a_composite_that_is_not_exact_is_never_given(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Image.Image, "paste", lossy)
     with pytest.raises(ProviderFailure, match="could not be kept"):
         DROPS.compose(_noise((160, 120)), _taken(draw(0), alpha=True), None, Canvas(), "png")
+
+
+# What is too faint to be product, and what is half clear
+
+
+def _disc(level: int = 255, size: tuple[int, int] = (300, 240), reach: int = 50) -> Any:
+    """A red disc in the middle, over colours that an alpha of 0 hides."""
+    picture = Image.new("RGBA", size, (40, 200, 90, 0))
+    x, y = size[0] // 2, size[1] // 2
+    ImageDraw.Draw(picture).ellipse((x - reach, y - reach, x + reach, y + reach), fill=(200, 20, 30, level))
+    return picture
+
+
+def _with_faint(picture: Any, level: int, share: float) -> Any:
+    """The picture with faint noise over what was clear, one pixel in the corner at least."""
+    pixels = np.asarray(picture).copy()
+    there = np.random.default_rng(4).random(pixels.shape[:2]) < share
+    there[2, 3] = True
+    pixels[..., 3] = np.where(there & (pixels[..., 3] == 0), level, pixels[..., 3])
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("level", [1, 2, 11])
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+@pytest.mark.parametrize("by_service", [False, True])
+def test_what_nobody_sees_is_not_product(level: int, share: float, by_service: bool) -> None:
+    clean, faint = (_png(p) for p in (_disc(), _with_faint(_disc(), level, share)))
+    scene = _noise((300, 240))
+    answers = []
+    for picture in (clean, faint):
+        photo, cutout = (_png(_open(picture).convert("RGB")), picture) if by_service else (picture, None)
+        canvas = Canvas(padding=20)
+        staged = DROPS.stage(photo, cutout, canvas)
+        made = DROPS.compose(scene, photo, cutout, canvas, "png")
+        answers.append((staged.mask, made.size, made.mask, made.confidence))
+        assert made.size == (141, 141)
+        assert any("fainter than 12" in said for said in made.warnings) == (picture is faint)
+    assert answers[0] == answers[1]
+    if not by_service:
+        assert DROPS.product(faint) == DROPS.product(clean) == ((300, 240), (100, 70, 201, 171))
+
+
+@pytest.mark.parametrize(("level", "box"), [(11, None), (12, (100, 70, 201, 171)), (90, (100, 70, 201, 171))])
+def test_a_half_clear_product_is_one_and_a_fainter_is_none(level: int, box: Any) -> None:
+    photo = _png(_disc(level))
+    if box is None:
+        with pytest.raises(Unplaceable, match="no product was found"):
+            DROPS.product(photo)
+        return
+    assert DROPS.product(photo) == ((300, 240), box)
+    made = DROPS.compose(_noise((300, 240)), photo, None, Canvas(), "png")
+    assert np.array_equal(np.asarray(_open(made.mask)), np.asarray(_open(photo))[..., 3])
+    assert made.confidence > 0.5
+    assert (made.components["area_fraction"] or 0) > 0.05
+
+
+@pytest.mark.parametrize("level", [250, 254, 255])
+def test_an_alpha_that_is_nowhere_below_250_says_nothing(level: int) -> None:
+    product = draw(2)
+    photo = Image.fromarray(product.rgb).convert("RGBA")
+    photo.putalpha(Image.new("L", photo.size, level))
+    assert DROPS.product(_png(photo)) == ((160, 120), None)
+    plain = _png(Image.fromarray(product.rgb))
+    for cutout in (None, _as_service(plain, product.coverage)):
+        said, right = (DROPS.compose(_noise((160, 120)), one, cutout, Canvas(), "png") for one in (_png(photo), plain))
+        assert (said.mask, said.image) == (right.mask, right.image)
+    photo.putpixel((0, 0), (0, 0, 0, 249))
+    assert DROPS.product(_png(photo))[1] == (0, 0, 160, 120)
+
+
+def test_a_provider_s_mask_is_read_by_the_same_threshold() -> None:
+    image, mask, photo = _made(Canvas())
+    faint = np.asarray(_open(mask)).copy()
+    faint[0, :] = 7
+    _, kept, _ = DROPS.accept(image, _png(Image.fromarray(faint)), photo, Canvas(), "png")
+    assert kept == mask or np.array_equal(np.asarray(_open(kept)), np.asarray(_open(mask)))

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from lambdas.adapters.picture_files import is_plain
 from lambdas.adapters.pictures import MAX_PIXELS, PillowPictures
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.errors import ProviderFailure, TooLarge
 from lambdas.domain.requests import FORMATS
 
 fit = PillowPictures().fit
@@ -223,10 +223,15 @@ def test_a_decode_bomb_is_refused_before_it_is_decoded(side: int) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_a_text_bomb_is_refused_or_dropped() -> None:
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+def test_a_text_bomb_is_left_out_before_anything_reads_it(kind: bytes) -> None:
+    packed = zlib.compress(b"\0" * 80_000_000, 9)
+    body = {b"zTXt": b"a\0\0", b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0", b"iCCP": b"a\0\0"}[kind] + packed
     data = _bytes()
-    bomb = data[:33] + _chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 80_000_000, 9)) + data[33:]
-    _refused(bomb)
+    began = time.process_time()
+    answer, _ = fit(data[:33] + _chunk(kind, body) + data[33:], (96, 64), "png")
+    assert time.process_time() - began < 0.5
+    assert (_open(answer).tobytes(), kind in answer) == (_open(data).tobytes(), False)
 
 
 def test_fewer_data_than_the_header_says() -> None:
@@ -310,3 +315,20 @@ def test_the_same_bytes_every_time() -> None:
     data = _bytes(_picture((300, 200)))
     for fmt in FORMATS:
         assert fit(data, (128, 128), fmt) == fit(data, (128, 128), fmt)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_what_is_large_enough_is_handed_on_untouched(fmt: str) -> None:
+    data = _bytes(fmt=fmt)
+    assert PillowPictures().at_least(data, 64) is data
+
+
+@pytest.mark.parametrize(("size", "made"), [((8, 8), (64, 64)), ((20, 400), (64, 1280)), ((63, 63), (64, 64))])
+def test_what_is_too_small_is_enlarged_in_proportion(size: tuple[int, int], made: tuple[int, int]) -> None:
+    picture = _open(PillowPictures().at_least(_bytes(_picture(size), "jpeg"), 64))
+    assert (picture.size, picture.format) == (made, "PNG")
+
+
+def test_what_would_become_far_too_long_is_refused() -> None:
+    with pytest.raises(TooLarge, match="1x20000 pixels is too narrow"):
+        PillowPictures().at_least(_bytes(Image.new("RGB", (1, 20_000))), 64)

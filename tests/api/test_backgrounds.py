@@ -213,7 +213,10 @@ def test_a_photo_beyond_the_canvas_is_refused_before_a_job_is_made(client: Clien
     out = io.BytesIO()
     Image.new("RGB", (4100, 100), "red").save(out, "PNG")
     answer = post(client, "/generate", {}, out.getvalue())
-    assert (answer.status, "within 16 to 4096" in answer.json()["detail"]) == (400, True)
+    said = answer.json()
+    assert (answer.status, "within 16 to 4096" in said["detail"]) == (400, True)
+    assert "send padding, or width and height" in said["detail"]
+    assert [e["field"] for e in said["errors"]] == ["file"]
 
 
 def test_plain_generation_is_as_it_was(client: Client) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import uuid
 
 import pytest
+from PIL import Image
 
+from lambdas.adapters.pictures import PillowPictures
 from lambdas.domain.errors import ProviderFailure
 from lambdas.usecases.run_job import run_job
-from tests.api.client import Client
+from tests.api.client import Answer, Client
 from tests.fakes import FakeProvider, FakeProviders, make_deps
 
 CORE, SD35, TURBO = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0", "stabilityai/sdxl-turbo"
@@ -198,8 +201,31 @@ def test_a_reference_image_is_stored_and_handed_to_a_model_that_takes_one() -> N
     answer = client("POST", "/unified/generate", {"prompt": "x", "reference_image": f"data:image/png;base64,{data}"})
     assert answer.status == 400  # the demo takes none
     assert "reference" in answer.json()["detail"]
-    gif = client("POST", "/unified/generate", {"prompt": "x", "reference_image": f"data:image/gif;base64,{data}"})
-    assert gif.status == 415
+    gif = base64.b64encode(b"GIF89a").decode()
+    for label, sent, status in (("png", gif, 415), ("gif", data, 400)):  # the bytes decide, and not the label
+        uri = f"data:image/{label};base64,{sent}"
+        assert client("POST", "/unified/generate", {"prompt": "x", "reference_image": uri}).status == status
+
+
+def test_a_reference_image_is_as_large_as_its_model_needs_it_or_named() -> None:
+    providers = FakeProviders(bedrock=FakeProvider())
+    client = Client(make_deps(providers=providers, pictures=PillowPictures()))
+
+    def asked(width: int, height: int) -> Answer:
+        out = io.BytesIO()
+        Image.new("RGB", (width, height), "teal").save(out, "PNG")
+        data = base64.b64encode(out.getvalue()).decode()
+        body = {"prompt": "x", "provider": "bedrock", "reference_image": data, "fallback": False}
+        return client("POST", "/unified/generate", body)
+
+    for size, sent in (((80, 90), (80, 90)), ((20, 400), (64, 1280))):
+        asked(*size)
+        order = providers.get("bedrock").orders[-1]
+        assert Image.open(io.BytesIO(order.reference)).size == sent
+        assert order.reference_type == "image/png"
+    refused = asked(1, 20_000).json()
+    assert (refused["status"], [e["field"] for e in refused["errors"]]) == (400, ["reference_image"])
+    assert refused["attempts"] == []
 
 
 def test_12_6_an_equal_request_with_a_seed_is_answered_from_the_cache() -> None:

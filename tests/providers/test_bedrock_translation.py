@@ -259,18 +259,3 @@ def test_a_picture_to_start_from() -> None:
         "output_format": "png",
     }
     assert 0 < STRENGTH < 1
-
-
-@pytest.mark.parametrize(("size", "sent"), [((64, 64), (64, 64)), ((8, 8), (64, 64)), ((20, 400), (64, 1280))])
-def test_a_small_picture_is_enlarged_to_what_the_model_takes(size: tuple[int, int], sent: tuple[int, int]) -> None:
-    sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
-    payload = to_payload(Order(sd35, "a cat", 7, (1024, 1024), ratio="1:1", reference=_png(*size)))
-    with Image.open(io.BytesIO(base64.b64decode(payload["image"]))) as picture:
-        assert picture.size == sent
-
-
-def test_a_picture_too_narrow_to_be_enlarged() -> None:
-    sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
-    with pytest.raises(ProviderFailure) as caught:
-        to_payload(Order(sd35, "a cat", 7, (1024, 1024), reference=_png(1, 20_000)))
-    assert (caught.value.code, caught.value.paid) == ("invalid_request", "no")

@@ -59,10 +59,15 @@ def _check_pair(attempt: Attempt, call: Call) -> None:
     if not call.paid:  # a reset cannot be told from a loss after payment
         assert attempt.outcome in ("failed", "refused") or call.fault == "reset", (attempt, call)
     if call.paid and attempt.outcome == "failed" and card.price_usd:
-        # a task of Runware may end so, which its own later answers say
-        late = attempt.provider == "runware_ai" and attempt.ticket
-        ends = ("invalid_request", "model_gone", "out_of_credit") if late else ()
-        assert attempt.error_code in ("bad_answer", "failed", *ends), (attempt, call)
+        assert attempt.error_code in ("bad_answer", "failed", *_ends(attempt)), (attempt, call)
+
+
+def _ends(attempt: Attempt) -> tuple[str, ...]:
+    """What else an attempt at a call that was paid may end in."""
+    in_front = ("unavailable",)  # the answer was lost to what stands in front of the service, after it had charged
+    # a task of Runware may end so, which its own later answers say
+    late = attempt.provider == "runware_ai" and attempt.ticket
+    return (*in_front, *(("invalid_request", "model_gone", "out_of_credit") if late else ()))
 
 
 def _check_money(attempt: Attempt, call: Call, card: ModelCard) -> None:
@@ -149,6 +154,6 @@ def check_after_kills(job: Job, house: House) -> int:
                 call = answered.pop(0)
                 assert call.paid or attempt.outcome != "success", (attempt, call)
                 if call.paid and attempt.outcome == "failed" and not free:
-                    assert attempt.error_code in ("bad_answer", "failed"), said
+                    assert attempt.error_code in ("bad_answer", "failed", *_ends(attempt)), said
             assert not lost
     return missing

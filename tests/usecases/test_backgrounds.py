@@ -110,6 +110,7 @@ def test_each_format_is_given_and_what_jpeg_means_is_said(house: House, provider
     picture = Image.open(io.BytesIO(deps.blobs.get(image.key) or b""))
     assert (picture.format, picture.size) == (fmt.upper(), (512, 384))
     assert any("JPEG cannot keep" in sentence for sentence in job.warnings) == (fmt == "jpeg")
+    assert (image.components["exact_pixel_fraction"] is None) == (fmt == "jpeg")
 
 
 def test_a_worker_that_fails_is_followed_by_bedrock(house: House) -> None:
@@ -174,6 +175,7 @@ def test_what_cannot_be_placed_is_refused_before_the_scene_is_paid(house: House)
     assert job.error
     assert (job.status, job.error["code"]) == (FAILED, "invalid_request")
     assert "never scaled" in job.error["message"]
+    assert job.wrong_field == "image"
     assert told(job) == [(CUTTER, "success", 0.07)]
     with pytest.raises(InvalidRequest, match="never scaled"):
         submitted(draw(1, 320, 240), deps, alpha=True, width=64, height=64)
@@ -187,6 +189,7 @@ def test_a_photo_that_is_gone_ends_the_job(house: House) -> None:
     assert ended
     assert ended.error == {"code": "invalid_request", "message": "the photo of the product is no longer there"}
     assert ended.attempts == ()
+    assert ended.wrong_field == "image"
 
 
 def test_with_its_image_go_the_mask_and_what_the_paid_calls_answered(house: House) -> None:

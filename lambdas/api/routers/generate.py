@@ -12,7 +12,7 @@ from lambdas.api.bodies_backgrounds import BackgroundForm, BackgroundTask
 from lambdas.api.call import Call
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.api.views_backgrounds import BackgroundView
-from lambdas.domain.errors import BY_CODE, Gone, JobCancelled, ServiceError
+from lambdas.domain.errors import BY_CODE, FieldError, Gone, JobCancelled, ServiceError
 from lambdas.domain.jobs import CANCELLED, FAILED, QUEUED, Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.generate import generate
@@ -29,8 +29,10 @@ def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], B
         status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
         return json_answer(views.AcceptedView(generation_id=job.id, status=status), 202, headers)
     if job.status == FAILED and job.error:
+        message = job.error["message"]
+        wrong = (FieldError(job.wrong_field, message),) if job.wrong_field else ()
         kind = BY_CODE.get(job.error["code"], ServiceError)
-        raise kind(job.error["message"], headers=headers, members=views.spent(job))
+        raise kind(message, errors=wrong, headers=headers, members=views.spent(job))
     if job.status == CANCELLED:
         raise JobCancelled("the job was cancelled before it started", headers=headers, members=views.spent(job))
     if not job.images:

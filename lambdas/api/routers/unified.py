@@ -19,6 +19,7 @@ from lambdas.domain.jobs import QUEUED, Job
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.check_webhook import Verdict, check_webhooks
 from lambdas.usecases.submit_batch import Refused, find_batch, submit_batch
+from lambdas.usecases.take_image import Intake
 
 
 def _job(job: Job, call: Call) -> BaseModel:
@@ -36,7 +37,11 @@ def _quick(call: Call) -> Answer:
 def _batch(call: Call) -> Answer:
     urls = {url for url in map(_webhook_of, call.payload.requests) if url}
     verdicts = check_webhooks(urls, call.tenant, call.deps)
-    items = [_item(raw, call, verdicts) for raw in call.payload.requests]
+    intake = Intake(call.deps)
+    for number, raw in enumerate(call.payload.requests):
+        if isinstance(raw, dict) and isinstance(sent := raw.get("reference_image"), str):
+            intake.count(sent, f"requests.{number}.reference_image")
+    items = [_item(raw, call, verdicts, intake) for raw in call.payload.requests]
     batch, jobs, replayed = submit_batch(items, call.caller(), call.deps)
     view = views.BatchAccepted(
         batch_id=batch.id, jobs=[views.AcceptedView(generation_id=job.id, status=job.status) for job in jobs]
@@ -50,10 +55,10 @@ def _webhook_of(raw: Any) -> str | None:
     return url if isinstance(url, str) and 0 < len(url) <= MAX_URL else None
 
 
-def _item(raw: Any, call: Call, verdicts: Mapping[str, Verdict]) -> ImageRequest | Refused:
+def _item(raw: Any, call: Call, verdicts: Mapping[str, Verdict], intake: Intake) -> ImageRequest | Refused:
     """One item, judged on its own: what is wrong with it is its job's error."""
     try:
-        return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps, verdicts)
+        return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps, verdicts, intake)
     except ValidationError as invalid:
         error: ServiceError = invalid_request(invalid)
     except Unavailable:

@@ -44,6 +44,7 @@ _SD35 = replace(
     price_usd=0.08,
     capabilities=frozenset({"text-to-image", "image-to-image"}),
     references=1,
+    reference_side=64,
     formats=("png", "webp", "jpeg"),
     seed_max=4294967294,  # one less than Core and Ultra
     quality=7,

@@ -1,0 +1,1 @@
+"""Pictures of every kind, sound and spoilt, for what must open them and what must not."""
