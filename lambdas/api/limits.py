@@ -1,4 +1,4 @@
-"""The rate of a tenant's generating requests, and the headers that tell of it."""
+"""The rate of a tenant's requests that generate, write or cost, and the headers that tell of it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def admit(call: Call, route: Route) -> Headers:
 
     A request that was answered before under its Idempotency-Key makes nothing, and is let through in any case.
     """
-    if not route.generates:
+    if not route.counts:
         return {}
     cost = route.cost(call.payload)
     verdict = call.deps.limits.admit(call.tenant, cost, call.deps.clock.now())
     if verdict is None:
         return {}
     headers = _headers(verdict.limit, verdict.remaining, verdict.reset)
-    if verdict.retry_after is not None and not _answered_before(call):
+    if verdict.retry_after is not None and not (route.generates and _answered_before(call)):
         call.deps.meter.rate_limited()
         raise RateLimited(_reason(verdict, cost), retry_after=verdict.retry_after, headers=headers)
     return headers

@@ -120,7 +120,7 @@ def _operation(route: Route) -> Json:
         operation["requestBody"] = _request_body(route)
     for status in sorted({*route.errors, *(() if route.open else (401, 403, 503)), 429}):
         operation["responses"][str(status)] = _error(status, route)
-    if route.generates:
+    if route.counts:
         for response in operation["responses"].values():
             response["headers"] |= _headers(*NAMES)
     return operation

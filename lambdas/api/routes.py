@@ -38,12 +38,18 @@ class Route:
     keyed: bool = False  # needs one, also where none is required
     tag: str = "service"
     headers: tuple[str, ...] = field(default=())  # request headers it reads, besides the key
-    cost: Callable[[Any], int] = lambda _payload: 1  # how many generating requests it counts as
+    cost: Callable[[Any], int] = lambda _payload: 1  # how many requests it counts as in its tenant's rate
+    paid: bool = False  # it may cost money, though it neither generates nor writes
 
     @property
     def generates(self) -> bool:
         """Whether it makes images: just these routes take an Idempotency-Key."""
         return "Idempotency-Key" in self.headers
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts in its tenant's rate: all that generates, writes or costs."""
+        return not self.open and (self.method != "GET" or self.paid)
 
 
 def json_answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

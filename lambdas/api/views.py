@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lambdas.domain import catalogue
 from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.ports import Blobs
 
@@ -29,9 +30,6 @@ class AttemptView(View):
     error_code: str | None
     duration: float = Field(description="Seconds.")
     cost_usd: float
-    paid: Literal["yes", "no", "unknown"] = Field(
-        description="Whether it was charged. `unknown`: it may have been, beyond `cost_usd`, and nobody knows."
-    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptView:
@@ -42,7 +40,6 @@ class AttemptView(View):
             error_code=attempt.error_code,
             duration=round(attempt.duration, 3),
             cost_usd=attempt.cost_usd,
-            paid=attempt.paid,
         )
 
 
@@ -96,8 +93,19 @@ class Metadata(View):
             dropped_params=[DroppedParam(**d) for d in job.dropped],
             attempts=[AttemptView.of(attempt) for attempt in job.attempts],
             size=Sizing(**job.sizing) if job.sizing else None,
-            warnings=[*job.warnings, *rewriting["warnings"]],
+            warnings=[*job.warnings, *rewriting["warnings"], *_unsure(job)],
         )
+
+
+def _unsure(job: Job) -> list[str]:
+    """Of the calls whose end is known, those that may have been charged; an `unknown` one says so by itself."""
+    unsure = (a for a in job.attempts if a.unsure and a.outcome != "unknown" and _is_paid(a.model))
+    return [f"{a.provider} may have charged for its {a.outcome} call: nobody knows" for a in unsure]
+
+
+def _is_paid(model: str) -> bool:
+    card = catalogue.card(model)
+    return card is not None and card.price_usd > 0
 
 
 class ImageView(View):

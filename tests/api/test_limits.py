@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lambdas.api import limits
@@ -76,6 +78,32 @@ def test_an_error_after_admission_tells_it_too() -> None:
     ask = limited(3)
     unknown = ask("POST", "/unified/generate", {"prompt": "x", "model": "no such model"})
     assert (unknown.status, told(unknown)) == (400, (3, 2, 20))
+
+
+COUNTED = {
+    ("POST", "/unified/validate-prompt"): {"prompt": "x"},
+    ("GET", "/unified/prompt-validator/health"): None,
+    ("POST", "/unified/projects"): {"project_id": "spring", "name": "Spring"},
+    ("POST", "/unified/webhooks/0/replay"): None,
+    ("POST", "/v1/models/purge"): {},
+    ("DELETE", "/unified/jobs/0"): None,
+    ("DELETE", "/unified/jobs/0/images/0"): None,
+}
+
+
+@pytest.mark.parametrize(("method", "path"), COUNTED)
+def test_what_writes_or_costs_counts_too(method: str, path: str) -> None:
+    ask = Client(make_deps(limits=FakeLimits(1)), identity={"auth": "ok", "tenant": "acme"})
+    first = ask(method, path, COUNTED[method, path])
+    assert (first.status != 429, told(first)) == (True, (1, 0, 60))
+    refused = ask(method, path, COUNTED[method, path])
+    assert (refused.status, refused.json()["code"]) == (429, "rate_limited")
+
+
+def test_every_route_with_a_key_that_does_more_than_read_is_above() -> None:
+    counted = {(route.method, route.path) for route in ROUTES if route.counts and not route.generates}
+    shapes = {(method, path.replace("/0", "/{}")) for method, path in COUNTED}
+    assert {(method, re.sub(r"{\w+}", "{}", path)) for method, path in counted} == shapes
 
 
 def test_other_requests_are_not_counted() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from lambdas.api.openapi import document
+from lambdas.domain import budget
+from lambdas.domain.budget import Caps
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
+from lambdas.domain.text_prices import TextPrice
 from lambdas.settings import Settings
+from lambdas.usecases.optimize_prompt import guess
 from tests.api.client import Answer, Client
+from tests.budget_model import Books
 from tests.domain.prompt_corpus import CORPUS
 from tests.fakes import make_deps
 from tests.usecases.test_optimize_prompt import FakeEngine
@@ -151,3 +157,55 @@ def test_a_key_is_needed_where_keys_are_required(method: str, path: str) -> None
     closed = Client(make_deps(), Settings(require_api_key=True), {"auth": "missing"})
     assert closed(method, path, {"prompt": "a cat"} if method == "POST" else None).status == 401
     assert client()("GET" if method == "POST" else "POST", path).status == 405
+
+
+PAID = TextPrice(0.07, 0.30)
+
+
+def paid(caps: Caps, **given: Any) -> tuple[Client, FakeEngine, Books]:
+    asked = engine(name="bedrock", model="openai.gpt-oss-20b-1:0", price=PAID, cost_usd=0.000243, **given)
+    deps: Any = make_deps(engines=(asked,), caps=caps)
+    asked.clock = deps.clock
+    deps.jobs.books["acme", budget.month(deps.clock.now())] = month = Books()
+    return Client(deps), asked, month
+
+
+def test_a_paid_model_is_booked_to_the_tenants_month() -> None:
+    for caps in (Caps(), Caps.of(1.0, 0)):
+        ask, _, month = paid(caps)
+        assert check(ask("POST", VALIDATE, {"prompt": LONG}), "post", VALIDATE)["method"] == "llm"
+        assert month == Books(committed_microusd=243, spent_microusd=243)
+        assert ask.deps.meter.costs == [("bedrock", "openai.gpt-oss-20b-1:0", 0.000243)]  # type: ignore[attr-defined]
+
+
+def test_a_month_that_is_used_up_asks_no_paid_model() -> None:
+    ask, asked, month = paid(Caps.of(0.02, 0))
+    month.committed_microusd = 19_999
+    refused = ask("POST", VALIDATE, {"prompt": LONG})
+    assert (refused.status, refused.json()["code"]) == (429, "budget_exceeded")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert asked.timeouts == []
+    assert month == Books(committed_microusd=19_999)
+    assert ask("POST", VALIDATE, {"prompt": "a fox"}).status == 200  # which asks nobody
+    free = engine()
+    free.clock = ask.deps.clock  # type: ignore[assignment]
+    first = Client(replace(ask.deps, engines=(free, asked)))
+    assert first("POST", VALIDATE, {"prompt": LONG}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("failure", "spent", "lost"),
+    [
+        (ProviderFailure("bad_answer", "cut off", paid="unknown", made=True, cost_usd=0.0003), 300, 0),
+        (ProviderFailure("timeout", "no answer", paid="unknown"), 0, None),
+        (ProviderFailure("throttled", "busy"), 0, 0),
+        (KeyError("a surprise"), 0, None),
+    ],
+)
+def test_a_paid_model_that_fails_is_booked_as_what_it_was(failure: Exception, spent: int, lost: int | None) -> None:
+    ask, asked, month = paid(Caps.of(1.0, 0), write=lambda _prompt: failure)
+    assert check(ask("POST", VALIDATE, {"prompt": LONG}), "post", VALIDATE)["method"] == "deterministic"
+    guessed = budget.microusd(guess(asked, LONG))
+    assert 100 < guessed < 1000
+    assert (month.spent_microusd, month.lost_microusd) == (spent, guessed if lost is None else lost)
+    assert month.committed_microusd == spent

@@ -200,7 +200,6 @@ def test_5_5_a_job_in_full() -> None:
         "error_code",
         "duration",
         "cost_usd",
-        "paid",
     }
     assert job["metadata"]["cost_usd"] == 0.04
 

@@ -93,7 +93,9 @@ class Generation:
 
 
 class FakeLeonardo(FakeService):
-    """`LEONARDO_BASE_URL` is `base_url`; the key is `KEY`."""
+    """`LEONARDO_BASE_URL` is `base_url`; the key is `KEY`. `usd` is what an image costs."""
+
+    usd = 0.0147
 
     refusals: ClassVar[dict[str, Reply]] = {
         "throttle": _error(429, "Rate limit exceeded"),
@@ -135,7 +137,7 @@ class FakeLeonardo(FakeService):
         return f"{self.url}/api/rest"
 
     def price(self, model: str, body: dict[str, Any], kind: str | None) -> float:
-        return 0.0147
+        return self.usd
 
     def route(self, request: Request) -> Reply:
         if found := re.fullmatch(r"/cdn/([0-9a-f-]{36})\.jpg", request.path):
@@ -173,7 +175,7 @@ class FakeLeonardo(FakeService):
     def _create(self, parameters: dict[str, Any], seconds: float, kind: str | None) -> Reply:
         generation = str(uuid.uuid4())
         self.generations[generation] = Generation(parameters, time.time() + seconds, kind)
-        cost = {"amount": "0.0147", "unit": "DOLLARS"}
+        cost = {"amount": str(self.usd), "unit": "DOLLARS"}
         seen = {"generationId": generation, "apiCreditCost": None, "cost": cost}
         if kind == "form_flat":
             return json_reply(200, {"generationId": generation, "apiCreditCost": 7})

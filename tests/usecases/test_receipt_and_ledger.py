@@ -22,7 +22,7 @@ from lambdas.usecases.submit_job import Caller, submit_job
 from tests.api.client import Client
 from tests.fakes import FakeHealth
 from tests.usecases.real_providers import CASES, CODES, HANGING, PROVIDERS, Case, House, hurry, open_house
-from tests.usecases.receipts import check_end, check_receipt
+from tests.usecases.receipts import check_books, check_end, check_receipt
 
 FINAL = ("content_policy", "invalid_request")
 
@@ -64,6 +64,7 @@ def test_one_fault_and_nobody_else_to_ask(case: Case, house: House, monkeypatch:
     house.inject(name, fault, stage)
     job = made(deps, asked(name, fallback=False))
     pairs = check_receipt(job, house)
+    check_books(job, pairs, deps)
     check_end(job, deps)
     assert {a.provider for a, _ in pairs} == {name}
     assert stage or job.attempts[0].error_code in CODES[fault], job.attempts
@@ -92,6 +93,7 @@ def test_a_lasting_fault_is_cured_by_another_provider(
     house.inject(name, fault, stage, times=None)
     job = made(deps, asked(name, fallback=tuple(others)))
     pairs = check_receipt(job, house)
+    check_books(job, pairs, deps)
     check_end(job, deps)
     first = [a for a, _ in pairs if a.provider == name]
     assert len(first) == 1  # while others are left, nobody is waited for

@@ -46,6 +46,7 @@ ROUTES = (
         _health,
         {200: PromptHealthView},
         errors=(500,),
+        paid=True,  # a text model on Bedrock is asked for a few tokens, once a minute
         tag="prompts",
     ),
 )

@@ -53,12 +53,13 @@ class BedrockText:
         system = instruction(limit, canary)
         answer = self._converse(to_payload(self.model, system, prompt, MAX_TOKENS), timeout)
         counted = to_cost(answer, self.price)
-        cost = self.price.estimate(len(system) + len(prompt), limit) if counted is None else counted
-        with charged(cost):
+        with charged(counted):
             text = to_text(answer)
             if canary in text:
                 raise ProviderFailure("bad_answer", "the model gave away its instructions")
-        return Rewrite(text, cost, estimated=counted is None)
+        if counted is None:
+            return Rewrite(text, self.price.estimate(len(system) + len(prompt), len(text)), estimated=True)
+        return Rewrite(text, counted)
 
     def health(self, timeout: float) -> bool:
         """Whether the model answers, found by the smallest call there is: it costs about 0.00001 USD."""
