@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-REGION_OF_BEDROCK = "us-west-2"  # where every model of the catalogue lives, whatever the region of the stack
+REGION_OF_BEDROCK = "us-west-2"  # where every image model lives, whatever the region of the stack or BEDROCK_REGION
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,4 +162,4 @@ def settings(context: Mapping[str, object]) -> dict[str, str]:
         if key in SECRETS:
             raise SystemExit(f"{key} is a secret and would stand in the template. Put it into the provider secret.")
         raise SystemExit(f"{key} is no setting of a deployment. Known ones: {', '.join(sorted(SETTINGS))}.")
-    return {key: str(value) for key, value in sorted(given.items())}
+    return {key: str(value).strip() for key, value in sorted(given.items())}  # as the service reads them

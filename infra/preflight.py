@@ -48,8 +48,9 @@ def examine(client: Clients, given: Mapping[str, str]) -> Report:
     findings = (
         account,
         checks.bootstrap(client),
-        checks.models(client, settings.get("BEDROCK_REGION", config.REGION_OF_BEDROCK)),
+        checks.models(client),
         checks.editing(client, gpu=config.gpu_mode(painted_here) != "off"),
+        checks.text(client, settings),
         checks.secrets(client, (data or {}).get("Secret")),
         *gpu,
     )

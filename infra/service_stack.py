@@ -127,7 +127,7 @@ class ServiceStack(cdk.Stack):
         feed(dead_letter.function, jobs.dead_letters, batch_size=10)
         feed(notifier.function, webhooks.queue, batch_size=1, max_concurrency=environment.webhook_concurrency)
         for function in (api, worker):
-            acknowledge(function.role, grants.accepted_findings(data, *objects))
+            acknowledge(function.role, grants.accepted_findings(data, *objects) | grants.accepted_models(settings))
         acknowledge(notifier.role, grants.accepted_findings(data, grants.IMAGES))
         rest = RestApi(
             self,

@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra import cli, config, deploy, preflight
-from infra.grants import EDITING_MODELS, IMAGE_MODELS
+from infra.grants import EDITING_MODELS, IMAGE_MODELS, TEXT_MODEL
 from infra.preflight_checks import BOOTSTRAP
 
 TYPES = config.ENVIRONMENTS["dev"].gpu.instance_types
@@ -36,10 +36,11 @@ class Account:
             "stacks": {"image-api-dev-data": {"Secret": "arn:secret"}},
             "secret": '{"GEMINI_API_KEY": "k"}',
             "closed": (),
+            "text": TEXT_MODEL,
             "refuses": (),
         } | facts
         self.asked: list[str] = []
-        self.bedrocks = 0  # clients of Bedrock: the first is for images, the second for editing
+        self.bedrocks = 0  # clients of Bedrock: the first is for images, the second for editing, the third for text
 
     @contextmanager
     def clients(self) -> Iterator[Any]:
@@ -77,7 +78,7 @@ class Account:
         elif service == "ssm":
             stub.add_response("get_parameter", {"Parameter": {"Value": facts["bootstrap"]}}, {"Name": BOOTSTRAP})
         elif service == "bedrock":
-            for model in (IMAGE_MODELS, EDITING_MODELS)[self.bedrocks]:
+            for model in (IMAGE_MODELS, EDITING_MODELS, (facts["text"],))[self.bedrocks]:
                 answer = {"modelId": model, **OPEN}
                 if model in facts["closed"]:
                     answer["agreementAvailability"] = {"status": "NOT_AVAILABLE"}
@@ -244,11 +245,26 @@ def test_an_account_that_gets_no_gpu_is_told_that_backgrounds_hang_on_the_editin
     assert "there will be no product backgrounds" in said(report, "warn")
 
 
-def test_the_editing_services_are_asked_for_where_they_are_called_whatever_the_region_of_images() -> None:
-    report = examine(Account(), BEDROCK_REGION="us-east-1", **LICENCE)
-    assert "3 image models in us-east-1" in said(report, "ok")
+def test_models_are_asked_for_where_they_are_called_which_only_for_text_is_a_setting() -> None:
+    account = Account(text="anthropic.claude-haiku-4-5-20251001-v1:0")
+    text = {"BEDROCK_REGION": "eu-central-1", "BEDROCK_TEXT_MODEL": "eu.anthropic.claude-haiku-4-5-20251001-v1:0"}
+    report = examine(account, **text, **LICENCE)
+    assert f"3 image models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
     assert f"2 editing models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
+    assert "1 text model in eu-central-1" in said(report, "ok")
     assert "product backgrounds" not in str(report), "nothing is amiss"
+
+
+def test_a_text_model_that_bedrock_keeps_closed_is_named_with_what_follows() -> None:
+    report = examine(Account(closed=(TEXT_MODEL,)), **LICENCE)
+    assert not report.stops
+    assert TEXT_MODEL in said(report, "warn")
+    assert "shortened by rule" in said(report, "warn")
+
+
+def test_a_text_model_of_the_accounts_own_is_not_looked_for_in_bedrocks_list() -> None:
+    arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"
+    assert arn in said(examine(Account(text="none"), BEDROCK_TEXT_MODEL=arn, **LICENCE), "ok")
 
 
 @pytest.mark.parametrize(
