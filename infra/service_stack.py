@@ -24,9 +24,13 @@ from infra.data_stack import DataStack, origins
 
 API = FunctionSpec("lambdas.handlers.api.handler", 29, 1024, "Answers every route")
 AUTHORIZER = FunctionSpec("lambdas.handlers.authorizer.handler", 5, 256, "Finds the tenant of a key")
-WORKER = FunctionSpec("lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request")
+WORKER = FunctionSpec(  # a job's watchdog sends its successor, for a day at the most
+    "lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request", goes_round=True
+)
 DEAD_LETTER = FunctionSpec("lambdas.handlers.dead_letter.handler", 60, 256, "Ends the jobs that failed for good")
-WEBHOOKS = FunctionSpec("lambdas.handlers.webhooks.handler", 30, 256, "Tells receivers how their jobs ended")
+WEBHOOKS = FunctionSpec(  # an attempt's message waits in steps, as long as the event itself is kept at the most
+    "lambdas.handlers.webhooks.handler", 30, 256, "Tells receivers how their jobs ended", goes_round=True
+)
 
 RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONTHS}
 
