@@ -91,3 +91,4 @@ class ServiceFunction(Construct):
         )
         reason = "X-Ray knows no resources for these two actions; this policy holds only them."
         acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
+        self.function.node.add_dependency(policy)  # else it may be made, and be called, before it may trace
