@@ -64,6 +64,13 @@ def outputs(client: Clients, stack: str) -> dict[str, str] | None:
     return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
 
 
+def standing(client: Clients, stack: str) -> str:
+    """The mode of the endpoint that a GPU stack has brought up; `off` where none is there."""
+    endpoint = (outputs(client, stack) or {}).get("Endpoint", "")
+    mode = endpoint.rpartition("-")[2]
+    return mode if mode in config.GPU_MODES else "off"
+
+
 def secrets(client: Clients, secret: str | None) -> Finding:
     """Which providers' keys are there; a first deployment makes the secret that takes them."""
     todo = "Put the keys you have in: docs/deploy.md, Settings. A provider without a key is not offered."

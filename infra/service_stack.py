@@ -36,7 +36,10 @@ RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONT
 
 
 class ServiceStack(cdk.Stack):
-    """Stateless: it can be deleted and made again without losing an image."""
+    """Stateless: it can be deleted and made again without losing an image.
+
+    `gpu_mode` is that of the endpoint which serves; `with_gpu`: a GPU stack is there, or about to be.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class ServiceStack(cdk.Stack):
         settings: Mapping[str, str],
         data: DataStack,
         gpu_mode: str = "off",
+        with_gpu: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, termination_protection=environment.protected, **kwargs)
@@ -170,7 +174,9 @@ class ServiceStack(cdk.Stack):
             thresholds=environment.thresholds,
         )
         self.jobs, self.alarm_topic = jobs, alarms.topic
-        if endpoint:  # whatever the mode, or a change of it would take away what the other's stack still imports
+        if (
+            with_gpu or endpoint
+        ):  # whatever the mode, or a change of it would take away what the other's stack still imports
             for value in (jobs.queue.queue_arn, jobs.queue.queue_url, alarms.topic.topic_arn):
                 self.export_value(value)
         cdk.CfnOutput(self, "ApiUrl", value=rest.api.url, description="The base URL of every route")

@@ -69,9 +69,12 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
         wait = min(wait * 1.5, LAST_WAIT)
 
 
-def may_collect(provider: Asked) -> bool:
-    """Whether work can be asked after by our own id, even when the provider's answer was never seen."""
-    return isinstance(provider, TicketProvider) and provider.client_chooses_id
+def may_collect(provider: Asked, ticket: str | None) -> bool:
+    """Whether work can be asked after: by its ticket, or by our own id even when the provider's answer was never seen.
+
+    A provider may have given tickets once and paint now: a GPU endpoint of another kind took the place of its own.
+    """
+    return isinstance(provider, TicketProvider) and (bool(ticket) or provider.client_chooses_id)
 
 
 def may_leave(provider: Asked) -> bool:

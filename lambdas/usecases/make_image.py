@@ -143,7 +143,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
         deps.slots.free(card.provider, ids.call_id(job.id, index, card.id, _count(job, card, index) - 1))
         return keep(job, card, index, Painted(data), deps, resumed=True)
     provider = deps.providers.get(card.provider)
-    if last.ticket or may_collect(provider):
+    if may_collect(provider, last.ticket):
         order = _order(job, card, index, deps, number=_count(job, card, index) - 1)
         leaves = may_leave(provider)
         until = min(limit, last.started_at + _patience(card, _others(job, index))) if leaves else limit

@@ -464,6 +464,22 @@ def test_the_gpu_stack_comes_last_so_that_its_failure_takes_nothing_along(made):
         assert "image-api-dev-gpu" not in manifest[f"image-api-dev-{name}"].get("dependencies", [])
 
 
+@pytest.mark.parametrize("serving", ["off", "realtime"])
+def test_while_the_endpoint_comes_up_the_service_points_at_what_stands(synthesised, serving):
+    """And exports what the GPU stack takes of it all the same."""
+    made = synthesised("dev", gpu="async", gpu_serving=serving)
+    for name in ("api", "worker"):
+        variables = made.function(name)["Environment"]["Variables"]
+        assert variables.get("SAGEMAKER_ENDPOINT") == (None if serving == "off" else "image-api-dev-realtime")
+        assert "SAGEMAKER_ASYNC" not in variables
+        granted = {action for s in made.statements(name) for action in s["Action"] if action.startswith("sagemaker")}
+        assert granted == (set() if serving == "off" else {"sagemaker:InvokeEndpoint"})
+    assert only(made, "AWS::SageMaker::Endpoint")["EndpointName"] == "image-api-dev-async"
+    exports = {json.dumps(o["Value"]) for o in made.template("service")["Outputs"].values() if "Export" in o}
+    usual = synthesised("dev", gpu="async").template("service")["Outputs"].values()
+    assert exports == {json.dumps(o["Value"]) for o in usual if "Export" in o}
+
+
 def test_a_wildcard_of_the_endpoint_stops_the_synthesis(tmp_path):
     from aws_cdk import aws_iam as iam
 

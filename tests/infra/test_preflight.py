@@ -96,7 +96,8 @@ class Account:
                 stub.add_response(listing, {"Quotas": values}, {"ServiceCode": "sagemaker", "NextToken": ANY})
 
     def _stack(self, stub: Stubber) -> None:
-        name = ("image-api-dev-data", "image-api-dev-gpu")[self.asked.count("DescribeStacks")]
+        gpu = "image-api-dev-gpu"
+        name = ("image-api-dev-data", gpu, gpu)[self.asked.count("DescribeStacks")]
         if name not in self.facts["stacks"]:
             stub.add_client_error("describe_stacks", "ValidationError", expected_params={"StackName": name})
             return
@@ -308,6 +309,36 @@ def test_a_deployment_begins_only_where_nothing_stops_it(
     assert deploy.main([]) == 1
     assert cdk == []
     assert "Nothing was deployed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("standing", "serving"), [({}, "off"), ({"Endpoint": "image-api-dev-realtime"}, "realtime")])
+def test_the_service_is_served_by_what_stands_until_its_endpoint_is_there(
+    cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch, standing: dict[str, str], serving: str
+) -> None:
+    report = examine(Account(stacks={"image-api-dev-gpu": standing} if standing else {}), gpu="async", **LICENCE)
+    assert report.standing == serving
+    monkeypatch.setattr(preflight, "run", lambda words: report)
+    words = ["-c", "gpu=async"]
+    assert deploy.main(words) == 0
+    assert cdk == [
+        ["deploy", "--all", *words, "-c", f"gpu_serving={serving}"],
+        ["deploy", "--exclusively", "image-api-dev-service", *words],
+    ]
+
+
+def test_a_gpu_stack_that_fails_leaves_the_service_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda words: calls.append(words) or 1)
+    monkeypatch.setattr(preflight, "run", lambda words: preflight.Report((), {}))
+    assert deploy.main([]) == 1
+    assert len(calls) == 1
+    assert calls[0][-1] == "gpu_serving=off"
+
+
+def test_an_endpoint_that_stands_is_updated_in_one_go(cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "run", lambda words: preflight.Report((), {}, "async"))
+    assert deploy.main([]) == 0
+    assert cdk == [["deploy", "--all"]]
 
 
 def test_a_deployment_follows_what_was_found(cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
