@@ -34,7 +34,8 @@ def build(context: Mapping[str, object] | None = None, outdir: str | None = None
         environment=environment,
         settings=settings,
         data=data,
-        gpu_mode=mode,
+        gpu_mode=config.gpu_serving(app.node.get_all_context()),
+        with_gpu=mode != "off",
     )
     if mode != "off":
         gpu = GpuStack(

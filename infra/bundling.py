@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 
 SOURCE = Path(__file__).parent.parent / "lambdas"
+LOCK = SOURCE / "requirements.lock"
 RUNTIME = "3.13"
+PIP = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
 PIP_TARGET = (
     "--platform=manylinux2014_aarch64",
     "--platform=manylinux_2_28_aarch64",
@@ -24,7 +27,7 @@ PIP_TARGET = (
     "--only-binary=:all:",
     "--no-compile",  # this interpreter's byte code would be of no use there
 )
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.txt", "*.md")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*", "*.md")
 
 
 def service_code() -> lambda_.Code:
@@ -70,9 +73,9 @@ def bundle(target: Path, interpreter: str | None) -> None:
 
 
 def install(target: Path) -> None:
-    """The dependencies, as the Lambda machine needs them."""
-    pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-    _run(*pip, *PIP_TARGET, "-r", str(SOURCE / "requirements.txt"), "--target", str(target))
+    """The dependencies, as the Lambda machine needs them: just the wheels of the lock, whatever there is by now."""
+    exact = ("--require-hashes", "--no-deps", "-r", str(LOCK))
+    _run(*PIP, *PIP_TARGET, *exact, "--target", str(target))
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
@@ -110,4 +113,6 @@ def _version(interpreter: str) -> str | None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603 - our own words
+    # sets in byte code are written in the order of their hashes
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)  # noqa: S603 - our own words

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-REGION_OF_BEDROCK = "us-west-2"  # where every model of the catalogue lives, whatever the region of the stack
+REGION_OF_BEDROCK = "us-west-2"  # where every image model lives, whatever the region of the stack or BEDROCK_REGION
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,17 @@ def gpu_mode(context: Mapping[str, object]) -> str:
     return mode
 
 
+def gpu_serving(context: Mapping[str, object]) -> str:
+    """By which endpoint the service is served: that of `gpu_serving`, of a mode, where it is given, else of its own.
+
+    A deployment gives it while the endpoint of its mode is not there: `off`, or the other one that still stands.
+    """
+    serving = str(context.get("gpu_serving", gpu_mode(context)))
+    if serving not in GPU_MODES:
+        raise SystemExit(f"gpu_serving must be one of {', '.join(GPU_MODES)}, not {serving!r}.")
+    return serving
+
+
 def gpu(environment: Environment, context: Mapping[str, object]) -> Gpu:
     """The environment's figures, with `gpu_instance_types` (between commas) and `gpu_max_instances` of the context."""
     types = [part.strip() for part in str(context.get("gpu_instance_types", "")).split(",") if part.strip()]
@@ -162,4 +173,4 @@ def settings(context: Mapping[str, object]) -> dict[str, str]:
         if key in SECRETS:
             raise SystemExit(f"{key} is a secret and would stand in the template. Put it into the provider secret.")
         raise SystemExit(f"{key} is no setting of a deployment. Known ones: {', '.join(sorted(SETTINGS))}.")
-    return {key: str(value) for key, value in sorted(given.items())}
+    return {key: str(value).strip() for key, value in sorted(given.items())}  # as the service reads them

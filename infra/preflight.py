@@ -19,10 +19,11 @@ QUOTAS = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/q
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`changes` are what the deployment must be given beside what the deployer said, as a CDK context."""
+    """What was found. `changes` must be given beside what the deployer said, as a CDK context."""
 
     findings: tuple[Finding, ...]
     changes: Mapping[str, str]
+    standing: str = "off"  # the mode of the GPU endpoint that is there
 
     @property
     def stops(self) -> bool:
@@ -48,12 +49,13 @@ def examine(client: Clients, given: Mapping[str, str]) -> Report:
     findings = (
         account,
         checks.bootstrap(client),
-        checks.models(client, settings.get("BEDROCK_REGION", config.REGION_OF_BEDROCK)),
+        checks.models(client),
         checks.editing(client, gpu=config.gpu_mode(painted_here) != "off"),
+        checks.text(client, settings),
         checks.secrets(client, (data or {}).get("Secret")),
         *gpu,
     )
-    return Report(findings, changes)
+    return Report(findings, changes, checks.standing(client, f"image-api-{environment.name}-gpu"))
 
 
 def _gpu(

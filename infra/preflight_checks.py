@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import config
-from infra.grants import EDITING_MODELS, IMAGE_MODELS
+from infra.grants import EDITING_MODELS, IMAGE_MODELS, PROFILE, text_model
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = 6  # the least that this library's templates ask for
@@ -64,6 +64,13 @@ def outputs(client: Clients, stack: str) -> dict[str, str] | None:
     return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
 
 
+def standing(client: Clients, stack: str) -> str:
+    """The mode of the endpoint that a GPU stack has brought up; `off` where none is there."""
+    endpoint = (outputs(client, stack) or {}).get("Endpoint", "")
+    mode = endpoint.rpartition("-")[2]
+    return mode if mode in config.GPU_MODES else "off"
+
+
 def secrets(client: Clients, secret: str | None) -> Finding:
     """Which providers' keys are there; a first deployment makes the secret that takes them."""
     todo = "Put the keys you have in: docs/deploy.md, Settings. A provider without a key is not offered."
@@ -79,9 +86,18 @@ def secrets(client: Clients, secret: str | None) -> Finding:
     return Finding("ok", f"the secret holds {', '.join(there)}")
 
 
-def models(client: Clients, region: str) -> Finding:
+def models(client: Clients) -> Finding:
     """Whether Bedrock would let this account call the catalogue's models."""
-    return _access(client, region, IMAGE_MODELS, "image")
+    return _access(client, config.REGION_OF_BEDROCK, IMAGE_MODELS, "image")
+
+
+def text(client: Clients, settings: Mapping[str, str]) -> Finding:
+    """Whether it would let it call the model that shortens prompts; one of the account's own stands in no list."""
+    name, region = text_model(settings)
+    if name.startswith("arn:"):
+        return Finding("ok", f"long prompts are shortened by {name}")
+    found = _access(client, region, (PROFILE.sub("", name, count=1),), "text")
+    return found if not found.todo else replace(found, todo=f"{found.todo} Until then, prompts are shortened by rule.")
 
 
 def editing(client: Clients, gpu: bool) -> Finding:
@@ -107,7 +123,7 @@ def _access(client: Clients, region: str, models: Collection[str], kind: str) ->
         return Finding("warn", f"access to Bedrock's {kind} models could not be checked: {error}", todo)
     if closed:
         return Finding("warn", f"Bedrock does not give access to {', '.join(closed)}", todo)
-    return Finding("ok", f"Bedrock gives access to its {len(models)} {kind} models in {region}")
+    return Finding("ok", f"Bedrock gives access to its {len(models)} {kind} model{'s' * (len(models) > 1)} in {region}")
 
 
 def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:

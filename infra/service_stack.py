@@ -24,15 +24,22 @@ from infra.data_stack import DataStack, origins
 
 API = FunctionSpec("lambdas.handlers.api.handler", 29, 1024, "Answers every route")
 AUTHORIZER = FunctionSpec("lambdas.handlers.authorizer.handler", 5, 256, "Finds the tenant of a key")
-WORKER = FunctionSpec("lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request")
+WORKER = FunctionSpec(  # a job's watchdog sends its successor, for a day at the most
+    "lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request", goes_round=True
+)
 DEAD_LETTER = FunctionSpec("lambdas.handlers.dead_letter.handler", 60, 256, "Ends the jobs that failed for good")
-WEBHOOKS = FunctionSpec("lambdas.handlers.webhooks.handler", 30, 256, "Tells receivers how their jobs ended")
+WEBHOOKS = FunctionSpec(  # an attempt's message waits in steps, as long as the event itself is kept at the most
+    "lambdas.handlers.webhooks.handler", 30, 256, "Tells receivers how their jobs ended", goes_round=True
+)
 
 RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONTHS}
 
 
 class ServiceStack(cdk.Stack):
-    """Stateless: it can be deleted and made again without losing an image."""
+    """Stateless: it can be deleted and made again without losing an image.
+
+    `gpu_mode` is that of the endpoint which serves; `with_gpu`: a GPU stack is there, or about to be.
+    """
 
     def __init__(
         self,
@@ -43,6 +50,7 @@ class ServiceStack(cdk.Stack):
         settings: Mapping[str, str],
         data: DataStack,
         gpu_mode: str = "off",
+        with_gpu: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, termination_protection=environment.protected, **kwargs)
@@ -127,7 +135,7 @@ class ServiceStack(cdk.Stack):
         feed(dead_letter.function, jobs.dead_letters, batch_size=10)
         feed(notifier.function, webhooks.queue, batch_size=1, max_concurrency=environment.webhook_concurrency)
         for function in (api, worker):
-            acknowledge(function.role, grants.accepted_findings(data, *objects))
+            acknowledge(function.role, grants.accepted_findings(data, *objects) | grants.accepted_models(settings))
         acknowledge(notifier.role, grants.accepted_findings(data, grants.IMAGES))
         rest = RestApi(
             self,
@@ -166,7 +174,9 @@ class ServiceStack(cdk.Stack):
             thresholds=environment.thresholds,
         )
         self.jobs, self.alarm_topic = jobs, alarms.topic
-        if endpoint:  # whatever the mode, or a change of it would take away what the other's stack still imports
+        if (
+            with_gpu or endpoint
+        ):  # whatever the mode, or a change of it would take away what the other's stack still imports
             for value in (jobs.queue.queue_arn, jobs.queue.queue_url, alarms.topic.topic_arn):
                 self.export_value(value)
         cdk.CfnOutput(self, "ApiUrl", value=rest.api.url, description="The base URL of every route")

@@ -11,12 +11,16 @@ import httpx2
 
 from local.bedrock import PREFIX, BedrockPassThrough
 from local.gateway import (
+    DROPPED,
+    HEAD_TOO_LARGE,
     INTEGRATION_SECONDS,
     MAX_BODY,
+    MAX_HEAD,
     MAX_PAYLOAD,
     Answer,
     Gateway,
     failure,
+    head_size,
     payload_size,
 )
 
@@ -24,10 +28,6 @@ Message = MutableMapping[str, Any]
 # A waiting request costs nothing, a running one a function process.
 CONCURRENCY = max(8, 2 * (os.cpu_count() or 1))
 DRAINED = 32 * 1024 * 1024  # read past the limit and thrown away, so that a client can finish sending and read its 413
-HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect "
-    b"content-length x-forwarded-for x-forwarded-proto x-forwarded-port".split()
-)
 EMULATORS_OWN = frozenset(b"x-amzn-requestid x-amz-request-id server connection keep-alive transfer-encoding".split())
 
 
@@ -71,6 +71,9 @@ class Front:
     async def answer(self, scope: Message, method: str, path: str, body: bytes | None) -> Answer:
         """The API's answer, or the gateway's own."""
         headers = request_headers(scope, body)
+        line = f"{method} {path}?{scope.get('query_string', b'').decode('latin-1')} HTTP/1.1"
+        if head_size(line, scope["headers"]) > MAX_HEAD:
+            return HEAD_TOO_LARGE
         if body is None or payload_size(body, []) > MAX_PAYLOAD:
             return self.gateway.error("REQUEST_TOO_LARGE", path)
         async with self.slots:
@@ -84,9 +87,7 @@ class Front:
         kind = failure(answer)
         if kind or payload_size(answer.body, answer.headers) > MAX_PAYLOAD:
             return self.gateway.error(kind or "INTEGRATION_FAILURE", path)
-        if b"$context.path" in answer.body:  # a gateway response, with the one variable that the emulator lacks
-            return self.gateway.finished(answer, path)
-        return answer
+        return self.gateway.passed(answer, path)
 
     async def _forward(
         self, scope: Message, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
@@ -137,7 +138,7 @@ async def read_body(scope: Message, receive: Callable[[], Awaitable[Message]]) -
 
 def request_headers(scope: Message, body: bytes | None) -> list[tuple[bytes, bytes]]:
     """The client's headers with what API Gateway adds to them."""
-    headers = [(k, v) for k, v in scope["headers"] if k.lower() not in HOP_BY_HOP]
+    headers = [(k, v) for k, v in scope["headers"] if k.lower() not in DROPPED | {b"content-length"}]
     names = {k.lower() for k, _ in headers}
     if body and b"content-type" not in names:
         headers.append((b"content-type", b"application/json"))  # what API Gateway takes an untyped body for

@@ -1,4 +1,8 @@
-"""API Gateway's own limits and answers, as the template words them."""
+"""API Gateway's own limits and answers, as the template words them, and what it does to headers.
+
+The table of headers is that of a Lambda proxy integration of a REST API:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
+"""
 
 import json
 import re
@@ -9,17 +13,25 @@ from typing import Any, NamedTuple
 MAX_BODY = 10 * 1024 * 1024  # API Gateway takes no larger request
 MAX_PAYLOAD = 6 * 1024 * 1024  # nor does Lambda take or give a larger event, where bytes travel as base64
 INTEGRATION_SECONDS = 29.0
-OPENAI_PATHS = "/v1/images/"
+MAX_HEAD = 10_240  # bytes of the request's line and all its headers
+# Of a request, which the function never sees; the forwarding ones API Gateway writes itself.
+DROPPED = frozenset(
+    b"connection content-md5 expect keep-alive max-forwards proxy-authenticate proxy-authorization server te trailer "
+    b"transfer-encoding upgrade www-authenticate x-forwarded-for x-forwarded-port x-forwarded-proto".split()
+)
+# Of a function's answer; its Date and Server too are renamed, but here they are the emulator's.
+RENAMED = frozenset(b"authorization connection content-md5 max-forwards user-agent www-authenticate".split())
+LOST = frozenset(b"expect host proxy-authenticate te trailer transfer-encoding upgrade via".split())
 
 # AWS's default status and text for each answer the front may have to give.
 DEFAULTS = {
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
-    "INTEGRATION_FAILURE": (502, "Internal server error"),
+    "INTEGRATION_FAILURE": (504, "Internal server error"),
+    "API_CONFIGURATION_ERROR": (500, "Internal server error"),
 }
 DEFAULT_TEMPLATE = '{"message":$context.error.messageString}'
 VARIABLE = re.compile(r"\$(?:\{(context(?:\.[A-Za-z]+)+)\}|(context(?:\.[A-Za-z]+)+))")
-OPENAI_TYPES = {413: "invalid_request_error", 429: "rate_limit_error"}
 
 
 class Answer(NamedTuple):
@@ -28,6 +40,13 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+
+# Refused before API Gateway knows whose request it is, so that no template words the answer. Status and text are as
+# people have reported them; AWS documents only the limit.
+HEAD_TOO_LARGE = Answer(
+    431, [(b"content-type", b"application/json")], b'{"message":"HTTP header is larger than 10240 bytes."}'
+)
 
 
 class Gateway:
@@ -65,35 +84,44 @@ class Gateway:
             Answer(status, [(k.encode(), v.encode()) for k, v in headers.items()], body.encode()), path
         )
 
+    def passed(self, answer: Answer, path: str) -> Answer:
+        """What becomes of the emulator's answer on its way out."""
+        if is_gateways_own(answer):  # with the one variable that the emulator lacks
+            return self.finished(answer, path)
+        headers = [
+            (b"x-amzn-Remapped-" + name if name.lower() in RENAMED else name, value)
+            for name, value in answer.headers
+            if name.lower() not in LOST
+        ]
+        return Answer(answer.status, headers, answer.body)
+
     @staticmethod
     def finished(answer: Answer, path: str) -> Answer:
-        """A gateway response with the path in it, and in OpenAI's shape on its routes: API Gateway knows one shape."""
+        """A gateway response with the path in it."""
         headers = [(k, v) for k, v in answer.headers if k.lower() != b"content-length"]
-        answer = Answer(answer.status, headers, answer.body.replace(b"$context.path", path.encode()))
-        return in_openai_shape(answer) if path.startswith(OPENAI_PATHS) else answer
+        return Answer(answer.status, headers, answer.body.replace(b"$context.path", path.encode()))
 
 
-def in_openai_shape(answer: Answer) -> Answer:
-    """The same error as clients of the OpenAI routes read it."""
-    try:
-        problem = json.loads(answer.body)
-        message, code = problem.get("detail") or problem.get("message") or problem.get("title"), problem.get("code")
-    except (ValueError, AttributeError):
-        return answer
-    kind = OPENAI_TYPES.get(answer.status, "server_error" if answer.status >= 500 else "invalid_request_error")
-    body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()
-    headers = [(k, v) for k, v in answer.headers if k.lower() != b"content-type"]
-    return Answer(answer.status, [*headers, (b"content-type", b"application/json")], body)
+def is_gateways_own(answer: Answer) -> bool:
+    """Whether no function gave the answer."""
+    return any(name.lower() == b"x-amzn-errortype" for name, _ in answer.headers)
+
+
+def head_size(line: str, headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of a request's line and headers."""
+    return len(line) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def failure(answer: Answer) -> str | None:
     """The gateway error that an answer of the emulator stands for, if the function itself did not give it.
 
     Every answer of ours, and every gateway response of the template, has X-Request-Id. One without is the emulator's
-    own: a function that crashed or timed out, or whose answer AWS would have called malformed.
+    own: a function that crashed, timed out or found no room, or whose answer AWS would have called malformed.
     """
     if any(name.lower() == b"x-request-id" for name, _ in answer.headers):
         return None
+    if answer.status == 429:
+        return "API_CONFIGURATION_ERROR"  # so AWS calls a function that may not run once more at the same time
     return "INTEGRATION_TIMEOUT" if b"Sandbox.Timedout" in answer.body[:2000] else "INTEGRATION_FAILURE"
 
 

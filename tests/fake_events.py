@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lambdas.domain.event_ports import EventPage, Reply
 from lambdas.domain.jobs import Job
 from lambdas.domain.webhooks import MAX_DELAY, Event, event_of
+from tests.recursion import API, Chain
 
 
 class FakeOutbox:
@@ -53,6 +54,7 @@ class Message:
     tenant: str
     job_id: str
     due: int
+    chain: Chain = field(default_factory=lambda: API, compare=False)
 
 
 class FakeEvents:
@@ -62,6 +64,7 @@ class FakeEvents:
         self.now = now
         self.down = False
         self.messages: list[Message] = []
+        self.chain: Chain = API  # that whoever sends now stands in
 
     def send(self, tenant: str, job_id: str, due: int, *, delay: int) -> None:
         assert 0 <= delay <= MAX_DELAY
@@ -69,7 +72,7 @@ class FakeEvents:
         assert isinstance(due, int)
         if self.down:
             raise ConnectionError("the queue does not answer")
-        self.messages.append(Message(self.now() + delay, tenant, job_id, due))
+        self.messages.append(Message(self.now() + delay, tenant, job_id, due, self.chain))
 
 
 @dataclass(frozen=True)

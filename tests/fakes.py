@@ -30,6 +30,7 @@ from lambdas.domain.slots import Slot
 from lambdas.usecases.deps import Deps
 from tests.budget_model import Books
 from tests.fake_events import FakeEvents, FakeOutbox, FakeUrls
+from tests.recursion import API, Chain
 
 
 class FakeClock:
@@ -269,11 +270,16 @@ class FakeBatches:
 
 
 class FakeQueue:
+    """`chain` is what whoever sends now stands in."""
+
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.chain: Chain = API
+        self.chains: list[Chain] = []
 
     def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
         self.sent.append({"tenant": tenant, "job_id": job_id, "watchdog": watchdog, "delay": delay})
+        self.chains.append(self.chain)
 
 
 @dataclass

@@ -102,6 +102,12 @@ class Alarms(Construct):
                 function.metric_throttles(period=FIVE_MINUTES, statistic="Sum"),
                 threshold=0,
             )
+            self._add(
+                "Recursion" + name.title().replace("_", ""),
+                f"Lambda takes the {name} function to call itself without end, and has thrown away what it was to do.",
+                function.metric("RecursiveInvocationsDropped", period=FIVE_MINUTES, statistic="Sum"),
+                threshold=0,
+            )
 
     def _add(self, id: str, meaning: str, metric: cloudwatch.IMetric, *, threshold: float, periods: int = 1) -> None:
         alarm = cloudwatch.Alarm(

@@ -30,6 +30,7 @@ class FunctionSpec:
     timeout_seconds: int
     memory_mb: int
     description: str
+    goes_round: bool = False  # sends messages to itself on purpose, which Lambda would otherwise stop after 16
 
 
 class ServiceFunction(Construct):
@@ -69,6 +70,7 @@ class ServiceFunction(Construct):
             memory_size=spec.memory_mb,
             environment=dict(environment),
             log_group=log_group,
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if spec.goes_round else None,
         )
         acknowledge(self.function, {**FINDINGS, "Serverless-LambdaDLQ": never_lost})
         self._trace()
@@ -89,3 +91,4 @@ class ServiceFunction(Construct):
         )
         reason = "X-Ray knows no resources for these two actions; this policy holds only them."
         acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
+        self.function.node.add_dependency(policy)  # else it may be made, and be called, before it may trace

@@ -1,4 +1,8 @@
-"""What API Gateway answers by itself, in the same error shape as the service's own answers."""
+"""What API Gateway answers by itself, in the same error shapes as the service's own answers.
+
+It has one body for all routes, so each body carries both of the contract's shapes: a problem may have members of its
+own, and OpenAI's clients look for `error` alone. Of these answers API Gateway renames no header.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +25,42 @@ class Problem:
 
 
 TITLES = {
-    "bad_gateway": "Bad gateway",
     "forbidden": "Forbidden",
     "gateway_timeout": "Gateway timeout",
-    "internal_error": "Internal error",
     "invalid_api_key": "API key not valid",
     "invalid_request": "Invalid request",
     "malformed_body": "Malformed body",
     "missing_api_key": "API key required",
     "not_found": "Not found",
     "rate_limited": "Rate limited",
+    "temporarily_unavailable": "Temporarily unavailable",
     "too_large": "Too large",
     "unsupported_media_type": "Media type not handled",
 }
+# OpenAI's word for a class of status codes
+OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _RETRY = {"Retry-After": "'1'"}
+_SOON = {"Retry-After": "'5'"}
 _TOMORROW = {"Retry-After": "'3600'"}
 _BEARER = {"WWW-Authenticate": "'Bearer'"}
+_NO_KEY = "Send your API key as X-API-Key or as Authorization: Bearer."
 _INVALID_KEY = "The API key is not valid. Send a valid one as X-API-Key or as Authorization: Bearer."
-_BROKEN = "The service could not answer. Try again; if it goes on, report the request id."
+# Lambda has no room, or the function failed: API Gateway does not say which, and calls the first a configuration error.
+_BROKEN = "The service could not answer. Try again in a moment; if it goes on, report the request id."
 
 PROBLEMS: tuple[Problem, ...] = (
-    Problem("ACCESS_DENIED", 403, "invalid_api_key", _INVALID_KEY),
-    Problem("API_CONFIGURATION_ERROR", 500, "internal_error", _BROKEN),
-    Problem("AUTHORIZER_CONFIGURATION_ERROR", 500, "internal_error", _BROKEN),
-    Problem("AUTHORIZER_FAILURE", 500, "internal_error", _BROKEN),
+    Problem("ACCESS_DENIED", 401, "missing_api_key", _NO_KEY, _BEARER),  # the authorizer denies only who sends no key
+    Problem("API_CONFIGURATION_ERROR", 503, "temporarily_unavailable", _BROKEN, _SOON),
+    Problem("AUTHORIZER_CONFIGURATION_ERROR", 503, "temporarily_unavailable", _BROKEN, _SOON),
+    Problem("AUTHORIZER_FAILURE", 503, "temporarily_unavailable", _BROKEN, _SOON),
     Problem(
         "BAD_REQUEST_BODY", 400, "malformed_body", "The body could not be read. Send valid JSON or multipart form data."
     ),
     Problem("BAD_REQUEST_PARAMETERS", 400, "invalid_request", "A parameter of path, query or headers is not valid."),
     Problem("DEFAULT_4XX", 400, "invalid_request", "The request could not be read. Check its path, headers and body."),
-    Problem("DEFAULT_5XX", 502, "bad_gateway", _BROKEN),
+    Problem("DEFAULT_5XX", 503, "temporarily_unavailable", _BROKEN, _SOON),
     Problem("EXPIRED_TOKEN", 403, "invalid_api_key", _INVALID_KEY),
-    Problem("INTEGRATION_FAILURE", 502, "bad_gateway", _BROKEN),
+    Problem("INTEGRATION_FAILURE", 503, "temporarily_unavailable", _BROKEN, _SOON),
     Problem(
         "INTEGRATION_TIMEOUT",
         504,
@@ -70,13 +78,7 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem("RESOURCE_NOT_FOUND", 404, "not_found", "There is no such route. GET /openapi.json lists them all."),
     Problem("THROTTLED", 429, "rate_limited", "Too many requests at once. Try again in a second.", _RETRY),
-    Problem(
-        "UNAUTHORIZED",
-        401,
-        "missing_api_key",
-        "Send your API key as X-API-Key or as Authorization: Bearer.",
-        _BEARER,
-    ),
+    Problem("UNAUTHORIZED", 401, "missing_api_key", _NO_KEY, _BEARER),
     Problem("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_media_type", "Send application/json or multipart/form-data."),
     Problem("WAF_FILTERED", 403, "forbidden", "The request was refused by a firewall rule."),
 )
@@ -89,7 +91,9 @@ def add_gateway_responses(api: apigateway.RestApi, origins: Sequence[str]) -> No
     common = {
         "Content-Type": "'application/problem+json'",
         "X-Request-Id": "context.requestId",
+        "X-Content-Type-Options": "'nosniff'",
         "Access-Control-Allow-Origin": f"'{origin}'",
+        "Access-Control-Expose-Headers": "'X-Request-Id, Retry-After, WWW-Authenticate'",
     }
     for problem in PROBLEMS:
         api.add_gateway_response(
@@ -109,4 +113,12 @@ def _body(problem: Problem) -> dict[str, object]:
         "detail": problem.detail,
         "instance": "$context.path",
         "code": problem.code,
+        "error": {
+            "message": problem.detail,
+            "type": OPENAI_TYPES.get(
+                problem.status, "invalid_request_error" if problem.status < 500 else "server_error"
+            ),
+            "param": None,
+            "code": problem.code,
+        },
     }

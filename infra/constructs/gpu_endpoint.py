@@ -59,7 +59,7 @@ class GpuEndpoint(Construct):
             retention=log_retention,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        role = self._role(data, image, log_group, topics)
+        role, *policies = self._role(data, image, log_group, topics)
         model = sagemaker.CfnModel(
             self,
             "Model",
@@ -77,7 +77,7 @@ class GpuEndpoint(Construct):
                 environment=_container(mode, gpu, settings),
             ),
         )
-        model.node.add_dependency(image.built, role)
+        model.node.add_dependency(image.built, role, *policies)
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
@@ -110,8 +110,11 @@ class GpuEndpoint(Construct):
 
     def _role(
         self, data: DataStack, image: WorkerImage, log_group: logs.LogGroup, topics: tuple[sns.Topic, ...] | None
-    ) -> iam.Role:
-        account = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+    ) -> tuple[iam.Role, iam.Policy, iam.Policy]:
+        """The role, and its policies that are not its own construct's: who needs the role waits for all."""
+        # Whether SageMaker says for whom it comes each time it takes the role, AWS does not promise; where it does, it
+        # must be for this account.
+        account = {"StringEqualsIfExists": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
         role = iam.Role(
             self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com").with_conditions(account)
         )
@@ -141,13 +144,13 @@ class GpuEndpoint(Construct):
         for statement in statements:
             role.add_to_policy(statement)
         acknowledge(role, grants.accepted_findings(data, *prefixes))
-        registry_login(self, role)
+        login = registry_login(self, role)
         metrics = grants.allow(("cloudwatch:PutMetricData",), "*")
         metrics.add_condition("StringEquals", {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/Endpoints"]})
         policy = iam.Policy(self, "Metrics", roles=[role], statements=[metrics])
         reason = "Metrics are no resources; the condition names the two namespaces, and this policy holds only this."
         acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
-        return role
+        return role, login, policy
 
 
 def _container(mode: str, gpu: Gpu, settings: Mapping[str, str]) -> dict[str, str]:

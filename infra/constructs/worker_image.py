@@ -79,7 +79,7 @@ class WorkerImage(Construct):
         self.weights = f"s3://{data.bucket.bucket_name}/{weights_folder(models)}"
         self.uri = self.repository.repository_uri_for_tag(source.asset_hash)
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
-        role = self._role(data, source, log_group)
+        role, login = self._role(data, source, log_group)
         project = codebuild.CfnProject(
             self,
             "Project",
@@ -115,10 +115,11 @@ class WorkerImage(Construct):
         reason = "It leaves no artifact to be encrypted: the image and the weights are, at rest."
         acknowledge(project, {"AwsSolutions-CB4": reason})
         self.built = self._trigger(
-            project, role, {"IMAGE_TAG": source.asset_hash, "WEIGHTS": self.weights, "MODELS": " ".join(models)}
+            project, {"IMAGE_TAG": source.asset_hash, "WEIGHTS": self.weights, "MODELS": " ".join(models)}
         )
+        self.built.node.add_dependency(role, login)
 
-    def _role(self, data: DataStack, source: assets.Asset, log_group: logs.LogGroup) -> iam.Role:
+    def _role(self, data: DataStack, source: assets.Asset, log_group: logs.LogGroup) -> tuple[iam.Role, iam.Policy]:
         role = iam.Role(self, "Role", assumed_by=_of_this_account("codebuild.amazonaws.com"))
         for statement in (
             grants.allow(("s3:GetObject", "s3:GetObjectVersion"), source.bucket.arn_for_objects(source.s3_object_key)),
@@ -139,10 +140,9 @@ class WorkerImage(Construct):
         ):
             role.add_to_policy(statement)
         acknowledge(role, grants.accepted_findings(data, grants.WEIGHTS))
-        registry_login(self, role)
-        return role
+        return role, registry_login(self, role)
 
-    def _trigger(self, project: codebuild.CfnProject, role: iam.Role, variables: dict[str, str]) -> cdk.CustomResource:
+    def _trigger(self, project: codebuild.CfnProject, variables: dict[str, str]) -> cdk.CustomResource:
         trigger = ServiceFunction(
             self,
             "Trigger",
@@ -176,7 +176,7 @@ class WorkerImage(Construct):
             service_timeout=cdk.Duration.hours(1),
             properties={"Variables": variables},
         )
-        built.node.add_dependency(rule, trigger, role)
+        built.node.add_dependency(rule, trigger)
         return built
 
 
@@ -186,13 +186,14 @@ def weights_folder(models: Sequence[str]) -> str:
     return f"{grants.WEIGHTS.rstrip('*')}{hashlib.sha256(chosen).hexdigest()[:12]}"
 
 
-def registry_login(scope: Construct, role: iam.Role) -> None:
+def registry_login(scope: Construct, role: iam.Role) -> iam.Policy:
     """Let the role log in to ECR: a `*` in a policy that holds nothing else."""
     policy = iam.Policy(
         scope, "RegistryLogin", roles=[role], statements=[grants.allow(("ecr:GetAuthorizationToken",), "*")]
     )
     reason = "The login to the account's registry knows no resource; this policy holds only that."
     acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
+    return policy
 
 
 def _of_this_account(service: str) -> iam.PrincipalBase:

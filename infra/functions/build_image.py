@@ -29,9 +29,9 @@ def _asked(event: dict[str, Any]) -> None:
     callback = {name: event[name] for name in ("ResponseURL", "StackId", "RequestId", "LogicalResourceId")}
     if event["RequestType"] == "Delete":
         return _answer(callback, "SUCCESS", "the image goes with its repository")
-    given = {**event["ResourceProperties"]["Variables"], CALLBACK: json.dumps(callback)}
-    variables = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in given.items()]
     try:
+        given = {**event["ResourceProperties"]["Variables"], CALLBACK: json.dumps(callback)}
+        variables = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in given.items()]
         boto3.client("codebuild").start_build(
             projectName=os.environ["PROJECT"],
             environmentVariablesOverride=variables,
@@ -42,13 +42,23 @@ def _asked(event: dict[str, Any]) -> None:
 
 
 def _ended(detail: dict[str, Any]) -> None:
-    [build] = boto3.client("codebuild").batch_get_builds(ids=[detail["build-id"]])["builds"]
-    variables = {v["name"]: v["value"] for v in build["environment"]["environmentVariables"]}
+    about = detail.get("additional-information", {})
+    variables = _named(about.get("environment", {}).get("environment-variables", []))
+    log = about.get("logs", {}).get("deep-link", detail["build-id"])
+    if CALLBACK not in variables:  # what the event shows of a build is not promised; an error here is tried again
+        build_id = detail["build-id"].rpartition("/")[2]  # of arn:aws:codebuild:REGION:ACCOUNT:build/PROJECT:ID
+        [build] = boto3.client("codebuild").batch_get_builds(ids=[build_id])["builds"]
+        variables = _named(build["environment"]["environmentVariables"])
+        log = build.get("logs", {}).get("deepLink", log)
     if CALLBACK not in variables:
         return  # a person has started it
     status = detail["build-status"]
-    said = f"the build ended as {status}; its log: {build.get('logs', {}).get('deepLink', build['id'])}"
+    said = f"the build ended as {status}; its log: {log}"
     _answer(json.loads(variables[CALLBACK]), "SUCCESS" if status == "SUCCEEDED" else "FAILED", said)
+
+
+def _named(variables: list[dict[str, str]]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in variables}
 
 
 def _answer(callback: dict[str, str], status: str, reason: str) -> None:

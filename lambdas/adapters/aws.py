@@ -50,6 +50,9 @@ def client(service: str, *, read_timeout: float = 5.0, attempts: int = 3) -> Any
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         signature_version="s3v4" if service == "s3" else None,  # pre-signed URLs default to the older v2 otherwise
+        # The name of the bucket's own region. The global one redirects a new bucket for a day, which breaks the
+        # signature, and knows no region made after March 2019. An endpoint that is an IP address keeps the path style.
+        s3={"addressing_style": "virtual"} if service == "s3" else None,
         max_pool_connections=10,
         tcp_keepalive=True,
         user_agent_extra=USER_AGENT,

@@ -1,7 +1,7 @@
 """The authorizer function: finds the tenant of a request's API key.
 
-It lets every request through with its finding. The api function refuses, in the error shape of the
-route, which a gateway's one-size answer could not have.
+It lets every request through with its finding, and the api function refuses, but for one: a request without a key
+where one is needed gets the gateway's own answer. Of a function's, API Gateway would rename `WWW-Authenticate`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.domain.doors import closed
 from lambdas.domain.errors import Unavailable
 from lambdas.handlers import ready
 from lambdas.settings import Settings
@@ -35,11 +36,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         finding: Finding = find_tenant(headers, settings.local_keys, _keys(), judged=settings.require_api_key)
     except Unavailable:
         finding = Finding("unavailable")
+    denied = finding.auth == "missing" and closed(event["path"], required=settings.require_api_key)
+    effect = "Deny" if denied else "Allow"
     return {
         "principalId": finding.tenant or "nobody",
         "policyDocument": {
             "Version": "2012-10-17",
-            "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": event["methodArn"]}],
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": event["methodArn"]}],
         },
         "context": {"tenant": finding.tenant, "auth": finding.auth},
     }

@@ -107,9 +107,12 @@ def _as_charged(failure: ProviderFailure, seen: ProviderFailure | None) -> Provi
     return failure
 
 
-def may_collect(provider: Asked) -> bool:
-    """Whether work can be asked after by our own id, even when the provider's answer was never seen."""
-    return isinstance(provider, TicketProvider) and provider.client_chooses_id
+def may_collect(provider: Asked, ticket: str | None) -> bool:
+    """Whether work can be asked after: by its ticket, or by our own id even when the provider's answer was never seen.
+
+    A provider may have given tickets once and paint now: a GPU endpoint of another kind took the place of its own.
+    """
+    return isinstance(provider, TicketProvider) and (bool(ticket) or provider.client_chooses_id)
 
 
 def may_leave(provider: Asked) -> bool:

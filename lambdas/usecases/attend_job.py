@@ -8,12 +8,16 @@ from lambdas.usecases.deps import Deps
 from lambdas.usecases.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.submit_job import WATCHDOG_SECONDS
 
+LIFE_SECONDS = 24 * 3600  # a job that has not ended so long after it was accepted is given up, and its messages end
+
 
 def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool) -> None:
     """Run the job if it is free. A watchdog's message first sends its successor, until the job has ended.
 
     The last one hands the job's event over, where nobody has yet.
     A message about an unknown job is one whose submission never came to be: it is let go.
+    No message about a job that is past its life leads to another, but while a run holds the job: it is run once more,
+    for what is paid may still be had, and given up.
     """
     job = deps.jobs.get(tenant, job_id)
     if job is None:
@@ -21,6 +25,11 @@ def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdo
     if job.final:
         if watchdog:
             hand_over(job, deps)
+        return
+    if deps.clock.now() >= job.created_at + LIFE_SECONDS:
+        run_job(tenant, job_id, deadline, deps, watchdog=True)
+        if not give_up_job(tenant, job_id, deps) and watchdog:
+            deps.queue.send(tenant, job_id, watchdog=True, delay=WATCHDOG_SECONDS)
         return
     try:
         if watchdog:

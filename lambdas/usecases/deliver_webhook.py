@@ -52,6 +52,9 @@ def deliver_webhook(tenant: str, job_id: str, due: int, d: Delivery) -> None:
     if event is None or event.state != PENDING or due < event.due:
         return
     now = d.clock.now()
+    if max(due, now) >= event.expires_at:  # no message goes round for longer than the event itself is kept
+        _give_up(event, event.ended(EXHAUSTED, event.last_error or "the time of this event is over"), d)
+        return
     wait = math.ceil(max(due, event.lease_until) - now)
     if wait > 0:
         d.events.send(tenant, job_id, due, delay=min(MAX_DELAY, wait))

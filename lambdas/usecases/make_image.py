@@ -149,7 +149,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
         unread = ProviderFailure("bad_answer", "what was answered could not be read", paid=paid)
         return settle(job, unread, deps, resumed=True), unread
     provider = deps.providers.get(card.provider)
-    if last.ticket or may_collect(provider):
+    if may_collect(provider, last.ticket):
         number = _count(job, card, index) - 1
         leaves = may_leave(provider)
         until = min(limit, last.started_at + _patience(card, _others(job, index))) if leaves else limit

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -30,6 +31,27 @@ def test_the_bucket() -> None:
     assert "X-Amz-Expires=300" in url
     blobs.delete("images/a/b.png")
     assert blobs.get("images/a/b.png") is None
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("region", ["us-west-2", "eu-central-1", "me-south-1", "af-south-1"])
+def test_a_link_names_the_host_of_the_buckets_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    """The global name answers a new bucket's links with a redirect, and those of newer regions with 400, for ever."""
+    monkeypatch.setenv("AWS_REGION", region)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    aws.client.cache_clear()
+    aws._session.cache_clear()
+    link = urlsplit(S3Blobs("images", ttl=300).presign("images/a/b.png"))
+    assert (link.hostname, link.path) == (f"images.s3.{region}.amazonaws.com", "/images/a/b.png")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_link_to_the_local_stack_keeps_the_bucket_in_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    aws.client.cache_clear()
+    aws._session.cache_clear()
+    link = urlsplit(S3Blobs("images", ttl=300).presign("images/a/b.png"))
+    assert (link.netloc, link.path) == ("127.0.0.1:9000", "/images/images/a/b.png")
 
 
 @pytest.mark.usefixtures("cloud")

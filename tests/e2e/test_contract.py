@@ -186,8 +186,19 @@ def test_keys_and_tenants(start):
         client = httpx2.Client(base_url=stack.url, trust_env=False, timeout=60)
         for path in ("/health", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200
-        none = client.post("/generate", json={"prompt": "x"})
-        assert (none.status_code, none.headers["www-authenticate"]) == (401, "Bearer")
+        for path in ("/generate", "/v1/images/generations", "/nothing/here"):
+            none = client.post(path, json={"prompt": "x"}, headers={"Origin": "https://a.example"})
+            assert (none.status_code, none.headers["www-authenticate"]) == (401, "Bearer")
+            assert none.headers["x-request-id"]
+            assert none.headers["access-control-allow-origin"] == "*"
+            assert "WWW-Authenticate" in none.headers["access-control-expose-headers"]
+            said = none.json()
+            assert (said["status"], said["code"], said["instance"]) == (401, "missing_api_key", path)
+            assert (said["error"]["code"], said["error"]["type"]) == ("missing_api_key", "authentication_error")
+        with pytest.raises(openai.AuthenticationError, match="API key"):
+            openai.OpenAI(base_url=f"{stack.url}/v1", api_key="-", max_retries=0).models.list(
+                extra_headers={"Authorization": openai.Omit()}
+            )
         assert client.post("/generate", json={"prompt": "x"}, headers={"X-API-Key": "nope"}).status_code == 403
         acme, umbrella = {"X-API-Key": "k-acme"}, {"Authorization": "Bearer k-umbrella"}
         made = client.post("/generate-image", json={"prompt": "x"}, headers=acme).json()

@@ -6,12 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lambdas import wiring
 from lambdas.adapters import webhook_post, webhook_secrets
+from lambdas.api.app import ROUTES
+from lambdas.api.routes import Route
+from lambdas.domain.doors import closed
 from lambdas.domain.requests import ImageRequest
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from lambdas.settings import Settings
@@ -109,8 +113,36 @@ def test_who_sends_no_webhooks_does_not_import_how(module: str) -> None:
 
 def test_the_authorizer_lets_through_with_its_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authorizer, "_settings", lambda: Settings(api_keys=("acme:k",), require_api_key=True))
-    event = {"methodArn": "arn:aws:execute-api:eu-central-1:1:api/prod/GET/x", "headers": {"X-Api-Key": "k"}}
+    event = {"methodArn": METHOD, "path": "/x", "headers": {"X-Api-Key": "k"}}
     answer = authorizer.handler(event, None)
     assert answer["context"] == {"tenant": "acme", "auth": "ok"}
     assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
     assert authorizer.handler({**event, "headers": None}, None)["context"]["auth"] == "missing"
+    monkeypatch.setattr(authorizer, "_keys", lambda: SimpleNamespace(tenant_of=lambda _hash: None))
+    unknown = authorizer.handler({**event, "headers": {"X-Api-Key": "no"}}, None)
+    assert (unknown["context"]["auth"], effect_of(unknown)) == ("unknown", "Allow")
+
+
+METHOD = "arn:aws:execute-api:eu-central-1:1:api/prod/GET/x"
+
+
+def effect_of(answer: dict[str, Any]) -> str:
+    effect: str = answer["policyDocument"]["Statement"][0]["Effect"]
+    return effect
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_the_authorizer_knows_which_routes_open_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, route: Route, required: bool
+) -> None:
+    """Who is refused here gets the gateway's own answer, whose WWW-Authenticate is not renamed."""
+    monkeypatch.setattr(authorizer, "_settings", lambda: Settings(require_api_key=required))
+    answer = authorizer.handler({"methodArn": METHOD, "path": route.path, "headers": {}}, None)
+    needed = route.keyed or (required and not route.open)
+    assert effect_of(answer) == ("Deny" if needed else "Allow")
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/docs", "/openapi.json", "/postman.json"])
+def test_what_the_contract_opens_is_open(path: str) -> None:
+    assert not closed(path, required=True)

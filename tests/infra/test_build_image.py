@@ -20,6 +20,9 @@ EVENT = {
 }
 
 
+BUILD = "worker-image:8745a7a9-c340-456a-9166-edf953571bee"
+
+
 class Builds:
     """CodeBuild, as far as it is asked."""
 
@@ -33,6 +36,9 @@ class Builds:
         self.started.append(given)
 
     def batch_get_builds(self, ids: list[str]) -> dict[str, Any]:
+        assert ids == [BUILD], "an id, which the event's ARN is not"
+        if self.fails:
+            raise self.fails
         variables = self.started[-1]["environmentVariablesOverride"] if self.started else []
         build = {"id": ids[0], "environment": {"environmentVariables": variables}, "logs": {"deepLink": "https://log"}}
         return {"builds": [build]}
@@ -62,8 +68,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return sent
 
 
-def ended(status: str) -> dict[str, Any]:
-    return {"detail": {"build-id": "arn:build", "build-status": status, "project-name": "worker-image"}}
+def ended(status: str, **more: Any) -> dict[str, Any]:
+    arn = f"arn:aws:codebuild:eu-central-1:111122223333:build/{BUILD}"
+    return {"detail": {"build-id": arn, "build-status": status, "project-name": "worker-image", **more}}
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
@@ -92,6 +99,34 @@ def test_the_end_of_the_build_answers_the_request(
     assert {k: answer[k] for k in ("StackId", "RequestId", "LogicalResourceId")} == {
         k: EVENT[k] for k in ("StackId", "RequestId", "LogicalResourceId")
     }
+
+
+def test_an_event_that_shows_the_builds_variables_is_enough(builds: Builds, answers: list[dict[str, Any]]) -> None:
+    build_image.handler(EVENT, None)
+    builds.fails = RuntimeError("CodeBuild does not answer")
+    variables = builds.started[-1]["environmentVariablesOverride"]
+    about = {"environment": {"environment-variables": variables}, "logs": {"deep-link": "https://event-log"}}
+    build_image.handler(ended("FAILED", **{"additional-information": about}), None)
+    [answer] = answers
+    assert answer["Status"] == "FAILED"
+    assert "https://event-log" in answer["Reason"]
+
+
+def test_an_end_that_cannot_be_looked_at_is_tried_again(builds: Builds, answers: list[dict[str, Any]]) -> None:
+    """By Lambda, twice, which an exception asks for."""
+    build_image.handler(EVENT, None)
+    builds.fails = RuntimeError("CodeBuild does not answer")
+    with pytest.raises(RuntimeError):
+        build_image.handler(ended("SUCCEEDED"), None)
+    assert answers == []
+    builds.fails = None
+    build_image.handler(ended("SUCCEEDED"), None)
+    assert [a["Status"] for a in answers] == ["SUCCESS"]
+
+
+def test_a_request_without_what_a_build_needs_is_told_at_once(builds: Builds, answers: list[dict[str, Any]]) -> None:
+    build_image.handler({**EVENT, "ResourceProperties": {}}, None)
+    assert [a["Status"] for a in answers] == ["FAILED"]
 
 
 def test_a_build_started_by_hand_answers_nobody(builds: Builds, answers: list[dict[str, Any]]) -> None:

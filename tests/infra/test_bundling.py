@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import re
 import shutil
 import sys
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from infra import bundling
+from infra import bundling, lock
+from infra.build import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def test_what_the_runtime_has_is_left_out(package):
 
 def test_the_source_is_there_under_its_import_path(package):
     assert (package / "lambdas" / "settings.py").exists()
-    assert not (package / "lambdas" / "requirements.txt").exists()
+    assert not list((package / "lambdas").glob("requirements.*"))
     assert not (package / "tests").exists()
 
 
@@ -76,3 +81,71 @@ def test_the_name_of_the_package_follows_its_content(tmp_path, monkeypatch):
     assert bundling.source_hash(compiled=False) != before
     (source / "requirements.txt").write_text("pydantic==2.14.3\n")
     assert bundling.source_hash(compiled=True) != before
+
+
+def test_the_name_of_the_package_follows_each_wheel_in_it(tmp_path, monkeypatch):
+    source = tmp_path / "lambdas"
+    shutil.copytree(bundling.SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(bundling, "SOURCE", source)
+    before = bundling.source_hash(compiled=True)
+    lock = source / bundling.LOCK.name
+    lock.write_text(lock.read_text().replace("sha256:0", "sha256:1").replace("sha256:f", "sha256:0"))
+    assert bundling.source_hash(compiled=True) != before
+
+
+def locked():
+    """Name to version of all that the lock holds."""
+    lines = [line for line in bundling.LOCK.read_text().splitlines() if not line.startswith("#")]
+    found = [re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
+    assert all(found), "each is pinned, to one wheel"
+    return {canonicalize_name(line[1]): line[2] for line in found}
+
+
+def pinned(file):
+    lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("-")]
+    return {canonicalize_name(r.name): next(iter(r.specifier)).version for r in requirements}
+
+
+def test_the_lock_holds_what_is_required_and_what_that_requires_and_nothing_else():
+    """At the versions that are tested. Written anew by `python -m infra.lock`."""
+    wanted = pinned(bundling.SOURCE / "requirements.txt")
+    reached, left = set(), list(wanted)
+    machine = {"python_version": bundling.RUNTIME, "sys_platform": "linux", "platform_machine": "aarch64", "extra": ""}
+    while left:
+        name = left.pop()
+        if name not in reached:
+            reached.add(name)
+            for requirement in map(Requirement, metadata.requires(name) or ()):
+                if requirement.marker is None or requirement.marker.evaluate(machine):
+                    left.append(canonicalize_name(requirement.name))
+    assert set(locked()) == reached
+    constraints = pinned(ROOT / "constraints.txt")
+    assert locked() == {name: wanted.get(name, constraints.get(name)) for name in reached}
+
+
+def test_pip_takes_nothing_that_is_not_in_the_lock(monkeypatch, tmp_path):
+    words = []
+    monkeypatch.setattr(bundling, "_run", lambda *command: words.extend(command))
+    bundling.install(tmp_path)
+    assert {"--require-hashes", "--no-deps", str(bundling.LOCK)} <= set(words)
+
+
+def test_the_lock_is_what_pip_reports():
+    wheel = {"metadata": {"name": "B", "version": "2"}, "download_info": {"archive_info": {"hashes": {"sha256": "0f"}}}}
+    other = {"metadata": {"name": "a", "version": "1"}, "download_info": {"archive_info": {"hashes": {"sha256": "1e"}}}}
+    assert lock.text_of({"install": [wheel, other]}).splitlines()[1:] == [
+        "a==1 --hash=sha256:1e",
+        "b==2 --hash=sha256:0f",
+    ]
+
+
+def test_two_packages_of_the_same_source_are_the_same_to_the_byte(package, tmp_path):
+    bundling.bundle(tmp_path, sys.executable)
+
+    def content(folder):
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    first, second = content(package), content(tmp_path)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -223,6 +224,36 @@ def test_the_endpoint_waits_for_the_image_and_the_weights(made):
     assert place[-1].startswith("/weights/")
 
 
+def test_who_takes_a_role_waits_for_all_of_its_policies(made):
+    """Else it may take it before it may do anything: a new role's policies are made one by one."""
+    template = made.template("gpu")["Resources"]
+
+    def waits_for(id, seen):
+        """Everything that CloudFormation makes before it."""
+        if id not in template or id in seen:
+            return seen
+        seen.add(id)
+        named = re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+)"', json.dumps(template[id].get("Properties", {})))
+        for other in [*named, *template[id].get("DependsOn", [])]:
+            waits_for(other, seen)
+        return seen
+
+    policies = {id: p["Properties"]["Roles"] for id, p in template.items() if p["Type"] == "AWS::IAM::Policy"}
+    users = {
+        "AWS::SageMaker::Model": lambda p: p["ExecutionRoleArn"],
+        "Custom::WorkerImage": lambda p: only(made, "AWS::CodeBuild::Project")["ServiceRole"],
+        "AWS::Lambda::Function": lambda p: p["Role"],
+    }
+    found = 0
+    for id, resource in template.items():
+        if resource["Type"] in users:
+            role = users[resource["Type"]](resource["Properties"])["Fn::GetAtt"][0]
+            its = {policy for policy, roles in policies.items() if {"Ref": role} in roles}
+            found += len(its)
+            assert its <= waits_for(id, set()), id
+    assert found >= 7
+
+
 def test_another_choice_of_models_has_its_weights_elsewhere():
     from infra.constructs.worker_image import weights_folder
 
@@ -277,7 +308,9 @@ def test_services_may_take_their_roles_for_this_account_alone(made):
         assert "ManagedPolicyArns" not in role
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
         if statement["Principal"]["Service"] != "lambda.amazonaws.com":
-            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+            # of CodeBuild AWS documents that it names the account; of SageMaker's taking of a model's role it does not
+            test = "StringEquals" + "IfExists" * (statement["Principal"]["Service"] == "sagemaker.amazonaws.com")
+            assert statement["Condition"] == {test: {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert len(roles) == (4 if of_gpu_stack(made, "AWS::SNS::Topic") else 3)
 
 
@@ -429,6 +462,22 @@ def test_the_gpu_stack_comes_last_so_that_its_failure_takes_nothing_along(made):
     assert "image-api-dev-service" in manifest["image-api-dev-gpu"]["dependencies"]
     for name in ("data", "service"):
         assert "image-api-dev-gpu" not in manifest[f"image-api-dev-{name}"].get("dependencies", [])
+
+
+@pytest.mark.parametrize("serving", ["off", "realtime"])
+def test_while_the_endpoint_comes_up_the_service_points_at_what_stands(synthesised, serving):
+    """And exports what the GPU stack takes of it all the same."""
+    made = synthesised("dev", gpu="async", gpu_serving=serving)
+    for name in ("api", "worker"):
+        variables = made.function(name)["Environment"]["Variables"]
+        assert variables.get("SAGEMAKER_ENDPOINT") == (None if serving == "off" else "image-api-dev-realtime")
+        assert "SAGEMAKER_ASYNC" not in variables
+        granted = {action for s in made.statements(name) for action in s["Action"] if action.startswith("sagemaker")}
+        assert granted == (set() if serving == "off" else {"sagemaker:InvokeEndpoint"})
+    assert only(made, "AWS::SageMaker::Endpoint")["EndpointName"] == "image-api-dev-async"
+    exports = {json.dumps(o["Value"]) for o in made.template("service")["Outputs"].values() if "Export" in o}
+    usual = synthesised("dev", gpu="async").template("service")["Outputs"].values()
+    assert exports == {json.dumps(o["Value"]) for o in usual if "Export" in o}
 
 
 def test_a_wildcard_of_the_endpoint_stops_the_synthesis(tmp_path):

@@ -35,6 +35,11 @@ ALARMS = {
     "ThrottlesAuthorizer": ("Throttles", "Sum", 0),
     "ThrottlesDeadLetter": ("Throttles", "Sum", 0),
     "ThrottlesWebhooks": ("Throttles", "Sum", 0),
+    "RecursionApi": ("RecursiveInvocationsDropped", "Sum", 0),
+    "RecursionWorker": ("RecursiveInvocationsDropped", "Sum", 0),
+    "RecursionAuthorizer": ("RecursiveInvocationsDropped", "Sum", 0),
+    "RecursionDeadLetter": ("RecursiveInvocationsDropped", "Sum", 0),
+    "RecursionWebhooks": ("RecursiveInvocationsDropped", "Sum", 0),
 }
 
 
@@ -48,6 +53,14 @@ def test_alarms(prod, name):
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert alarm["TreatMissingData"] == "notBreaching"
     assert alarm["AlarmDescription"]
+
+
+def test_each_function_is_watched_for_what_lambda_takes_for_a_loop(templates):
+    functions = set(templates.properties("AWS::Lambda::Function"))
+    alarms = templates.properties("AWS::CloudWatch::Alarm").values()
+    loops = [alarm for alarm in alarms if alarm["MetricName"] == "RecursiveInvocationsDropped"]
+    assert {alarm["Namespace"] for alarm in loops} == {"AWS/Lambda"}
+    assert {d["Value"]["Ref"] for alarm in loops for d in alarm["Dimensions"]} == functions
 
 
 @pytest.mark.parametrize(("queue", "name"), [("JobQueue", "DeadLetters"), ("WebhookQueue", "WebhookDeadLetters")])

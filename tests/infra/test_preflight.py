@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra import cli, config, deploy, preflight
-from infra.grants import EDITING_MODELS, IMAGE_MODELS
+from infra.grants import EDITING_MODELS, IMAGE_MODELS, TEXT_MODEL
 from infra.preflight_checks import BOOTSTRAP
 
 TYPES = config.ENVIRONMENTS["dev"].gpu.instance_types
@@ -36,10 +36,11 @@ class Account:
             "stacks": {"image-api-dev-data": {"Secret": "arn:secret"}},
             "secret": '{"GEMINI_API_KEY": "k"}',
             "closed": (),
+            "text": TEXT_MODEL,
             "refuses": (),
         } | facts
         self.asked: list[str] = []
-        self.bedrocks = 0  # clients of Bedrock: the first is for images, the second for editing
+        self.bedrocks = 0  # clients of Bedrock: the first is for images, the second for editing, the third for text
 
     @contextmanager
     def clients(self) -> Iterator[Any]:
@@ -77,7 +78,7 @@ class Account:
         elif service == "ssm":
             stub.add_response("get_parameter", {"Parameter": {"Value": facts["bootstrap"]}}, {"Name": BOOTSTRAP})
         elif service == "bedrock":
-            for model in (IMAGE_MODELS, EDITING_MODELS)[self.bedrocks]:
+            for model in (IMAGE_MODELS, EDITING_MODELS, (facts["text"],))[self.bedrocks]:
                 answer = {"modelId": model, **OPEN}
                 if model in facts["closed"]:
                     answer["agreementAvailability"] = {"status": "NOT_AVAILABLE"}
@@ -95,7 +96,8 @@ class Account:
                 stub.add_response(listing, {"Quotas": values}, {"ServiceCode": "sagemaker", "NextToken": ANY})
 
     def _stack(self, stub: Stubber) -> None:
-        name = ("image-api-dev-data", "image-api-dev-gpu")[self.asked.count("DescribeStacks")]
+        gpu = "image-api-dev-gpu"
+        name = ("image-api-dev-data", gpu, gpu)[self.asked.count("DescribeStacks")]
         if name not in self.facts["stacks"]:
             stub.add_client_error("describe_stacks", "ValidationError", expected_params={"StackName": name})
             return
@@ -244,11 +246,26 @@ def test_an_account_that_gets_no_gpu_is_told_that_backgrounds_hang_on_the_editin
     assert "there will be no product backgrounds" in said(report, "warn")
 
 
-def test_the_editing_services_are_asked_for_where_they_are_called_whatever_the_region_of_images() -> None:
-    report = examine(Account(), BEDROCK_REGION="us-east-1", **LICENCE)
-    assert "3 image models in us-east-1" in said(report, "ok")
+def test_models_are_asked_for_where_they_are_called_which_only_for_text_is_a_setting() -> None:
+    account = Account(text="anthropic.claude-haiku-4-5-20251001-v1:0")
+    text = {"BEDROCK_REGION": "eu-central-1", "BEDROCK_TEXT_MODEL": "eu.anthropic.claude-haiku-4-5-20251001-v1:0"}
+    report = examine(account, **text, **LICENCE)
+    assert f"3 image models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
     assert f"2 editing models in {config.REGION_OF_BEDROCK}" in said(report, "ok")
+    assert "1 text model in eu-central-1" in said(report, "ok")
     assert "product backgrounds" not in str(report), "nothing is amiss"
+
+
+def test_a_text_model_that_bedrock_keeps_closed_is_named_with_what_follows() -> None:
+    report = examine(Account(closed=(TEXT_MODEL,)), **LICENCE)
+    assert not report.stops
+    assert TEXT_MODEL in said(report, "warn")
+    assert "shortened by rule" in said(report, "warn")
+
+
+def test_a_text_model_of_the_accounts_own_is_not_looked_for_in_bedrocks_list() -> None:
+    arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"
+    assert arn in said(examine(Account(text="none"), BEDROCK_TEXT_MODEL=arn, **LICENCE), "ok")
 
 
 @pytest.mark.parametrize(
@@ -292,6 +309,36 @@ def test_a_deployment_begins_only_where_nothing_stops_it(
     assert deploy.main([]) == 1
     assert cdk == []
     assert "Nothing was deployed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("standing", "serving"), [({}, "off"), ({"Endpoint": "image-api-dev-realtime"}, "realtime")])
+def test_the_service_is_served_by_what_stands_until_its_endpoint_is_there(
+    cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch, standing: dict[str, str], serving: str
+) -> None:
+    report = examine(Account(stacks={"image-api-dev-gpu": standing} if standing else {}), gpu="async", **LICENCE)
+    assert report.standing == serving
+    monkeypatch.setattr(preflight, "run", lambda words: report)
+    words = ["-c", "gpu=async"]
+    assert deploy.main(words) == 0
+    assert cdk == [
+        ["deploy", "--all", *words, "-c", f"gpu_serving={serving}"],
+        ["deploy", "--exclusively", "image-api-dev-service", *words],
+    ]
+
+
+def test_a_gpu_stack_that_fails_leaves_the_service_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda words: calls.append(words) or 1)
+    monkeypatch.setattr(preflight, "run", lambda words: preflight.Report((), {}))
+    assert deploy.main([]) == 1
+    assert len(calls) == 1
+    assert calls[0][-1] == "gpu_serving=off"
+
+
+def test_an_endpoint_that_stands_is_updated_in_one_go(cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "run", lambda words: preflight.Report((), {}, "async"))
+    assert deploy.main([]) == 0
+    assert cdk == [["deploy", "--all"]]
 
 
 def test_a_deployment_follows_what_was_found(cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

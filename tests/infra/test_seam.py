@@ -16,7 +16,7 @@ from lambdas.domain import catalogue
 from lambdas.domain.errors import BY_CODE
 from lambdas.settings import Settings
 
-SAID_BY_THE_GATEWAY_ALONE = {"bad_gateway", "gateway_timeout", "forbidden"}
+SAID_BY_THE_GATEWAY_ALONE = {"gateway_timeout", "forbidden"}
 LOCAL_SETTINGS = {"API_KEY", "API_KEYS", "GPU_WORKER_URL", "ALLOW_PRIVATE_URLS", "WEBHOOK_SECRET", "DEMO_MODEL_DIR"}
 OF_THE_GPU_STACK = {"SAGEMAKER_ENDPOINT", "SAGEMAKER_ASYNC"}
 
@@ -61,6 +61,7 @@ def test_gateway_and_service_say_the_same_of_an_error(dev, problem):
     responses = {r["ResponseType"]: r for r in dev.properties("AWS::ApiGateway::GatewayResponse").values()}
     said = json.loads(responses[problem.kind]["ResponseTemplates"]["application/json"])
     assert said["type"] == errors.problem(error(""), "/")["type"]
+    assert said["error"] == errors.openai_error(error(said["detail"]))["error"]
 
 
 def test_dashboard_finds_the_figures_under_their_dimensions(dev, monkeypatch, capsys):

@@ -40,6 +40,7 @@ class Model:
     made: dict[str, list[tuple[float, str, str]]] = field(default_factory=dict)  # key -> (when, job, fingerprint)
     tried: dict[str, set[str]] = field(default_factory=dict)  # key -> fingerprints
     accepted: set[str] = field(default_factory=set)
+    sleeper: str = ""  # the one provider with which a job's work is left
     places: dict[str, tuple[str, int, int]] = field(default_factory=dict)  # order id -> (job, image, number)
 
     def changed(self, before: Job | None, after: Job, by: Actor, now: float) -> None:
@@ -52,7 +53,8 @@ class Model:
         if after.fence > before.fence:
             self._claimed(before, after, by, now)
         elif after.status == QUEUED:
-            law("only what is not begun is given back", before.status == RUNNING and not before.attempts, before)
+            left = bool(before.attempts) and before.attempts[-1].provider == self.sleeper and before.attempts[-1].ticket
+            law("only what is not begun is given back", before.status == RUNNING and (left or not before.attempts))
             law("only the newest fence writes", by.root is self.holders[after.id], by.name)
         elif after.status == CANCELLED:
             law("only a queued job is cancelled", before.status == QUEUED, before, by.name)

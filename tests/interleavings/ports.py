@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.errors import Unavailable
@@ -13,6 +13,7 @@ from lambdas.domain.health import Health
 from lambdas.domain.ports import NO_NOTES
 from tests.fakes import FakeBlobs, FakeSlots
 from tests.interleavings.model import law
+from tests.recursion import Chain
 
 if TYPE_CHECKING:
     from tests.interleavings.world import World
@@ -26,6 +27,7 @@ class Message:
     watchdog: bool
     visible_at: float
     due: int | None = None
+    chain: Chain = field(default_factory=dict)
     receives: int = 0
     dead: bool = False
     deleted: bool = False
@@ -52,7 +54,7 @@ class Queue:
     def send(self, _tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
         world = self._world
         try:
-            world.through("send", lambda: world.messages.append(Message(job_id, watchdog, world.time + delay)))
+            world.through("send", lambda: world.post(Message(job_id, watchdog, world.time + delay)))
         except Unavailable:
             if watchdog:
                 raise
@@ -121,7 +123,7 @@ class Events:
     def send(self, _tenant: str, job_id: str, due: int, *, delay: int) -> None:
         world = self._world
         law("a queue holds back for 15 minutes at the most", 0 <= delay <= 900, delay)
-        world.through("send event", lambda: world.messages.append(Message(job_id, False, world.time + delay, due)))
+        world.through("send event", lambda: world.post(Message(job_id, False, world.time + delay, due)))
 
 
 class Receiver:

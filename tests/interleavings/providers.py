@@ -58,6 +58,8 @@ class Ledger:
     script: dict[str, deque[str]] = field(default_factory=dict)
     looks: dict[str, deque[str]] = field(default_factory=dict)
     ends: Counter[str] = field(default_factory=Counter)
+    sleeper: str = ""  # a provider that works for nobody until it is `awake`, and then tells when it is done
+    awake: Callable[[], bool] = lambda: True
 
     def say(self, provider: str, end: str) -> None:
         """How the provider's next call, or the next look at its work, ends."""
@@ -68,6 +70,13 @@ class Ledger:
         return frozenset(SHOTS) | frozenset(TICKETS)
 
     def get(self, provider: str) -> Any:
+        if provider == self.sleeper:
+            return SimpleNamespace(
+                client_chooses_id=False,
+                tells_when_done=True,
+                submit=lambda order, _timeout: Ticket(f"place-{self._ask(provider, order, 'submit')[0]}"),
+                collect=lambda ticket, order, _timeout: self._look(order) if self.awake() else None,
+            )
         if provider in SHOTS:
             return SimpleNamespace(paint=lambda order, _timeout: self._paint(provider, order))
         return SimpleNamespace(
@@ -75,6 +84,10 @@ class Ledger:
             submit=lambda order, _timeout: self._submit(provider, order),
             collect=lambda ticket, _order, _timeout: self._collect(provider, ticket),
         )
+
+    @staticmethod
+    def _look(order: Order) -> Painted:
+        return Painted(b"%dx%d:woken" % order.generate)
 
     def _paint(self, provider: str, order: Order) -> Painted:
         return Painted(self._ask(provider, order, "paint")[1])

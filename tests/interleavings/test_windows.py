@@ -91,6 +91,27 @@ def test_an_event_whose_message_came_twice_is_told_also_when_the_first_to_claim_
     world.drain()
 
 
+def test_a_job_that_waits_a_quarter_of_an_hour_for_its_gpu_is_done(world: World) -> None:
+    """Its watchdog's messages are one chain, of thirty."""
+    world.sleep("sagemaker", 14 * 60 - 10)
+    job_id = queued(world, SAGEMAKER)
+    world.drain()
+    job = world.rows()[job_id]
+    assert (job.status, len(world.ledger.calls)) == ("completed", 1)
+    assert world.seen["delivery"] > 16
+
+
+def test_a_webhook_that_fails_for_two_days_arrives(world: World) -> None:
+    """A message waits for hours in steps of a quarter of an hour, which are one chain."""
+    queued(world, replace(BEDROCK, webhook_url="https://client.example/hook"))
+    begun = world.time
+    world.receiver.replies.extend([500] * 11)
+    world.drain()
+    [event] = world.store.events().values()
+    assert (event.state, event.attempts) == ("delivered", 12)
+    assert world.time - begun > 2 * 86_400
+
+
 def test_a_webhook_that_is_due_by_now_is_sent_at_once(world: World) -> None:
     """The process was frozen between working out when to try again and saying so."""
     run = world.work_on(queued(world, replace(BEDROCK, webhook_url="https://client.example/hook")), None)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lambdas.domain.budget import Caps
@@ -21,6 +21,7 @@ from lambdas.usecases.deps import Deps
 from lambdas.usecases.generate import generate
 from lambdas.usecases.submit_batch import submit_batch
 from lambdas.usecases.submit_job import Caller
+from tests import recursion
 from tests.fake_events import FakeWebhookMeter
 from tests.fakes import make_deps
 from tests.interleavings.model import LawBroken, Model, law
@@ -105,6 +106,12 @@ class World:
             raise Unavailable(label)
         return result
 
+    def post(self, message: Message) -> None:
+        """What a function sends goes on with the chain that the function stands in."""
+        actor = self.scheduler.current()
+        assert actor
+        self.messages.append(replace(message, chain=actor.root.notes["chain"]))
+
     def _asked(self, call: Any) -> None:
         with self.kept():
             self.model.asked(call, self.ledger.calls, self.store.rows())
@@ -142,6 +149,12 @@ class World:
 
     # what may happen
 
+    def sleep(self, provider: str, seconds: float) -> None:
+        """The provider works for nobody until then; it tells when it is done, so that no worker waits."""
+        wakes = self.time + seconds
+        self.model.sleeper = self.ledger.sleeper = provider
+        self.ledger.awake = lambda: self.time >= wakes
+
     def submit(self, request: ImageRequest, key: str | None, *, respond_async: bool) -> Actor:
         print_ = f"{request.prompt}|{request.provider}|{request.n}"
         caller = Caller(TENANT, "req", key, print_)
@@ -173,7 +186,7 @@ class World:
     def _api(self, name: str, work: Callable[[], Any], **notes: Any) -> Actor:
         if notes.get("key"):
             self.model.tried.setdefault(notes["key"], set()).add(notes["fingerprint"])
-        return self._start(f"{name}-{len(self.scheduler.actors)}", "api", work, **notes)
+        return self._start(f"{name}-{len(self.scheduler.actors)}", "api", work, chain=recursion.API, **notes)
 
     def work_on(self, job_id: str, message: Message | None) -> Actor:
         """A worker is given the job; `message` is what it will delete, if it was called by one."""
@@ -187,12 +200,19 @@ class World:
             return True
 
         kind = "give_up" if dead else "run"
-        return self._start(f"{kind}-{len(self.scheduler.actors)}", kind, work, message=message, job=job_id)
+        chain = recursion.invoked("dead_letter" if dead else "worker", message.chain if message else recursion.API)
+        return self._start(f"{kind}-{len(self.scheduler.actors)}", kind, work, message=message, job=job_id, chain=chain)
 
     def deliver(self, message: Message) -> Actor:
         message.receives += 1
         message.visible_at = self.time + VISIBILITY
         self.seen["delivery"] += 1
+        if recursion.invoked("worker" if message.due is None else "webhooks", message.chain) is None:
+            self.seen["cut"] += 1
+            message.dead = True
+        if message.due is not None and message.dead:  # nobody reads these dead letters
+            message.deleted = True
+            return self._start(f"none-{len(self.scheduler.actors)}", "none", lambda: None)
         if message.due is not None:
             return self.tell(message.job_id, message.due, message)
         message.dead = message.dead or message.receives > RECEIVES
@@ -216,7 +236,8 @@ class World:
             deliver_webhook(TENANT, job_id, due, delivery)
             return True
 
-        return self._start(f"webhook-{len(self.scheduler.actors)}", "webhook", work, message=message)
+        chain = recursion.invoked("webhooks", message.chain)
+        return self._start(f"webhook-{len(self.scheduler.actors)}", "webhook", work, message=message, chain=chain)
 
     def _start(self, name: str, kind: str, work: Callable[[], Any], **notes: Any) -> Actor:
         self.seen[kind] += 1

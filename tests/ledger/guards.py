@@ -132,6 +132,11 @@ def _next(deps: Deps, wire: Wire) -> Deps:
     return replace(deps, events=Without(deps.events, send=send), outbox=Without(deps.outbox, move=move))
 
 
+def _round(deps: Deps, _wire: Wire) -> Deps:
+    """No function may stand in a chain more often than Lambda's own guard lets it: see Lane."""
+    return deps
+
+
 def _key(deps: Deps, _wire: Wire) -> Deps:
     """No row of an Idempotency-Key is written."""
 
@@ -203,6 +208,7 @@ GUARDS: dict[str, Guard] = {
     "event": Guard(_event, "untold", tuple(_killed(kind, "finish", hook="ok") for kind in KINDS)),
     "hand-over": Guard(_hand_over, "untold", tuple(_killed(kind, "finish", hook="ok") for kind in KINDS)),
     "next": Guard(_next, "untold", (Case(0, "demo", "guard", hook="late-1", tells=(Kill("event row", "after"),)),)),
+    "round": Guard(_round, "needless", (Case(0, "sagemaker", "guard", wakes=14 * 60.0),)),
     "key": Guard(_key, "twice", tuple(Case(0, kind, "guard", again=True) for kind in _PAID)),
     "lease": Guard(_lease, "needless", tuple(Case(0, kind, "guard", kills=_SLOW) for kind in SHOTS)),
     "fence": Guard(_fence, "doubles", tuple(Case(0, kind, "guard", kills=_OVERTAKEN) for kind in SHOTS)),

@@ -1,16 +1,20 @@
 """A queue as its function sees it: at least once, in any order, with a visibility timeout and a dead-letter queue.
 
+A message whose chain Lambda cuts is dead at once; where nobody reads the dead letters, it lies there for good.
+
 What is sent goes to a real queue of the emulator, with its delay as a number beside it; from there it is taken at once
 and held here until it is due, because the emulator's queue counts real seconds.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from dataclasses import dataclass
 from typing import Any
 
+from tests import recursion
 from tests.ledger.acts import message_of
 
 VISIBILITY, MOST_RECEIVES = 5400.0, 5  # as the template's queue
@@ -23,6 +27,7 @@ WINDOW = 20.0  # what is due within these seconds may come in any order
 class Message:
     body: str
     due: float
+    chain: recursion.Chain
     receives: int = 0
     dead: bool = False
 
@@ -36,22 +41,33 @@ class Message:
 
 
 class Mail:
-    """`visibility` in seconds; a message is dead after `most` receipts."""
+    """`readers` are the function, and the one of the dead letters; a message is dead after `most` receipts.
+
+    `visibility` in seconds.
+    """
 
     def __init__(
-        self, sqs: Any, url: str, die: random.Random, visibility: float = VISIBILITY, most: int = MOST_RECEIVES
+        self,
+        sqs: Any,
+        url: str,
+        die: random.Random,
+        readers: tuple[str, str | None],
+        visibility: float = VISIBILITY,
+        most: int = MOST_RECEIVES,
     ) -> None:
         self._sqs, self._url, self._die = sqs, url, die
+        self._reader, self._undertaker = readers
         self._visibility, self._most = visibility, most
         self.waiting: list[Message] = []
 
     def take(self) -> None:
         """Take what was sent."""
         while True:
-            asked = {"QueueUrl": self._url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["due"]}
+            asked = {"QueueUrl": self._url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
             found = self._sqs.receive_message(**asked, WaitTimeSeconds=0).get("Messages", [])
             for one in found:
-                self.waiting.append(Message(one["Body"], float(one["MessageAttributes"]["due"]["StringValue"])))
+                said = {name: value["StringValue"] for name, value in one["MessageAttributes"].items()}
+                self.waiting.append(Message(one["Body"], float(said["due"]), json.loads(said["chain"])))
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=one["ReceiptHandle"])
             if len(found) < 10:
                 return
@@ -64,8 +80,18 @@ class Mail:
         first = max(now, min(m.due for m in wanted))
         chosen = self._die.choice([m for m in wanted if m.due <= first + WINDOW])
         self.waiting.remove(chosen)
+        if not chosen.dead and recursion.invoked(self._reader, chosen.chain) is None:
+            chosen.dead, chosen.receives = True, 0
+        if chosen.dead and self._undertaker is None:
+            return self.next(now, watchdog=watchdog)
         chosen.receives += 1
         return chosen
+
+    def chain(self, message: Message) -> recursion.Chain:
+        """What the function that is given the message stands in."""
+        chain = recursion.invoked(self._undertaker if message.dead else self._reader, message.chain)  # type: ignore[arg-type]
+        assert chain is not None
+        return chain
 
     def back(self, message: Message, now: float) -> None:
         """It was not handled: it comes again, or is dead."""
@@ -80,4 +106,4 @@ class Mail:
 
     def again(self, message: Message, now: float) -> None:
         """A duplicate."""
-        self.waiting.append(Message(message.body, now + self._die.uniform(0, 60)))
+        self.waiting.append(Message(message.body, now + self._die.uniform(0, 60), message.chain))

@@ -70,11 +70,17 @@ class Case:
     hook: str = ""  # how the receiver of its webhooks behaves; without, it has none
     tells: tuple[Kill | None, ...] = ()  # of the webhooks function, in turn
     busy: float = 0.0  # seconds that another tenant's call holds the provider's only slot
+    wakes: float = 0.0  # seconds until the provider, which sleeps, has done any work
 
     @property
     def prompts(self) -> tuple[int, ...]:
         """The numbers that its prompts carry."""
         return self.numbers or (self.number,)
+
+    @property
+    def patient(self) -> bool:
+        """Whether its messages go round for long."""
+        return bool(self.wakes) or self.hook == "days-2"
 
     @property
     def promised(self) -> bool:
@@ -119,7 +125,7 @@ def is_saved(kind: str, step: str, when: str) -> bool:
 def whole(jobs: int, seed: int) -> list[Case]:
     """`jobs` cases: each point of each kind alone, then many together, then all other ways to go wrong."""
     die = random.Random(seed)
-    cases = [*_together(die), *_overtaken()]
+    cases = [*_together(die), *_overtaken(), *_patient(die)]
     singles = [*_singles(die)]
     left = jobs - len(cases)
     rounds = min(2, left // (2 * len(singles)))
@@ -189,6 +195,14 @@ def _together(die: random.Random) -> Iterator[Case]:
             yield _case(kind, "several kills", Kill("release"), Kill("release", "after"), busy=150.0)
 
 
+def _patient(die: random.Random) -> Iterator[Case]:
+    """What goes round by messages for long: a job whose GPU wakes after minutes, a receiver that fails for days."""
+    kills = (Kill("claim", die.choice(WHEN)), Kill("progress", "after"), Kill("finish", die.choice(WHEN)))
+    for kill in (None, die.choice(kills)):
+        yield _case(FREE_SHOT, "asleep", kill, wakes=14 * 60.0, hook="ok")
+    yield _case(die.choice(tuple(KINDS)), "two days", hook="days-2", tells=(Kill("event next", die.choice(WHEN)),))
+
+
 def _overtaken() -> Iterator[Case]:
     """A run that is stopped before it is on record that it pays, and goes on while its successor has paid.
 
@@ -245,7 +259,7 @@ def _dressed(case: Case, number: int, die: random.Random) -> Case:
     alone = case.kind == DEMO and case.mode == "run" and case.first is None and not case.watchdog_first
     sync = alone and die.random() < 0.5
     first, kills = case.first, case.kills
-    hook = case.hook or die.choices(("", "ok", "late-2", "day"), (60, 24, 14, 2))[0]
+    hook = case.hook or die.choices(("", "ok", "late-2", "days-1"), (60, 24, 14, 2))[0]
     tells = case.tells
     if hook and not tells and die.random() < 0.5:
         step = die.choice(("operation", *TELLING))

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
@@ -18,7 +18,9 @@ from lambdas.adapters import aws
 from lambdas.adapters.dynamodb_health import DynamoHealth
 from lambdas.domain.ports import TicketProvider
 from lambdas.usecases.deps import Deps
+from tests import recursion
 from tests.ledger.plan import Kill
+from tests.ledger.sleeper import Sleeper
 
 LONGEST = 40  # real seconds; a process that takes longer is a failure of the ledger
 
@@ -48,6 +50,7 @@ class Wire:
     def __init__(self) -> None:
         self.kill: Kill | None = None
         self.counts: dict[str, int] = {}
+        self.chain: recursion.Chain = recursion.API  # that this process stands in
 
     def through(self, step: str, call: Callable[[], Any]) -> Any:
         self.counts[step] = number = self.counts.get(step, 0) + 1
@@ -88,15 +91,17 @@ class Tapped:
 
 
 class Providers:
-    """The port Providers with these alone."""
+    """The port Providers with these alone, one of which may be asleep."""
 
-    def __init__(self, registry: Any, wire: Wire, names: frozenset[str]) -> None:
-        self._registry, self._wire, self._names = registry, wire, names
+    def __init__(self, registry: Any, wire: Wire, names: frozenset[str], asleep: Mapping[str, Sleeper]) -> None:
+        self._registry, self._wire, self._names, self._asleep = registry, wire, names, asleep
 
     def configured(self) -> frozenset[str]:
         return self._names
 
     def get(self, provider_id: str) -> Any:
+        if provider_id in self._asleep:
+            return self._asleep[provider_id]
         found = self._registry.get(provider_id)
         tapped = Tapped(found, self._wire, lambda method, *_, **__: method)
         if not isinstance(found, TicketProvider):
@@ -104,7 +109,16 @@ class Providers:
         return SimpleNamespace(client_chooses_id=found.client_chooses_id, submit=tapped.submit, collect=tapped.collect)
 
 
-def tap(deps: Deps, wire: Wire, names: frozenset[str], clock: Clock, *, worker: bool, telling: bool) -> Deps:
+def tap(
+    deps: Deps,
+    wire: Wire,
+    names: frozenset[str],
+    clock: Clock,
+    *,
+    worker: bool,
+    telling: bool,
+    asleep: Mapping[str, Sleeper],
+) -> Deps:
     """The deployed ports over the emulator, with a virtual clock, and every step of the protocol named."""
 
     def of_jobs(method: str, *args: Any, **_: Any) -> str | None:
@@ -139,7 +153,7 @@ def tap(deps: Deps, wire: Wire, names: frozenset[str], clock: Clock, *, worker: 
         slots=Tapped(deps.slots, wire, lambda method, *_, **__: method),
         batches=Tapped(deps.batches, wire, lambda method, *_, **__: "batch" if method == "create" else None),
         pictures=Tapped(deps.pictures, wire, lambda method, *_, **__: method if method == "fit" else None),
-        providers=Providers(deps.providers, wire, names),
+        providers=Providers(deps.providers, wire, names, asleep),
         clock=clock,
         health=DynamoHealth(os.environ["PROVIDERS_TABLE"]),  # a new process remembers nothing
     )
@@ -148,14 +162,16 @@ def tap(deps: Deps, wire: Wire, names: frozenset[str], clock: Clock, *, worker: 
 def hook(wire: Wire, clock: Clock) -> list[Any]:
     """Count the operations of all AWS clients made from now on, which are listed in what is returned.
 
-    Messages are sent at once, with the virtual time at which they are due: the lane holds them until then.
+    Messages are sent at once, with the virtual time at which they are due: the lane holds them until then. They go on
+    with the chain of invocations that their sender stands in.
     """
     made: list[Any] = []
     real = aws.client
 
     def due(params: dict[str, Any], **_: Any) -> dict[str, Any]:
         at = {"DataType": "Number", "StringValue": str(clock.now() + params.get("DelaySeconds", 0))}
-        return params | {"DelaySeconds": 0, "MessageAttributes": {"due": at}}
+        chain = {"DataType": "String", "StringValue": json.dumps(wire.chain)}
+        return params | {"DelaySeconds": 0, "MessageAttributes": {"due": at, "chain": chain}}
 
     @cache
     def client(service: str, **limits: Any) -> Any:

@@ -1,7 +1,7 @@
 """The clients' server that webhooks go to, in a process of its own: it verifies, answers, and keeps books.
 
 How it answers is in the path, `/<tenant>/<number of the prompt>/<manner>`: `ok`, `late-3` (500 to the first three), or
-`day` (no answer for a day after the first attempt).
+`days-2` (no answer for two days after the first attempt).
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ def _serve(clock: Clock, tell: int, wait: int) -> None:
     def answer_to(path: str, manner: str) -> int:
         """By the attempts that this address has seen of all its events."""
         seen[path] += 1
-        if manner == "day":
-            return 200 if clock.now() > began.setdefault(path, clock.now()) + DAY else 0
+        if manner.startswith("days-"):
+            down = DAY * int(manner.removeprefix("days-"))
+            return 200 if clock.now() > began.setdefault(path, clock.now()) + down else 0
         return 500 if manner != "ok" and seen[path] <= int(manner.removeprefix("late-")) else 200
 
     class Handler(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ from local.settings import ROOT
 from tests.ledger.guards import GUARDS
 from tests.ledger.plan import KINDS, every_point, is_saved, points_of, whole
 
-SMALLEST = 120  # requests in which there is a kill at every point
+SMALLEST = 123  # requests in which there is a kill at every point
 
 
 def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:

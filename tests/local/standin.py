@@ -1,6 +1,7 @@
 """A tiny service of three functions with its templates, to try the local run without the real one."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def handler(event, context):
     if path == "/location":
         links = {"Location": "/prod/unified/jobs/1", "Link": "</prod/x>; rel=y"}
         return {"statusCode": 202, "headers": {**headers, **links}, "body": "{}"}
+    if path == "/headers":
+        given = {"WWW-Authenticate": "Bearer", "User-Agent": "f", "Via": "1.1 f", "Allow": "GET", "Retry-After": "1"}
+        return {"statusCode": 401, "headers": {**headers, **given}, "body": "$context.path"}
     if path == "/bytes":
         body = base64.b64encode(b"\\x89" * int(query["n"])).decode()
         headers["Content-Type"] = "image/png"
@@ -49,7 +53,8 @@ def handler(event, context):
 
 AUTHORIZER = """
 def handler(event, context):
-    allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
+    effect = "Deny" if event["path"] == "/denied" else "Allow"
+    allow = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [allow]}
     return {"principalId": "x", "policyDocument": policy, "context": {"tenant": "t"}}
 """
@@ -123,6 +128,8 @@ def service() -> dict[str, Any]:
         "Timeout": gateway_response("INTEGRATION_TIMEOUT", 504, "timeout"),
         "Failure": gateway_response("INTEGRATION_FAILURE", 502, "integration_failure"),
         "TooLarge": gateway_response("REQUEST_TOO_LARGE", 413, "too_large"),
+        "Denied": gateway_response("ACCESS_DENIED", 401, "missing", {"WWW-Authenticate": "'Bearer'"}),
+        "Busy": gateway_response("API_CONFIGURATION_ERROR", 503, "busy", {"Retry-After": "'5'"}),
         "Server": gateway_response("DEFAULT_5XX", 500, "internal"),
     }
     return {
@@ -207,9 +214,10 @@ def method(parent: dict[str, Any], authorization: str, verb: str = "ANY") -> dic
     )
 
 
-def gateway_response(kind: str, status: int, code: str) -> dict[str, Any]:
+def gateway_response(kind: str, status: int, code: str, more: Mapping[str, str] | None = None) -> dict[str, Any]:
     body = {"title": code, "status": status, "detail": f"It was {code}.", "instance": "$context.path", "code": code}
-    headers = {"Content-Type": "'application/problem+json'", "X-Request-Id": "context.requestId"}
+    body["error"] = {"code": code}
+    headers = {"Content-Type": "'application/problem+json'", "X-Request-Id": "context.requestId", **(more or {})}
     return resource(
         "ApiGateway::GatewayResponse",
         ResponseType=kind,

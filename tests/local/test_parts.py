@@ -11,7 +11,7 @@ import pytest
 
 from local import package, verbs
 from local.banner import Console, banner
-from local.gateway import Answer, Gateway, failure, in_openai_shape, payload_size
+from local.gateway import DROPPED, LOST, RENAMED, Answer, Gateway, failure, payload_size
 from local.metrics import Metric, metrics
 from local.settings import ROOT, load
 from local.template import fit
@@ -94,14 +94,42 @@ def test_gateway_answers_are_worded_by_the_template():
     assert headers["access-control-allow-origin"] == "*"
 
 
-def test_gateway_answers_on_openai_paths_and_without_a_template():
-    answer = Gateway(standin.service()).error("REQUEST_TOO_LARGE", "/v1/images/edits")
-    assert json.loads(answer.body) == {
-        "error": {"message": "It was too_large.", "type": "invalid_request_error", "param": None, "code": "too_large"}
-    }
+def test_gateway_answers_are_the_same_on_every_path_as_api_gateways_are():
+    answers = [Gateway(standin.service()).error("REQUEST_TOO_LARGE", path) for path in ("/x", "/v1/images/edits")]
+    assert len({answer.body.replace(b"/v1/images/edits", b"/x") for answer in answers}) == 1
+
+
+def test_gateway_answers_without_a_template():
     bare = Gateway({"Resources": {}}).error("INTEGRATION_FAILURE", "/x")
-    assert (bare.status, json.loads(bare.body)) == (502, {"message": "Internal server error"})
-    assert in_openai_shape(Answer(500, [], b"not json")).body == b"not json"
+    assert (bare.status, json.loads(bare.body)) == (504, {"message": "Internal server error"})
+    busy = Gateway({"Resources": {}}).error("API_CONFIGURATION_ERROR", "/x")
+    assert (busy.status, json.loads(busy.body)) == (500, {"message": "Internal server error"})
+
+
+def test_a_function_without_room_is_what_aws_calls_a_configuration_error():
+    kind = failure(Answer(429, [], b'{"Type": "User", "message": "Rate Exceeded."}'))
+    answer = Gateway(standin.service()).error(str(kind), "/x")
+    headers = {k.decode().lower(): v.decode() for k, v in answer.headers}
+    assert (kind, answer.status, headers["retry-after"]) == ("API_CONFIGURATION_ERROR", 503, "5")
+
+
+# AWS's table of a Lambda proxy integration, name by name: what a request's header and what an answer's comes to.
+# P: passed on, D: dropped, R: renamed. Date, Server and Content-Length of an answer are the emulator's own here.
+TABLE = (
+    "age PP,accept PP,accept-charset PP,accept-encoding PP,authorization PR,connection DR,content-encoding PP,"
+    "content-md5 DR,content-type PP,expect DD,host PD,max-forwards DR,pragma PP,proxy-authenticate DD,range PP,"
+    "referer PP,te DD,transfer-encoding DD,trailer DD,upgrade DD,user-agent PR,via PD,warn PP,www-authenticate DR"
+)
+
+
+@pytest.mark.parametrize(("name", "fate"), [row.split() for row in TABLE.split(",")])
+def test_headers_go_the_way_of_aws_table(name, fate):
+    gateway = Gateway(standin.service())
+    [*names] = [k.decode() for k, _ in gateway.passed(Answer(200, [(name.encode(), b"x")], b""), "/x").headers]
+    assert fate[1] == ("D" if not names else "P" if names == [name] else "R")
+    assert names in ([], [name], [f"x-amzn-Remapped-{name}"])
+    assert fate[0] == ("D" if name.encode() in DROPPED else "P")
+    assert not RENAMED & LOST
 
 
 def test_an_answer_of_the_emulator_is_told_from_one_of_ours():

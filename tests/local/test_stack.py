@@ -118,7 +118,37 @@ def test_a_failing_function_tells_the_client_nothing(client, path, status, code)
         "detail": f"It was {code}.",
         "instance": path.partition("?")[0],
         "code": code,
+        "error": {"code": code},
     }
+
+
+def test_headers_of_a_functions_answer_are_renamed_and_dropped_as_api_gateway_does(client):
+    answer = client.get("/headers")
+    assert (answer.status_code, answer.text) == (401, "$context.path")
+    assert answer.headers["x-amzn-remapped-www-authenticate"] == "Bearer"
+    assert answer.headers["x-amzn-remapped-user-agent"] == "f"
+    assert answer.headers.keys().isdisjoint({"www-authenticate", "user-agent", "via"})
+    assert (answer.headers["allow"], answer.headers["retry-after"]) == ("GET", "1")
+
+
+def test_headers_of_the_gateways_own_answer_are_not(client):
+    answer = client.get("/denied")
+    assert (answer.status_code, answer.json()["instance"]) == (401, "/denied")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["x-request-id"]
+
+
+def test_headers_that_a_function_never_sees(client):
+    given = {"Content-MD5": "x", "Max-Forwards": "1", "Server": "s", "TE": "trailers", "WWW-Authenticate": "b"}
+    seen = {name.lower() for name in client.get("/x", headers={**given, "Via": "v", "X-Custom": "c"}).json()["headers"]}
+    assert seen.isdisjoint(name.lower() for name in given)
+    assert seen >= {"via", "x-custom", "host", "user-agent"}
+
+
+def test_the_head_of_a_request_has_a_limit(client):
+    assert client.get("/x", headers={"X-Long": "a" * 9_000}).status_code == 200
+    assert client.get("/x", headers={"X-Long": "a" * 10_240}).status_code == 431
+    assert client.get(f"/x?q={'a' * 10_240}").status_code == 431
 
 
 def test_the_reason_of_a_failure_is_in_the_log(client, stack):

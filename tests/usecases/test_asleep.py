@@ -215,6 +215,19 @@ def test_a_run_that_was_cut_off_with_others_left_goes_to_them() -> None:
     assert (job.status, job.provider, len(other.orders)) == (COMPLETED, "bedrock", 1)
 
 
+def test_a_job_that_waits_is_painted_anew_where_an_endpoint_of_another_kind_took_the_place_of_its_own() -> None:
+    """Its work went with the old endpoint, and cost nothing."""
+    deps, _, _ = gpu(10**6)
+    job = attend(deps, submitted(deps))
+    assert job.attempts[-1].ticket
+    realtime = FakeProvider()
+    deps.providers.providers["sagemaker"] = realtime  # type: ignore[attr-defined]
+    deps.clock.sleep(WATCHDOG_SECONDS)
+    job = attend(deps, job, watchdog=True)
+    assert (job.status, job.provider, len(realtime.orders)) == (COMPLETED, "sagemaker", 1)
+    assert [a.outcome for a in job.attempts] == ["unknown", "success"]
+
+
 def test_a_job_of_several_images_waits_for_each_on_its_own() -> None:
     deps, at, _ = gpu(100)
     job = attend(deps, submitted(deps, n=2))

@@ -11,6 +11,7 @@ from lambdas.domain.webhooks import Event
 from lambdas.usecases.deliver_webhook import Delivery, deliver_webhook
 from lambdas.usecases.run_job import run_job
 from lambdas.usecases.submit_job import Caller, submit_job
+from tests import recursion
 from tests.fake_events import FakeEvents, FakeReceiver, FakeSigner, FakeWebhookMeter, Message
 from tests.fakes import make_deps
 
@@ -33,6 +34,7 @@ class World:
         self.events: FakeEvents = self.deps.events  # type: ignore[assignment]
         self.receiver = FakeReceiver(now=self.clock.now)
         self.signer, self.meter = FakeSigner(), FakeWebhookMeter()
+        self.dead: list[Message] = []
         self.delivery = Delivery(
             jobs=self.deps.jobs,
             outbox=self.deps.outbox,
@@ -58,11 +60,18 @@ class World:
         return event
 
     def handle(self, message: Message) -> None:
-        """As the queue does: what was not handled comes again."""
+        """As the queue does: what was not handled comes again, and what Lambda takes for a loop is dead."""
+        chain = recursion.invoked("webhooks", message.chain)
+        if chain is None:
+            self.dead.append(message)
+            return
+        self.events.chain = chain
         try:
             deliver_webhook(message.tenant, message.job_id, message.due, self.delivery)
         except (Exception, Killed):
             self.events.messages.append(replace(message, arrives=self.clock.now() + VISIBLE_AGAIN))
+        finally:
+            self.events.chain = recursion.API
 
     def run(self, until: float = float("inf")) -> None:
         """Handle what arrives, in its order, until there is nothing more or `until`."""

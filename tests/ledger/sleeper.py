@@ -1,0 +1,25 @@
+"""A GPU that sleeps when it is asked, and tells when it is done: what an asynchronous endpoint is to a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lambdas.domain.requests import Order, Painted, Ticket
+from tests.ledger.stage import plain
+
+
+class Sleeper:
+    """The port TicketProvider, whose work is done from `wakes_at` on, in the time of `now`."""
+
+    client_chooses_id = False
+    tells_when_done = True
+
+    def __init__(self, now: Callable[[], float], wakes_at: float) -> None:
+        self._now, self._wakes_at = now, wakes_at
+
+    def submit(self, order: Order, timeout: float) -> Ticket:
+        return Ticket(f"place-{order.id}")
+
+    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+        awake = self._now() >= self._wakes_at
+        return Painted(plain(ticket.id, order.generate), order.seed) if awake else None
