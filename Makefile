@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit stack-tests e2e synth snapshot preflight deploy stage-weights bench ledger models-check key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run test browser check unit stack-tests e2e synth snapshot preflight deploy stage-weights bench ledger models-check key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -18,10 +18,18 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt constraints.txt lambdas/requ
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-test: $(VENV)/.dev ## Install what is needed and run every check and test; a failure leaves the rest to run, and fails at the end
+test: $(VENV)/.dev browser ## Install what is needed and run every check and test; a failure leaves the rest to run, and fails at the end
 	@failed=""; \
 	for verb in check unit stack-tests; do $(MAKE) --no-print-directory $$verb || failed="$$failed $$verb"; done; \
 	test -z "$$failed" || { echo "make test: failed in:$$failed" >&2; exit 1; }
+
+# The tests that drive a browser say what is missing, where none can be installed.
+browser:
+	@for name in $$CHROME chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		command -v "$$name" >/dev/null && exit 0; done; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "Installing Chromium ..."; apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
 
 check: $(VENV)/.dev ## Lint, types and import rules
 	$(BIN)/ruff check .
@@ -32,10 +40,10 @@ check: $(VENV)/.dev ## Lint, types and import rules
 unit: $(VENV)/.dev ## The tests that need no local stack
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not e2e and not cdk"
 
-stack-tests: $(VENV)/.dev ## The tests over HTTP against the local stack, and those of the CDK command line
+stack-tests: $(VENV)/.dev browser ## The tests over HTTP against the local stack, and those of the CDK command line
 	$(PY) -m pytest -m "e2e or cdk"
 
-e2e: $(VENV)/.dev ## The tests over HTTP against the local stack
+e2e: $(VENV)/.dev browser ## The tests over HTTP against the local stack
 	$(PY) -m pytest -m e2e
 
 synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no AWS credentials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import os
 import re
 import sys
@@ -136,8 +137,15 @@ def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
         if not kept.is_file():
             raise CommandError(f"No local stack has run on {data_dir}. Start one: make run")
         config = Config(proxies={}, connect_timeout=2, retries={"total_max_attempts": 1})
+        made = configparser.RawConfigParser()
+        made.read(data_dir / "emulator.credentials", "utf-8")  # written by the local run
+        if not made.has_section("default"):
+            raise CommandError(f"{data_dir} has no credentials of a local stack. Start it once more: make run")
+        known = made["default"]
         core = botocore.session.Session({"profile": (None, None, None, None)})  # nothing of the user's AWS account
-        session = boto3.Session("test", "test", region_name="us-east-1", botocore_session=core)
+        session = boto3.Session(
+            known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
+        )
         name = "image-api-data"
         extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text().strip()}", "config": config}
     answer = session.client("cloudformation", **extra).describe_stacks(StackName=name)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from local.keys import Keys, kept
 from local.settings import ROOT
 
 # All that the emulator and the functions inherit: no credentials, no profile, no AWS or emulator setting of the user's.
@@ -42,6 +43,17 @@ class Emulator:
         self.process: subprocess.Popen[bytes] | None = None
         self.lock: int | None = None
         self.port = 0
+        self._keys: Keys | None = None
+
+    @property
+    def keys(self) -> Keys:
+        """The credentials of the data folder; made where there are none. Raises EmulatorError."""
+        if self._keys is None:
+            try:
+                self._keys = kept(self.data_dir)
+            except ValueError as unfit:
+                raise EmulatorError(str(unfit)) from unfit
+        return self._keys
 
     @property
     def url(self) -> str:
@@ -52,6 +64,7 @@ class Emulator:
         """Starts the child; `wait` says when it answers."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self.lock = lock_folder(self.data_dir)
+        self._keys = None  # they may have been made anew since the last run
         shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed run left there
         self.temporary.mkdir()
         self.port = self._port()
@@ -86,9 +99,10 @@ class Emulator:
         raise EmulatorError(f"The emulator did not start; the reason is at the end of {self.log}.")
 
     def open(self, path: str, timeout: float = 60) -> Any:
-        """A plain GET on the emulator, past any proxy of the user's."""
+        """A GET of the launcher's own on the emulator, past any proxy of the user's."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return opener.open(self.url + path, timeout=timeout)
+        request = urllib.request.Request(self.url + path, headers={"X-Local-Word": self.keys.word})  # noqa: S310
+        return opener.open(request, timeout=timeout)
 
     def function_pids(self, function: str) -> list[int]:
         """Process ids that serve a function now, e.g. of "api"."""
@@ -154,8 +168,8 @@ class Emulator:
             "LAMBDA_WARM_TTL_SECONDS": "120",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -1,7 +1,8 @@
 """The emulator's own process: MiniStack, saved while it runs, its metrics read from logs, its end tied to its parent's.
 
-This is the only file that knows MiniStack from the inside; the pinned version in requirements.txt is what it is written
-against. The parent holds our standard input: when it closes, also because the parent was killed, we save and stop.
+This is the only file that knows MiniStack from the inside (gate.py uses its arithmetic of signatures); the pinned
+version in requirements.txt is what it is written against. The parent holds our standard input: when it closes, also
+because the parent was killed, we save and stop.
 """
 
 import asyncio
@@ -23,8 +24,10 @@ from hypercorn.config import Config
 from ministack import app as emulator
 from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
-from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs, sts
 
+from local.gate import Gate
+from local.keys import Keys
 from local.metrics import metrics
 
 SAVE_EVERY = 5.0  # MiniStack itself saves only when it stops
@@ -35,13 +38,16 @@ RETRY_AFTER = 5.0
 class Engine:
     """MiniStack's application with what the laptop run needs around it."""
 
-    def __init__(self, logs: Path) -> None:
-        self.logs = logs
+    def __init__(self, logs: Path, keys: Keys) -> None:
+        self.logs, self.keys = logs, keys
+        self.gate = Gate(self, keys)
         self.changed = False
         self.function_logs: dict[str, logging.Logger] = {}
 
     def install(self) -> None:
-        """Puts our own steps around four of MiniStack's."""
+        """Puts our own steps around four of MiniStack's, and a fifth in place of one."""
+        # Its own are computed from names that anybody may know.
+        lambda_runtime.execution_credentials = lambda_svc.execution_credentials = self.credentials
         # 50 ms is what each silent invocation waits for a log line that has been there since before its answer.
         lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.004, 0.002, 0.250)
         lambda_svc._emit_lambda_logs = self._after(lambda_svc._emit_lambda_logs, self.on_logs)
@@ -57,8 +63,19 @@ class Engine:
 
         return both
 
+    def credentials(self, config: dict[str, Any]) -> dict[str, str]:
+        """The environment in which a function signs in its role."""
+        function, role = str(config["FunctionArn"]), str(config.get("Role", ""))
+        access_key_id, secret, token = self.keys.of_function(function, role)
+        name, role_name = str(config.get("FunctionName", ""))[:64], role.rpartition("/")[2]
+        session = {"UserId": f"{role_name}:{name}", "SecretAccessKey": secret, "SessionToken": token}
+        session["Arn"] = f"arn:aws:sts::{function.split(':')[4]}:assumed-role/{role_name}/{name}"
+        sts.register_session(access_key_id, session)
+        self.gate.admit(access_key_id, secret, token)
+        return {"AWS_ACCESS_KEY_ID": access_key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """MiniStack's application, its administration closed to web pages, and our list of function processes."""
+        """MiniStack's application, its administration closed, and our list of function processes."""
         if scope["type"] == "http":
             if scope["path"] == "/_local/workers":
                 return await self._answer(send, 200, self.workers())
@@ -120,11 +137,10 @@ class Engine:
             if message["id"] in failed:
                 message["visible_at"] = time.time() + RETRY_AFTER
 
-    @staticmethod
-    def on_loaded() -> None:
+    def on_loaded(self) -> None:
         """With the state of the last run loaded: free the messages that its functions held, and know their keys."""
         for function in lambda_svc._functions._data.values():
-            lambda_runtime.execution_credentials(function["config"])  # else a signed link waits for its function
+            self.credentials(function["config"])  # else a signed link waits for its function
         for queue in sqs._queues._data.values():
             for message in queue["messages"]:
                 if message.get("receive_count"):
@@ -163,7 +179,7 @@ class Engine:
             lambda_svc._poll_sqs = lambda: False  # no new job may begin
             await asyncio.to_thread(lambda_runtime.reset)  # running functions end, else the server waits for them
 
-        await serve(self, config, shutdown_trigger=told_to_end)
+        await serve(self.gate, config, shutdown_trigger=told_to_end)
         saving.cancel()
         lambda_runtime.reset()  # what was started meanwhile, and the folders
 
@@ -185,7 +201,9 @@ def job_id(log: str) -> str | None:
 
 def main() -> None:
     """Entry of the child process; everything comes by the environment."""
-    engine = Engine(Path(os.environ["LOCAL_LOGS"]))
+    os.umask(0o077)  # whatever it writes is its user's alone; function processes inherit this
+    keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    engine = Engine(Path(os.environ["LOCAL_LOGS"]), keys)
     engine.install()
     asyncio.run(engine.run(int(os.environ["GATEWAY_PORT"])))
 

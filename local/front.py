@@ -10,17 +10,15 @@ from typing import Any
 import httpx2
 
 from local.bedrock import PREFIX, BedrockPassThrough
+from local.doors import Doors
 from local.gateway import (
     DROPPED,
-    HEAD_TOO_LARGE,
     INTEGRATION_SECONDS,
     MAX_BODY,
-    MAX_HEAD,
     MAX_PAYLOAD,
     Answer,
     Gateway,
     failure,
-    head_size,
     payload_size,
 )
 
@@ -38,12 +36,15 @@ class Front:
         self,
         target: str,
         stage: str,
+        word: str,
         gateway: Gateway,
+        doors: Doors,
         bedrock: BedrockPassThrough | None,
         on_request: Callable[[str, str, int, float, str], None],
     ) -> None:
-        self.target, self.stage, self.gateway = target, stage, gateway
+        self.target, self.stage, self.gateway, self.doors = target, stage, gateway, doors
         self.bedrock, self.on_request = bedrock, on_request
+        self.word = (b"x-local-word", word.encode())
         self.slots = asyncio.Semaphore(CONCURRENCY)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CONCURRENCY)
         self.client = httpx2.AsyncClient(timeout=None, limits=limits, trust_env=False, follow_redirects=False)
@@ -54,13 +55,16 @@ class Front:
             return
         started, method = time.perf_counter(), scope["method"]
         path = encoded(scope.get("raw_path") or scope["path"].encode())
-        body = await read_body(scope, receive)
-        if path.startswith(PREFIX) and self.bedrock is not None and body is not None:
+        refused = self.doors.refusal(scope, path)
+        body = await read_body(scope, receive)  # of what is refused too: a client reads its answer when all is sent
+        if refused is not None:
+            answer = refused
+            self._tell(method, path, answer, started)
+        elif path.startswith(PREFIX) and self.bedrock is not None and body is not None:
             answer = await self.bedrock.answer(method, path, scope["headers"], body)
         else:
             answer = await self.answer(scope, method, path, body)
-            request_id = next((v.decode("latin-1") for k, v in answer.headers if k.lower() == b"x-request-id"), "-")
-            self.on_request(method, path, answer.status, time.perf_counter() - started, request_id)
+            self._tell(method, path, answer, started)
         sized = any(k.lower() == b"content-length" for k, _ in answer.headers)
         headers = [*answer.headers, *([] if sized else [(b"content-length", str(len(answer.body)).encode())])]
         if body is None:
@@ -68,12 +72,13 @@ class Front:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
 
+    def _tell(self, method: str, path: str, answer: Answer, started: float) -> None:
+        request_id = next((v.decode("latin-1") for k, v in answer.headers if k.lower() == b"x-request-id"), "-")
+        self.on_request(method, path[:500], answer.status, time.perf_counter() - started, request_id)
+
     async def answer(self, scope: Message, method: str, path: str, body: bytes | None) -> Answer:
         """The API's answer, or the gateway's own."""
         headers = request_headers(scope, body)
-        line = f"{method} {path}?{scope.get('query_string', b'').decode('latin-1')} HTTP/1.1"
-        if head_size(line, scope["headers"]) > MAX_HEAD:
-            return HEAD_TOO_LARGE
         if body is None or payload_size(body, []) > MAX_PAYLOAD:
             return self.gateway.error("REQUEST_TOO_LARGE", path)
         async with self.slots:
@@ -98,7 +103,7 @@ class Front:
         raw = f"{self.target}/{self.stage}{path.replace('%', '%25')}"
         query = encoded(scope.get("query_string", b""))
         url = httpx2.URL(f"{raw}?{query}" if query else raw)
-        request = self.client.build_request(method, url, headers=headers, content=body or None)
+        request = self.client.build_request(method, url, headers=[*headers, self.word], content=body or None)
         response = await self.client.send(request, stream=True)
         try:
             content = b"".join([chunk async for chunk in response.aiter_raw()])
@@ -138,12 +143,15 @@ async def read_body(scope: Message, receive: Callable[[], Awaitable[Message]]) -
 
 def request_headers(scope: Message, body: bytes | None) -> list[tuple[bytes, bytes]]:
     """The client's headers with what API Gateway adds to them."""
-    headers = [(k, v) for k, v in scope["headers"] if k.lower() not in DROPPED | {b"content-length"}]
+    dropped = DROPPED | {b"content-length", b"x-local-word"}
+    headers = [(k, v) for k, v in scope["headers"] if k.lower() not in dropped]
+    # An Accept that names no type says as little as none at all; the emulator would answer an image as base64.
+    headers = [(k, v) for k, v in headers if k.lower() != b"accept" or v.partition(b";")[0].strip(b" \t,")]
     names = {k.lower() for k, _ in headers}
     if body and b"content-type" not in names:
         headers.append((b"content-type", b"application/json"))  # what API Gateway takes an untyped body for
     if b"accept" not in names:
-        headers.append((b"accept", b"*/*"))  # without it the emulator answers an image as base64
+        headers.append((b"accept", b"*/*"))
     client, server = scope.get("client") or ("127.0.0.1", 0), scope.get("server") or ("127.0.0.1", 80)
     return [
         *headers,

@@ -42,11 +42,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-# Refused before API Gateway knows whose request it is, so that no template words the answer. Status and text are as
-# people have reported them; AWS documents only the limit.
-HEAD_TOO_LARGE = Answer(
-    431, [(b"content-type", b"application/json")], b'{"message":"HTTP header is larger than 10240 bytes."}'
-)
+# OpenAI's word for a class of status codes
+OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 class Gateway:
@@ -107,9 +104,9 @@ def is_gateways_own(answer: Answer) -> bool:
     return any(name.lower() == b"x-amzn-errortype" for name, _ in answer.headers)
 
 
-def head_size(line: str, headers: list[tuple[bytes, bytes]]) -> int:
+def head_size(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> int:
     """Bytes of a request's line and headers."""
-    return len(line) + sum(len(name) + len(value) + 4 for name, value in headers)
+    return len(f"{method}  HTTP/1.1") + len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def failure(answer: Answer) -> str | None:

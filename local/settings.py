@@ -23,7 +23,7 @@ _NAMES = """
     JOB_RETENTION_DAYS PROVIDER_CONCURRENCY MAX_QUEUE_SECONDS DEMO_MODEL_DIR
 """
 FUNCTION_SETTINGS = frozenset(_NAMES.split())
-LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR"})
+LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR", "ALLOWED_HOSTS"})
 
 SWITCHES = ("REQUIRE_API_KEY", "METRICS_ENABLED", "BEDROCK", "ALLOW_PRIVATE_URLS")
 NUMBERS: dict[str, tuple[float, float]] = {
@@ -41,6 +41,7 @@ FRACTIONS = ("BUDGET_USD_PER_MONTH", "GENERATION_TIMEOUT_SECONDS")
 SHAPES = {
     "PROVIDER_WEIGHTS": (re.compile(r"(\s*[a-z_]+:\d+(\.\d+)?\s*,?)+"), "bedrock:3,gemini:1"),
     "PROVIDER_CONCURRENCY": (re.compile(r"(\s*[a-z_]+:\d{1,6}\s*,?)+"), "bedrock:10,leonardo_ai:4"),
+    "ALLOWED_HOSTS": (re.compile(r"(\s*[A-Za-z0-9_][A-Za-z0-9._-]{0,252}\s*(,|$))+"), "tunnel.example.com,my-machine"),
 }
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[!-~]+|[!-9;-~]*"  # empty after a comma too many
@@ -59,6 +60,7 @@ class Settings:
     data_dir: Path
     functions: Mapping[str, str]  # environment handed to every function
     user: Mapping[str, str]  # the user's own environment with `.env`, for the launcher alone
+    hosts: tuple[str, ...] = ()  # names under which the service may be asked, beside this machine's own
     unknown: tuple[str, ...] = ()  # names in `.env` that nothing reads
 
     @property
@@ -94,6 +96,7 @@ def load(
         data_dir=(ROOT / Path(values.get("DATA_DIR", "data")).expanduser()).resolve(),
         functions=functions,
         user=user,
+        hosts=tuple(name.strip().lower() for name in values.get("ALLOWED_HOSTS", "").split(",") if name.strip()),
         unknown=tuple(
             sorted(n for n in written if n not in FUNCTION_SETTINGS | LOCAL_SETTINGS and not n.startswith("AWS_"))
         ),

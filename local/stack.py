@@ -1,6 +1,7 @@
 """One whole local run: emulator, deployed template and front; a context manager, also for tests."""
 
 import contextlib
+import errno
 import logging
 import socket
 import sys
@@ -10,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from local import package, webhook_secrets
+from local import keys, package, webhook_secrets
 from local.banner import Console, banner
 from local.bedrock import PREFIX, BedrockPassThrough, token
+from local.doors import MOST_READ, Doors
 from local.emulator import REGION, Emulator, EmulatorError
 from local.front import Front
 from local.gateway import Gateway
@@ -49,7 +51,12 @@ class Stack:
     @property
     def credentials(self) -> dict[str, str]:
         """Keyword arguments of a boto3 client that may do everything on the emulator."""
-        return {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+        known = self.emulator.keys
+        return {
+            "aws_access_key_id": known.access_key_id,
+            "aws_secret_access_key": known.secret,
+            "region_name": REGION,
+        }
 
     @property
     def banner(self) -> str:
@@ -63,13 +70,17 @@ class Stack:
     def start(self) -> None:
         """Returns when the API listens; the first function processes are started meanwhile."""
         try:
-            self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+            keys.private_folder(self.settings.data_dir)
         except OSError as error:
             raise EmulatorError(
                 f"DATA_DIR must be a folder that can be written; {self.settings.data_dir}: {error.strerror}."
             ) from error
-        listener = listen(self.port)
-        self.port = listener.getsockname()[1]
+        except ValueError as shared:
+            raise SettingsError(
+                f"DATA_DIR must be a folder of your own; {self.settings.data_dir}: {shared}."
+            ) from shared
+        listeners = listen(self.port)
+        self.port = listeners[0].getsockname()[1]
         try:
             self.emulator.start()
             environment = {**self.settings.functions, "WEBHOOK_SECRET": self._webhook_secrets()}
@@ -79,10 +90,11 @@ class Stack:
                 environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = f"http://127.0.0.1:{self.port}{PREFIX}{word}"
             code = package.build(self.source, self.settings.data_dir / "code")
             self.emulator.wait()
-            self.deployed = Deployer(self.emulator.url).deploy(self.templates, code, environment)
-            self._serve(listener, self.deployed)
+            self.deployed = Deployer(self.emulator.url, self.emulator.keys).deploy(self.templates, code, environment)
+            self._serve(listeners, self.deployed)
         except BaseException:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             self.emulator.stop()
             raise
         threading.Thread(target=self._warm, daemon=True).start()
@@ -117,8 +129,16 @@ class Stack:
         except ValueError as unfit:
             raise SettingsError(str(unfit)) from unfit
 
-    def _serve(self, listener: socket.socket, deployed: Deployed) -> None:
+    def _doors(self) -> Doors:
+        given = self.settings.functions
+        origins = given.get("CORS_ALLOW_ORIGINS", "").split(",")
+        keyed = given["REQUIRE_API_KEY"] == "1"
+        return Doors(self.port, self.settings.hosts, [o.strip() for o in origins if o.strip()], keyed=keyed)
+
+    def _serve(self, listeners: list[socket.socket], deployed: Deployed) -> None:
         import uvicorn
+
+        from local.protocol import Protocol
 
         log = logging.getLogger("uvicorn.error")
         log.handlers = [logging.FileHandler(self.settings.data_dir / "logs" / "front.log", "w", "utf-8", delay=True)]
@@ -127,12 +147,17 @@ class Stack:
         front = Front(
             f"{self.emulator.url}/_aws/execute-api/{deployed.api_id}",
             deployed.stage,
+            self.emulator.keys.word,
             Gateway(deployed.service),
+            self._doors(),
             self.bedrock,
             self.console.request,
         )
         config = uvicorn.Config(
             front,
+            http=Protocol,
+            ws="none",
+            h11_max_incomplete_event_size=MOST_READ,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -142,13 +167,14 @@ class Stack:
             timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, daemon=True)
         thread.start()
 
         def close() -> None:
             server.should_exit = True
             thread.join(5)
-            listener.close()
+            for listener in listeners:
+                listener.close()
 
         self._close = close
         while not server.started and thread.is_alive():
@@ -162,19 +188,34 @@ class Stack:
                     self.emulator.open(f"/_aws/execute-api/{self.deployed.api_id}/{self.deployed.stage}{path}").close()
 
 
-def listen(port: int) -> socket.socket:
-    """The listening socket of the front; a taken port is said in a sentence."""
+def listen(port: int) -> list[socket.socket]:
+    """The listening sockets of the front, on both of this machine's addresses; a taken port is said in a sentence."""
+    first = _listen(socket.AF_INET, "127.0.0.1", port)
+    try:
+        return [first, _listen(socket.AF_INET6, "::1", first.getsockname()[1])]
+    except EmulatorError:
+        first.close()
+        if port:
+            raise
+        return listen(0)  # a free port of the one address was taken on the other
+    except OSError:  # this machine has no IPv6
+        return [first]
+
+
+def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
     # named as TCP, asyncio turns Nagle off; left at 0 it does not, and each answer waits 40 ms
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((address, port))
         listener.listen(512)
     except OSError as taken:
         listener.close()
+        if family == socket.AF_INET6 and taken.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
         raise EmulatorError(
             f"Port {port} is taken. End what uses it, or choose another: APP_PORT={port + 1} make run"
         ) from taken

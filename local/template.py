@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import REGION
+from local.keys import Keys
 
 STACKS = ("data", "service")  # in the order of their references
 ASSETS = "local-assets"
@@ -94,8 +95,8 @@ def _without_tls_only(properties: dict[str, Any]) -> bool:
 class Deployer:
     """Talks CloudFormation and S3 with the emulator."""
 
-    def __init__(self, url: str) -> None:
-        self.s3, self.cloudformation = clients(url, "s3", "cloudformation")
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.s3, self.cloudformation = clients(url, keys, "s3", "cloudformation")
 
     def deploy(self, templates: Path, code: Path, environment: Mapping[str, str]) -> Deployed:
         """Creates or updates every stack; raises DeployError with the failed resource and its reason."""
@@ -165,7 +166,7 @@ class Deployer:
         return str(next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind))
 
 
-def clients(url: str, *services: str) -> list[Any]:
+def clients(url: str, keys: Keys, *services: str) -> list[Any]:
     """boto3 clients of the emulator that take nothing from the user's own AWS configuration."""
     import boto3
     import botocore.session
@@ -178,6 +179,6 @@ def clients(url: str, *services: str) -> list[Any]:
             "credentials_file": (None, None, os.devnull, None),
         }
     )
-    session = boto3.Session("test", "test", region_name=REGION, botocore_session=core)
+    session = boto3.Session(keys.access_key_id, keys.secret, region_name=REGION, botocore_session=core)
     config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, proxies={}, retries={"mode": "standard"})
     return [session.client(service, endpoint_url=url, config=config) for service in services]

@@ -193,6 +193,9 @@ def test_a_stack_that_is_not_there_is_said_in_a_sentence(run: Any, capsys: Any, 
 def test_a_local_stack_that_has_ended_is_said_in_a_sentence(capsys: Any, tmp_path: Path) -> None:
     (tmp_path / "emulator.port").write_text("1")
     assert manage_keys.main(["list", "acme", "--data-dir", str(tmp_path)], {}, NOW) == 1
+    assert "has no credentials of a local stack" in capsys.readouterr().err
+    (tmp_path / "emulator.credentials").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\n")
+    assert manage_keys.main(["list", "acme", "--data-dir", str(tmp_path)], {}, NOW) == 1
     assert "does not answer" in capsys.readouterr().err
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -79,3 +82,15 @@ def test_it_is_served_and_the_page_needs_no_internet() -> None:
     assert b"<script src=" not in page.body
     assert b"<link" not in page.body
     assert len(page.body) < 4_500_000
+
+
+def test_the_page_says_what_it_may_run_and_that_nobody_may_frame_it() -> None:
+    page = Client()("GET", "/docs")
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    policy = dict(rule.strip().split(" ", 1) for rule in page.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    scripts = re.findall(rb"<script>(.*?)</script>", page.body, re.DOTALL)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in scripts]
+    assert policy["script-src"].split() == hashes
+    assert len(hashes) == 2

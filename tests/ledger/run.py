@@ -35,8 +35,8 @@ def prove(seed: int, lanes: int = 3) -> dict[str, Account]:
 
 def _run(work: Sequence[Work], seed: int, at_once: int) -> list[Account]:
     found: list[Account] = []
-    with stage.emulator() as url:
-        stage.clean_environment(url)
+    with stage.emulator() as emulator:
+        stage.clean_environment(emulator)
         stage.build(len(work))
         waiting, running = list(enumerate(work)), []
         while waiting or running:

@@ -37,24 +37,29 @@ class Fleeting(Emulator):
 
 
 @contextmanager
-def emulator() -> Iterator[str]:
-    """The address of a fresh emulator with nothing in it."""
+def emulator() -> Iterator[Emulator]:
+    """A fresh emulator with nothing in it."""
     with tempfile.TemporaryDirectory() as folder:
         child = Fleeting(Path(folder), os.environ, lambda event: None)
         child.start()
         try:
             child.wait()
-            yield child.url
+            yield child
         finally:
             child.stop()
 
 
-def clean_environment(url: str) -> None:
+def clean_environment(emulator: Emulator) -> None:
     """No AWS setting of the caller's, and the emulator for every service."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
-    os.environ |= keys | {"AWS_ENDPOINT_URL": url, "AWS_EC2_METADATA_DISABLED": "true", "LOG_LEVEL": "CRITICAL"}
+    keys = {"AWS_ACCESS_KEY_ID": emulator.keys.access_key_id, "AWS_SECRET_ACCESS_KEY": emulator.keys.secret}
+    os.environ |= keys | {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": emulator.url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "LOG_LEVEL": "CRITICAL",
+    }
     os.environ |= {"NO_PROXY": "127.0.0.1", "POWERTOOLS_SERVICE_NAME": "ledger"}
 
 

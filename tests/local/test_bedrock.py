@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from local import settings
 from local.bedrock import PREFIX, BedrockPassThrough, token
+from local.doors import Doors
 from local.front import Front
 from local.gateway import Gateway
 from local.settings import ROOT
@@ -144,7 +145,8 @@ def test_an_sdk_client_of_a_function_gets_through(upstream, tmp_path):
 
 
 def test_the_way_is_shut_when_bedrock_is_off():
-    front = Front("http://127.0.0.1:1", "prod", Gateway({"Resources": {}}), None, lambda *_: None)
+    doors = Doors(8000, [], [], keyed=False)
+    front = Front("http://127.0.0.1:1", "prod", "word", Gateway({"Resources": {}}), doors, None, lambda *_: None)
     sent = []
 
     async def ask():
@@ -158,10 +160,10 @@ def test_the_way_is_shut_when_bedrock_is_off():
             "type": "http",
             "method": "POST",
             "path": f"{PREFIX}x/model/m/invoke",
-            "headers": [],
+            "headers": [(b"host", b"localhost")],
             "query_string": b"",
         }
         await front(scope, receive, send)
 
     asyncio.run(ask())
-    assert sent[0]["status"] == 502, "an ordinary path, sent to the gateway"
+    assert sent[0]["status"] == 504, "an ordinary path, sent to the gateway"

@@ -85,6 +85,9 @@ def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_pa
         ("PROVIDER_CONCURRENCY", "bedrock:1.5", "bedrock:10,leonardo_ai:4"),
         ("MAX_QUEUE_SECONDS", "-1", "from 0 to 86400"),
         ("MAX_QUEUE_SECONDS", "1.5", "from 0 to 86400"),
+        ("ALLOWED_HOSTS", "http://a.example", "tunnel.example.com"),
+        ("ALLOWED_HOSTS", "a.example:80", "tunnel.example.com"),
+        ("ALLOWED_HOSTS", "*", "tunnel.example.com"),
         ("WEBHOOK_SECRET", "whsec_not base64", "`secret` or `tenant:secret`; a secret is base64"),
         ("WEBHOOK_SECRET", "whsec_", "a secret is base64"),
         ("WEBHOOK_SECRET", "a/b:c2VjcmV0", "a secret is base64"),
@@ -94,6 +97,13 @@ def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_pa
 def test_a_wrong_value_is_refused_with_a_sentence(name, value, hint):
     with pytest.raises(SettingsError, match=f"{name} must be .*{hint}"):
         load({name: value}, NO_FILE)
+
+
+def test_further_names_are_for_the_launcher_alone():
+    given = load({"ALLOWED_HOSTS": " My-Tunnel.example.com, box_1,"}, NO_FILE)
+    assert given.hosts == ("my-tunnel.example.com", "box_1")
+    assert "ALLOWED_HOSTS" not in given.functions
+    assert load({}, NO_FILE).hosts == ()
 
 
 def test_a_wrong_key_is_not_repeated_in_the_sentence():
