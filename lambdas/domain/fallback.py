@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from lambdas.domain.errors import FieldError
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.ranking import Ranking
@@ -38,26 +39,32 @@ def cures_elsewhere(code: str, paid: str, losses: int = 0) -> bool:
     return ELSEWHERE[code] and (paid == "no" or losses < MOST_LOSSES)
 
 
-def able(card: ModelCard, request: ImageRequest, references: int = 0) -> str | None:
-    """Why the model cannot serve the request with its `references` reference images; `None` where it can.
+def able(card: ModelCard, request: ImageRequest, references: int = 0) -> FieldError | None:
+    """Why the model cannot serve the request with its `references` reference images, and which field asks too much.
 
-    What it would merely drop of the request is no reason: that is counted by routing, and said in the answer.
+    `None` where it can. What it would merely drop of the request is no reason: that is counted by routing, and said in
+    the answer.
     """
     if request.task not in card.capabilities:
-        return f"{card.id} makes no {'product backgrounds' if request.task == BACKGROUND else 'images of its own'}"
+        named = "model" if request.model else "provider"
+        what = "product backgrounds" if request.task == BACKGROUND else "images of its own"
+        return FieldError(named, f"{card.id} makes no {what}")
     references = 0 if request.task == BACKGROUND else references  # the product itself, which every such model takes
     if references and "image-to-image" not in card.capabilities:
-        return f"{card.id} takes no reference image"
+        return FieldError(request.reference_field, f"{card.id} takes no reference image")
     if references > card.references:
-        return f"{card.id} takes {card.references} reference images, not {references}"
+        said = f"{card.id} takes {card.references} reference images, not {references}"
+        return FieldError(request.reference_field, said)
     length = len(request.prompt)
     if request.optimize_prompt and length >= LIMIT:
         length = LIMIT - 1  # it will be shortened to that at the most
     if length > card.prompt_max:
-        return f"{card.id} takes prompts of {card.prompt_max} characters; this one has {length}"
+        said = f"{card.id} takes prompts of {card.prompt_max} characters; this one has {length}"
+        return FieldError("prompt", said)
     avoided = len(request.negative_prompt or "") if heeds(card, request, "negative_prompt") else 0
     if avoided > card.negative_prompt_max:
-        return f"{card.id} takes negative prompts of {card.negative_prompt_max} characters; this one has {avoided}"
+        said = f"{card.id} takes negative prompts of {card.negative_prompt_max} characters; this one has {avoided}"
+        return FieldError("negative_prompt", said)
     return None
 
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lambdas.domain import catalogue, fallback, sizes
-from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
+from lambdas.domain.errors import (
+    FieldError,
+    InvalidRequest,
+    NoneAvailable,
+    ProviderUnconfigured,
+    RetiredModel,
+    UnknownModel,
+)
 from lambdas.domain.health import Health
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.ranking import Strategy, rank
@@ -72,27 +79,27 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
     if request.model is not None:
         named = _named(request.model, house, now)
         if request.provider not in ("auto", named.provider):
-            raise InvalidRequest(f"model {named.id!r} belongs to provider {named.provider!r}, not {request.provider!r}")
+            said = f"model {named.id!r} belongs to provider {named.provider!r}, not {request.provider!r}"
+            raise _refused(FieldError("model", said))
         if named.provider not in house.configured:
             if house.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
-                raise ProviderUnconfigured(message)
+                raise ProviderUnconfigured(message, errors=(FieldError("model", message),))
             named = None  # the demo stands in, and says so: see replaced()
     pool = house.cards(now)
     references = int(request.reference_key is not None)
     reasons = {card.id: fallback.able(card, request, references) or _unread(card, request) for card in pool}
-    if named and reasons.get(named.id):
-        raise InvalidRequest(reasons[named.id] or "")
+    if named and (reason := reasons.get(named.id)):
+        raise _refused(reason)
     fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, house.default_model))
     wanted = [card for card in fit if request.provider in ("auto", card.provider)]
     if not wanted:
-        said = next(
-            (r for card in pool if (r := reasons[card.id]) and request.provider in ("auto", card.provider)), None
-        )
+        asked = [card for card in pool if request.provider in ("auto", card.provider)]
+        reason = next((found for card in asked if (found := reasons[card.id])), None)
         if request.task == BACKGROUND and not fit:
             raise ProviderUnconfigured("product backgrounds need the GPU worker or Bedrock, and neither is there")
-        if said:
-            raise InvalidRequest(said)
+        if reason:
+            raise _refused(reason)
         raise NoneAvailable("no configured provider has an allowed model")
     strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
     losses = {card.id: len(dropped(request, card)) + _enlarges(request, card) for card in fit}
@@ -107,14 +114,19 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
     return tuple(cards)
 
 
+def _refused(wrong: FieldError) -> InvalidRequest:
+    return InvalidRequest(wrong.message, errors=(wrong,))
+
+
 def _check_providers(request: ImageRequest, house: House) -> None:
     others = request.fallback if isinstance(request.fallback, tuple) else ()
-    for provider in (request.provider, *others):
+    for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
         if provider == "auto" or provider in house.configured:
             continue
         if provider in PROVIDERS or provider == DEMO:
-            raise ProviderUnconfigured(f"provider {provider!r} is not configured here")
-        raise InvalidRequest(f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}")
+            said = f"provider {provider!r} is not configured here"
+            raise ProviderUnconfigured(said, errors=(FieldError(field, said),))
+        raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))
 
 
 def _named(model: str, house: House, now: float) -> ModelCard:
@@ -130,14 +142,14 @@ def _named(model: str, house: House, now: float) -> ModelCard:
     return card
 
 
-def _unread(card: ModelCard, request: ImageRequest) -> str | None:
+def _unread(card: ModelCard, request: ImageRequest) -> FieldError | None:
     """Why a model of few words is not asked: the client did not name it, and the prompt has others.
 
     `able` comes first: it refuses what would be shortened, so that the prompt looked at is the one that is sent.
     """
     if card.id == request.model or card.reads(request.prompt):
         return None
-    return _FEW_WORDS.format(card.id)
+    return FieldError("prompt", _FEW_WORDS.format(card.id))
 
 
 def _enlarges(request: ImageRequest, card: ModelCard) -> bool:

@@ -10,7 +10,7 @@ from lambdas.api import views
 from lambdas.domain.errors import ProviderFailure
 from lambdas.usecases.run_job import run_job
 from tests.api.client import Client
-from tests.api.test_unified import house
+from tests.api.test_unified import CORE, house
 from tests.fakes import make_deps
 
 
@@ -25,12 +25,20 @@ from tests.fakes import make_deps
         ({"fallback": ["nope"]}, "invalid_request", "fallback"),
         ({"fallback": []}, "invalid_request", "fallback"),
         ({"reference_image": "###"}, "malformed_body", "reference_image"),
+        ({"provider": "bedrock", "fallback": ["gemini"]}, "provider_unconfigured", "fallback"),
+        ({"model": "gemini-3-pro-image"}, "provider_unconfigured", "model"),
+        ({"model": CORE, "provider": "gemini"}, "provider_unconfigured", "provider"),
+        ({"model": CORE, "provider": "leonardo_ai"}, "invalid_request", "model"),
+        ({"model": CORE, "reference_image": "aGk="}, "invalid_request", "reference_image"),
+        ({"model": "flux-dev", "prompt": "x" * 2_001}, "invalid_request", "prompt"),
+        ({"provider": "leonardo_ai", "fallback": False, "prompt": "x" * 2_001}, "invalid_request", "prompt"),
+        ({"model": "phoenix-v1.0", "negative_prompt": "x" * 1_001}, "invalid_request", "negative_prompt"),
     ],
 )
 def test_1_4_an_invalid_request_names_its_field_once_and_in_the_clients_words(
     body: dict[str, object], code: str, field: str
 ) -> None:
-    client, _ = house(bedrock=[])
+    client, _ = house(bedrock=[], leonardo_ai=[])
     answer = client("POST", "/unified/generate", {"prompt": "A fox", **body})
     problem = answer.json()
     assert (answer.status, problem["code"]) == (400, code)

@@ -66,7 +66,11 @@ def test_able() -> None:
     plain = card("p", "p", prompt_max=500)
     image = card("i", "i", references=1, capabilities=frozenset({"text-to-image", "image-to-image"}))
     assert able(plain, request) is None
-    assert "500" in (able(plain, replace(request, prompt="x" * 501)) or "")
-    assert "reference" in (able(plain, request, references=1) or "")
+    long = able(plain, replace(request, prompt="x" * 501))
+    assert long
+    assert (long.field, "500" in long.message) == ("prompt", True)
+    given = able(plain, replace(request, reference_field="reference_image"), references=1)
+    assert given
+    assert (given.field, "reference" in given.message) == ("reference_image", True)
     assert able(image, request, references=1) is None
-    assert "not 2" in (able(image, request, references=2) or "")
+    assert "not 2" in str(able(image, request, references=2))
