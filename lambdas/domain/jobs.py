@@ -91,7 +91,7 @@ class Job:
     expires_at: int = 0
     reserved_microusd: int = 0  # of the month's budget, until the job has ended
     reserved_images: int = 0
-    released: int = 0  # how often it was given back to the queue, because no provider had room
+    released: int = 0  # how often it was given back to the queue, because no provider could take it
 
     @property
     def final(self) -> bool:
@@ -99,8 +99,8 @@ class Job:
 
     @property
     def begun(self) -> bool:
-        """Whether a provider has been asked for anything of it."""
-        return bool(self.attempts or self.images)
+        """Whether anything of it is made, or may be paid: until then it can be begun later as well as now."""
+        return bool(self.images) or any(attempt.paid != "no" for attempt in self.attempts)
 
     @property
     def runs(self) -> int:

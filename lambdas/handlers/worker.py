@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Messages that could not be handled are returned to the queue by name."""
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     if "Records" not in event:
-        _attend({**event, "watchdog": False}, deadline)
+        _attend({**event, "watchdog": False}, deadline, queued=False)
         return {}
     failed = []
     for record in event["Records"]:
@@ -30,9 +30,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"batchItemFailures": failed}
 
 
-def _attend(message: dict[str, Any], deadline: float) -> None:
+def _attend(message: dict[str, Any], deadline: float, *, queued: bool = True) -> None:
     logger.append_keys(job_id=message["job_id"])
-    attend_job(message["tenant"], message["job_id"], deadline, wiring.live(), watchdog=message["watchdog"])
+    tenant, job_id, watchdog = message["tenant"], message["job_id"], message["watchdog"]
+    attend_job(tenant, job_id, deadline, wiring.live(), watchdog=watchdog, queued=queued)
 
 
 ready()

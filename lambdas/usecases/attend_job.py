@@ -11,9 +11,10 @@ from lambdas.usecases.submit_job import WATCHDOG_SECONDS
 LIFE_SECONDS = 24 * 3600  # a job that has not ended so long after it was accepted is given up, and its messages end
 
 
-def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool) -> None:
+def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool, queued: bool = True) -> None:
     """Run the job if it is free. A watchdog's message first sends its successor, until the job has ended.
 
+    Not `queued` is the call of one who waits for the job's client.
     The last one hands the job's event over, where nobody has yet.
     A message about an unknown job is one whose submission never came to be: it is let go.
     No message about a job that is past its life leads to another, but while a run holds the job: it is run once more,
@@ -37,7 +38,7 @@ def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdo
     except Unavailable:
         run_job(tenant, job_id, deadline, deps, watchdog=True)
         raise  # without a successor this message must come again, be it only to find the job final
-    run_job(tenant, job_id, deadline, deps, watchdog=watchdog)
+    run_job(tenant, job_id, deadline, deps, watchdog=watchdog, queued=queued)
 
 
 def give_up_job(tenant: str, job_id: str, deps: Deps) -> bool:

@@ -7,13 +7,14 @@ from typing import Literal
 from lambdas.domain import catalogue, fallback
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.health import may_call
-from lambdas.domain.jobs import Job
+from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.model_card import ModelCard
 from lambdas.usecases.deps import Deps
 
 
 def models_left(job: Job, index: int, failure: ProviderFailure | None) -> list[str]:
-    """The planned models to ask for this image: those not asked yet, and after an interrupted run free ones again.
+    """The planned models to ask for this image: those not asked yet, those that could not be reached, and after an
+    interrupted run free ones again.
 
     `failure` is what became of that run's last call, if anything; where it is final, none is left.
     """
@@ -22,8 +23,14 @@ def models_left(job: Job, index: int, failure: ProviderFailure | None) -> list[s
     asked = {attempt.model for attempt in job.attempts if attempt.image == index}
     free = {model for model in asked if (card := catalogue.card(model)) and card.price_usd == 0}
     again = free if failure is None or failure.code == "outcome_unknown" else set()
+    if failure is None:
+        again |= asked - {a.model for a in job.attempts if a.image == index and not _unreached(a)}
     left = [model for model in job.plan or (job.model,) if model not in asked or model in again]
     return [model for model in left if not _lacks_cutout(job, model, asked)]
+
+
+def _unreached(attempt: Attempt) -> bool:
+    return attempt.error_code == "unavailable" and attempt.paid == "no"
 
 
 def _lacks_cutout(job: Job, model: str, asked: set[str]) -> bool:

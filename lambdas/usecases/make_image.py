@@ -39,6 +39,9 @@ from lambdas.usecases.paint_background import cutter_of, staged
 # How long a model may take while others wait for their turn: some of its usual times over, within these bounds.
 PATIENCE = 2.5
 PATIENCE_SECONDS = (10.0, 60.0)
+# How long after it was accepted a job that nobody waits for is queued again because its providers cannot be reached, as
+# while the only one restarts: its first cooldowns of 15 and 30 s are over by then.
+RESTART_SECONDS = 60.0
 # How long a run waits, between these bounds, for room at a provider until it gives back a job that it has not begun,
 # and how long it waits between two looks. Jittered, so that those who wait do not all look at once.
 ROOM_SECONDS = (4.0, 8.0)
@@ -59,7 +62,7 @@ class JobFailed(Exception):
 
 
 class NoRoom(Exception):
-    """Every provider that could be asked now is at its cap. `job` is the job as it stands."""
+    """Every provider that could be asked is at its cap, or cannot be reached just now. `job` as it stands."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.id)
@@ -74,8 +77,8 @@ class StillWorking(Exception):
         self.job = job
 
 
-def make_image(job: Job, index: int, limit: float, deps: Deps) -> Job:
-    """The job with its image number `index`. `limit` in Unix seconds.
+def make_image(job: Job, index: int, limit: float, deps: Deps, *, queued: bool) -> Job:
+    """The job with its image number `index`. `limit` in Unix seconds; `queued`: no client waits for its answer.
 
     Raises JobFailed, TakenOver, StillWorking and, for a job of which nothing is begun, NoRoom.
     """
@@ -89,6 +92,8 @@ def make_image(job: Job, index: int, limit: float, deps: Deps) -> Job:
         failure = failed or failure
         if len(job.images) > index:
             return job
+        if not full and cards and queued and _may_come_back(job, failure, deps):
+            raise NoRoom(job)
         if not full:
             raise JobFailed(job, _error_of(failure, job))
         _wait_for_room(job, patience, limit, deps)
@@ -120,6 +125,12 @@ def _asked(
         if len(job.images) > index or (failed and not cured_elsewhere(failed, job, index)):
             return job, failure, []
     return job, failure, full
+
+
+def _may_come_back(job: Job, failure: ProviderFailure | None, deps: Deps) -> bool:
+    """Whether the job is to be tried again because all its providers rest, or the last one could not be reached."""
+    unreached = failure is None or (failure.code == "unavailable" and failure.paid == "no")
+    return unreached and not job.begun and deps.clock.now() < job.created_at + RESTART_SECONDS
 
 
 def _wait_for_room(job: Job, patience: float, limit: float, deps: Deps) -> None:

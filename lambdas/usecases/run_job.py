@@ -20,12 +20,15 @@ MAX_RUNS = 5  # a job that has killed this many workers is given up
 RESERVE_SECONDS = 3.0  # kept back from the deadline to store what came
 
 
-def run_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool = False) -> Job | None:
+def run_job(
+    tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool = False, queued: bool = False
+) -> Job | None:
     """Run the job if it is free, and return it as it stands then; `None` where there is no such job.
 
     Safe to call at any time, any number of times: a claim lets one run at a time through, and every write
     is refused once another run has claimed the job. `deadline` in Unix seconds. A job that finds no room at any
     provider is queued again, with a message that comes later; not for its `watchdog`, whose next one is on its way.
+    So is, for a while, one that came from the queue (`queued`) and finds no provider that can be reached.
     So is a job, without a message, whose work goes on at a provider that tells when it is done.
     """
     now = deps.clock.now()
@@ -37,7 +40,7 @@ def run_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: 
         deps.meter.abandoned()
     try:
         with deps.heart(lambda: deps.jobs.renew(claimed, deps.clock.now() + LEASE_SECONDS), BEAT_SECONDS):
-            job = _work(job, deadline, deps)
+            job = _work(job, deadline, deps, queued=queued)
         if not deps.jobs.finish(job):
             raise TakenOver
     except NoRoom as full:
@@ -62,7 +65,7 @@ def _give_back(job: Job, deps: Deps, *, watchdog: bool) -> None:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=delay)
 
 
-def _work(job: Job, deadline: float, deps: Deps) -> Job:
+def _work(job: Job, deadline: float, deps: Deps, *, queued: bool) -> Job:
     """Make what is missing of the job's images; the job returned is in a final state."""
     now = deps.clock.now()
     if job.runs > MAX_RUNS:
@@ -75,7 +78,7 @@ def _work(job: Job, deadline: float, deps: Deps) -> Job:
     try:
         job = _with_prompt(job, deps)
         for index in range(len(job.images), job.request.n):
-            job = make_image(job, index, limit, deps)
+            job = make_image(job, index, limit, deps, queued=queued)
             if index + 1 < job.request.n:
                 _save(job, deps)
     except JobFailed as failed:

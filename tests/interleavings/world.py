@@ -196,7 +196,8 @@ class World:
         def work() -> bool:
             if dead:
                 return give_up_job(TENANT, job_id, self.deps)
-            attend_job(TENANT, job_id, self.time + WORKER_SECONDS, self.deps, watchdog=watchdog)
+            until, queued = self.time + WORKER_SECONDS, message is not None
+            attend_job(TENANT, job_id, until, self.deps, watchdog=watchdog, queued=queued)
             return True
 
         kind = "give_up" if dead else "run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -97,13 +98,15 @@ def test_the_watchdog_of_a_job_past_its_life_goes_on_while_a_run_holds_it() -> N
     assert len(deps.queue.sent) == 1, "the watchdog's alone"  # type: ignore[attr-defined]
 
 
-def test_a_failure_in_the_last_run_keeps_the_message() -> None:
+def test_a_failure_in_the_last_run_keeps_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not deleted then: it comes again, and the dead letters' reader ends the job at the latest."""
-    deps = make_deps(providers=FakeProviders(demo=FakeProvider([RuntimeError("broken")])))
+    deps = make_deps()
     job = submitted(deps)
     deps.clock.sleep(LIFE_SECONDS)
-    with pytest.raises(RuntimeError):
-        attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(deps.blobs, "put", Mock(side_effect=RuntimeError("broken")))
+        with pytest.raises(RuntimeError):
+            attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
     deps.clock.sleep(21)
     assert give_up_job("acme", job.id, deps)
 
