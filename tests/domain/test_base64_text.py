@@ -27,7 +27,7 @@ def test_every_spelling_of_the_same_bytes(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["!!!!", "A", "AAAAA", "AA=A", "é", "\uff21\uff21", "AA\x00AA", None, 5, b"AAAA", ["AAAA"]]
+    "text", ["!!!!", "A", "AAAAA", "AA=A", "é", "\uff21\uff21", "A\x00AA", None, 5, b"AAAA", ["AAAA"]]
 )
 def test_what_is_none(text: object) -> None:
     with pytest.raises(ValueError):
