@@ -85,13 +85,13 @@ def optimize(
     engines: Sequence[PromptEngine],
     clock: Clock,
     seconds: float = SECONDS,
-    paying: Callable[[float], None] = lambda _most: None,
+    paying: Callable[[], None] = lambda: None,
 ) -> Optimized:
     """The prompt as it is when it is short enough, else in fewer than prompts.LIMIT characters. Never fails by itself.
 
     Each engine is asked once, in order, and gets an equal part of the time that is left of `seconds`; the whole
     ends with them, as the compressor takes milliseconds. A rewrite that the guard refuses is not used. `paying` is
-    called before one is asked that costs money, with the most that it can cost, and may raise what ends it all.
+    called before one is asked that costs money; what it raises ends it all.
     """
     if not is_long(prompt):
         return Optimized(prompt, "none", None, 0.0)
@@ -107,7 +107,7 @@ def optimize(
             warnings.append(f"there was no time left to ask {engine.name} for a shorter prompt")
             break
         if engine.price:
-            paying(ceiling(engine, prompt))
+            paying()
         try:
             with wall("bad_answer", "its answer could not be read", paid="unknown"):
                 rewrite = engine.rewrite(prompt, LIMIT, left / (len(engines) - asked))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+
 from lambdas.domain.budget import microusd
+from lambdas.domain.errors import Unavailable
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.optimize_prompt import Optimized, optimize
+from lambdas.usecases.optimize_prompt import Optimized, ceiling, optimize
+
+log = logging.getLogger(__name__)
 
 
 def validate_prompt(tenant: str, prompt: str, seconds: float, deps: Deps) -> Optimized:
     """Raises BudgetExceeded where a paid model is about to be asked and the month has no room for its call.
 
-    The most that it can cost is held before the call. A process that is killed in between leaves that held, a fraction
-    of a cent: the call may have been charged.
+    The most that it can cost is held before the call. Where the process is killed in between, or the books cannot be
+    reached after it, that stays held, a fraction of a cent: the call may have been charged.
     """
     at = deps.clock.now()
     held = 0
 
-    def paying(most: float) -> None:
+    def paying() -> None:
         nonlocal held
-        amount = microusd(most)
-        if deps.caps.microusd:
-            deps.books.hold(tenant, at, amount, deps.caps)
-            held += amount
+        if deps.caps.microusd and not held:
+            most = microusd(sum(ceiling(engine, prompt) for engine in deps.engines))
+            deps.books.hold(tenant, at, most, deps.caps)
+            held = most
 
     done = optimize(prompt, deps.engines, deps.clock, seconds, paying)
     spent, lost = microusd(done.cost_usd), microusd(done.lost_usd)
@@ -29,5 +34,8 @@ def validate_prompt(tenant: str, prompt: str, seconds: float, deps: Deps) -> Opt
         if bill.cost_usd:
             deps.meter.cost(bill.provider, bill.model, bill.cost_usd)
     if held or spent or lost:
-        deps.books.settle(tenant, at, held, spent, lost)
+        try:
+            deps.books.settle(tenant, at, held, spent, lost)
+        except Unavailable:
+            log.error("the cost of a prompt was not booked: %d micro-dollars", spent)
     return done

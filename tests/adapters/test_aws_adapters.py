@@ -24,6 +24,10 @@ def test_the_bucket() -> None:
     assert blobs.get("images/a/b.png") is None
     blobs.put("images/a/b.png", b"png", "image/png")
     assert blobs.get("images/a/b.png") == b"png"
+    assert blobs.get_noted("images/a/b.png") == (b"png", {})
+    blobs.put("raw/a", b"png", "application/octet-stream", {"cost-usd": "0.0038", "paid": "unknown"})
+    assert blobs.get_noted("raw/a") == (b"png", {"cost-usd": "0.0038", "paid": "unknown"})
+    assert blobs.get_noted("raw/b") is None
     head = boto3.client("s3").head_object(Bucket="images", Key="images/a/b.png")
     assert head["ContentType"] == "image/png"
     url = blobs.presign("images/a/b.png")

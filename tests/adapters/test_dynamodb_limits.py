@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from lambdas.adapters import aws, dynamodb_transaction
+from lambdas.adapters.dynamodb_budget import DynamoBooks
 from lambdas.adapters.dynamodb_jobs import DynamoJobs
 from lambdas.adapters.dynamodb_limits import DynamoLimits
 from lambdas.domain import budget
@@ -172,6 +173,40 @@ def test_a_conflict_with_another_writer_is_not_an_answer(jobs: DynamoJobs, monke
     with pytest.raises(Unavailable):
         jobs.create(job(caps), None, caps)
     assert books()["committed_images"] == 1
+
+
+def test_what_is_no_jobs_is_held_and_settled_in_the_same_books(jobs: DynamoJobs) -> None:
+    caps, shelf = Caps(microusd=42_500), DynamoBooks("jobs")
+    assert try_create(jobs, job(caps), caps)
+    shelf.hold("acme", NOW, 2_000, caps)
+    assert books()["committed_microusd"] == 42_000
+    for tenant, at, fits in (("acme", NOW, False), ("umbrella", NOW, True), ("acme", NOW + 40 * 86_400, True)):
+        try:
+            shelf.hold(tenant, at, 2_000, caps)
+        except BudgetExceeded:
+            assert not fits
+        else:
+            assert fits
+    shelf.settle("acme", NOW, 2_000, 243, 396)
+    found = books()
+    assert (found["committed_microusd"], found["spent_microusd"], found["lost_microusd"]) == (40_243, 243, 396)
+    shelf.hold("acme", NOW, 2_000, caps)
+
+
+@pytest.mark.usefixtures("serial")
+def test_of_forty_callers_exactly_the_cap_is_held() -> None:
+    shelf, caps = DynamoBooks("jobs"), Caps(microusd=20_999)
+
+    def held(_: int) -> bool:
+        try:
+            shelf.hold("acme", NOW, 2_000, caps)
+        except BudgetExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(40) as pool:
+        assert sum(pool.map(held, range(40))) == 10
+    assert books()["committed_microusd"] == 20_000
 
 
 @pytest.mark.usefixtures("serial")

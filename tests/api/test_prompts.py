@@ -11,7 +11,7 @@ import pytest
 from lambdas.api.openapi import document
 from lambdas.domain import budget
 from lambdas.domain.budget import Caps
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.errors import ProviderFailure, Unavailable
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
 from lambdas.domain.text_prices import TextPrice
@@ -20,7 +20,7 @@ from lambdas.usecases.optimize_prompt import guess
 from tests.api.client import Answer, Client
 from tests.budget_model import Books
 from tests.domain.prompt_corpus import CORPUS
-from tests.fakes import make_deps
+from tests.fakes import FakeBooks, make_deps
 from tests.usecases.test_optimize_prompt import FakeEngine
 
 LONG = CORPUS[-8].prompt
@@ -209,3 +209,15 @@ def test_a_paid_model_that_fails_is_booked_as_what_it_was(failure: Exception, sp
     assert 100 < guessed < 1000
     assert (month.spent_microusd, month.lost_microusd) == (spent, guessed if lost is None else lost)
     assert month.committed_microusd == spent
+
+
+def test_what_was_paid_for_is_answered_also_where_the_books_are_out_of_reach() -> None:
+    ask, _, month = paid(Caps.of(1.0, 0))
+
+    class Shut(FakeBooks):
+        def settle(self, *_: Any) -> None:
+            raise Unavailable("x")
+
+    ask = Client(replace(ask.deps, books=Shut(ask.deps.jobs)))  # type: ignore[arg-type]
+    assert ask("POST", VALIDATE, {"prompt": LONG}).json()["method"] == "llm"
+    assert 243 < month.committed_microusd < 2500

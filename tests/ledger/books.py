@@ -27,6 +27,7 @@ NUMBER = re.compile(r"red fox number (\d{6})")
 WRONG = {
     "doubles": "charges for an image that its provider had been paid for",
     "silent": "charges that no receipt tells of",
+    "misstated": "charges of which a receipt tells another sum",
     "unfinished": "jobs without a final state",
     "needless": "images lost although they could still be had",
     "spoilt": "images of a job that are not in the bucket, not listed, or no pictures",
@@ -77,6 +78,7 @@ class Call:
     number: int  # of the prompt
     seed: int | None
     paid: bool
+    microusd: int  # that it was charged
 
 
 def calls_of(doubles: dict[str, str]) -> list[Call]:
@@ -88,7 +90,8 @@ def calls_of(doubles: dict[str, str]) -> list[Call]:
             if call.get("stage", "work") != "work":
                 continue
             assert number, (name, call)
-            found.append(Call(name, call["model"], int(number[1]), call["seed"], call["paid"]))
+            usd = budget.microusd(call["usd"])
+            found.append(Call(name, call["model"], int(number[1]), call["seed"], call["paid"], usd))
     return found
 
 
@@ -140,12 +143,17 @@ def _enter(
     row["spoilt"] += sum(job.status == COMPLETED and len(job.images) != job.request.n for job in jobs)
     charged = Counter((call.provider, call.seed) for call in calls if call.paid and call.provider not in FREE)
     told: dict[tuple[str, int | None], Counter[str]] = defaultdict(Counter)
+    sums: Counter[tuple[str, int | None]] = Counter()
+    for call in calls:
+        sums[call.provider, call.seed] += call.microusd
     for job in jobs:
         if case.promised and job.final:
             row["needless"] += job.request.n - len(job.images)
         for attempt in job.attempts:
             if attempt.provider not in FREE:
-                told[attempt.provider, _seed_of(job, attempt)][_says(attempt, stored[job.id])] += 1
+                at = attempt.provider, _seed_of(job, attempt)
+                told[at][_says(attempt, stored[job.id])] += 1
+                told[at]["cost"] += budget.microusd(attempt.cost_usd)
     for at in charged.keys() | told.keys():
         paid, images, losses = charged[at], told[at]["image"], told[at]["loss"]
         row["charges"] += paid
@@ -155,6 +163,7 @@ def _enter(
         row["cautious"] += max(0, losses - max(0, paid - images))
         row["silent"] += max(0, paid - images - losses)
         row["doubles"] += max(0, paid - 1)
+        row["misstated"] += told[at]["cost"] not in (0, sums[at])
 
 
 def _telling(jobs: list[Job], told: list[Told], events: dict[str, str]) -> Counter[str]:

@@ -48,9 +48,9 @@ def _ticket(deps: Deps, _wire: Wire) -> Deps:
 
 
 def _raw(deps: Deps, _wire: Wire) -> Deps:
-    def put(key: str, data: bytes, media_type: str) -> None:
+    def put(key: str, *more: Any, **notes: Any) -> None:
         if not key.startswith("raw/"):
-            deps.blobs.put(key, data, media_type)
+            deps.blobs.put(key, *more, **notes)
 
     return replace(deps, blobs=Without(deps.blobs, put=put))
 

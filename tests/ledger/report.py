@@ -7,7 +7,7 @@ from collections import Counter
 from tests.ledger.books import COUNTED, WRONG, Account
 from tests.ledger.plan import KINDS, every_point
 
-SHOWN = (*COUNTED, "doubles", "silent", "unfinished", "needless", "untold", "unverified")
+SHOWN = (*COUNTED, "doubles", "silent", "misstated", "unfinished", "needless", "untold", "unverified")
 
 
 def table(account: Account, *, brief: bool = False) -> str:

@@ -122,7 +122,7 @@ def engine(fake: FakeBedrock, monkeypatch: pytest.MonkeyPatch) -> BedrockText:
 @pytest.mark.parametrize("fault", TEXT_FAULTS)
 def test_every_fault_of_a_text_model(fault: str, engine: BedrockText, fake: FakeBedrock) -> None:
     fake.inject(fault)
-    done = optimize(LONG, (engine,), QuickClock(), 1.0 if fault in ("hang", "drip", "drip_headers") else 10.0)
+    done = optimize(LONG, (engine,), QuickClock(), 4.0 if fault in ("hang", "drip", "drip_headers") else 20.0)
     [call] = fake.calls
     if done.lost_usd:
         assert (done.cost_usd, done.lost_usd) == (0.0, guess(engine, LONG))
