@@ -123,6 +123,9 @@ SETTINGS: frozenset[str] = frozenset(
     }
 )
 
+# Bytes that all settings of a deployment may have together: a function's variables may have 4 KB, with its own.
+MAX_SETTINGS = 2_000
+
 SECRETS: frozenset[str] = frozenset({"LEONARDO_API_KEY", "RUNWARE_API_KEY", "GEMINI_API_KEY"})
 
 
@@ -173,4 +176,7 @@ def settings(context: Mapping[str, object]) -> dict[str, str]:
         if key in SECRETS:
             raise SystemExit(f"{key} is a secret and would stand in the template. Put it into the provider secret.")
         raise SystemExit(f"{key} is no setting of a deployment. Known ones: {', '.join(sorted(SETTINGS))}.")
+    if sum(len(key) + len(str(value).encode()) for key, value in given.items()) > MAX_SETTINGS:
+        most = f"A Lambda function takes 4 KB of variables in all, of which settings may have {MAX_SETTINGS} bytes."
+        raise SystemExit(f"The settings are too long together. {most}")
     return {key: str(value).strip() for key, value in sorted(given.items())}  # as the service reads them

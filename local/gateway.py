@@ -123,7 +123,9 @@ def failure(answer: Answer) -> str | None:
 
 
 def payload_size(body: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    """How large a Lambda event or answer with this body is, near enough: text as it is, bytes as base64."""
+    """How large a Lambda event or answer with this body is, near enough: text as JSON has it, bytes as base64."""
     kind = next((v for k, v in headers if k.lower() == b"content-type"), b"")
     text = kind.startswith((b"text/", b"application/json", b"application/problem+json"))
-    return len(body) if text else (len(body) + 2) // 3 * 4
+    if text:
+        return len(json.dumps(body.decode("utf-8", "replace"), ensure_ascii=False).encode()) - 2
+    return (len(body) + 2) // 3 * 4

@@ -182,7 +182,10 @@ def _key(job: Job) -> Item:
 
 
 def _document(job: Job) -> str:
-    return json.dumps({k: v for k, v in job.to_dict().items() if k not in _OUTSIDE}, separators=(",", ":"))
+    kept = {k: v for k, v in job.to_dict().items() if k not in _OUTSIDE}
+    # Characters as they are, up to three times shorter than their escapes: an item has 400 KB. Half of one, which
+    # UTF-8 does not know, is escaped.
+    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def to_item(job: Job) -> Item:

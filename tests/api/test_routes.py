@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from dataclasses import replace
@@ -224,6 +225,28 @@ def test_5_6_listing() -> None:
     rest = client("GET", f"/unified/jobs?limit=2&cursor={page['next_cursor']}").json()
     assert [j["generation_id"] for j in rest["jobs"]] == ids[:1]
     assert rest["next_cursor"] is None
+
+
+def test_a_page_of_jobs_is_no_larger_than_a_function_may_answer() -> None:
+    """Long prompts of the longest characters, and links as long as those of a function's own credentials."""
+    client = Client()
+    client.deps.blobs.presign = lambda key: f"https://bucket.example/{key}?X-Amz-Security-Token={'t' * 1800}"  # type: ignore[method-assign]
+    made = [
+        client(
+            "POST", "/unified/generate", {"prompt": "\U0001f98a" * 10_000, "n": 8, "optimize_prompt": False, "seed": n}
+        )
+        for n in range(100)
+    ]
+    assert {answer.status for answer in made} == {200}
+    seen: list[str] = []
+    cursor, pages = "", 0
+    while cursor is not None:
+        answer = client("GET", f"/unified/jobs?limit=100&cursor={cursor}")
+        assert len(json.dumps(answer.body.decode(), ensure_ascii=False).encode()) < 6_000_000
+        seen += [job["generation_id"] for job in answer.json()["jobs"]]
+        cursor, pages = answer.json()["next_cursor"], pages + 1
+    assert pages > 1
+    assert seen == sorted((answer.json()["generation_id"] for answer in made), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def test_an_answer_of_the_emulator_is_told_from_one_of_ours():
 def test_payload_size():
     assert payload_size(b"12345", [(b"content-type", b"application/json")]) == 5
     assert payload_size(b"12345", [(b"content-type", b"image/png")]) == 8
+    assert payload_size(b'"a"\n', [(b"content-type", b"application/json")]) == 7, "as it is written in the event"
 
 
 def test_the_banner_says_what_is_on_and_what_is_not():

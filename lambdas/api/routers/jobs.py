@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.api import bodies, views
@@ -12,6 +14,9 @@ from lambdas.domain.errors import Gone, NotFound
 from lambdas.domain.jobs import Job
 from lambdas.usecases.cancel_job import cancel_job
 from lambdas.usecases.delete_image import delete_image
+
+# A function answers 6,291,556 bytes at the most, and a page of jobs with long prompts and many links has more.
+MAX_PAGE_BYTES = 5_000_000
 
 
 def _find(call: Call) -> Job:
@@ -40,7 +45,14 @@ def _delete_image(call: Call) -> Answer:
 def _list(call: Call) -> Answer:
     query: bodies.JobsQuery = call.filters
     page = call.deps.jobs.list(call.tenant, query.to_filter(), query.limit, query.cursor)
-    jobs = [views.JobView.of(job, call.deps.blobs) for job in page.jobs]
+    jobs: list[views.JobView] = []
+    size = 0
+    for job in page.jobs:
+        view = views.JobView.of(job, call.deps.blobs)
+        size += len(json.dumps(view.model_dump_json(), ensure_ascii=False).encode())  # as it lies in the answer
+        if jobs and size > MAX_PAGE_BYTES:
+            return json_answer(views.JobsView(jobs=jobs, next_cursor=jobs[-1].generation_id))
+        jobs.append(view)
     return json_answer(views.JobsView(jobs=jobs, next_cursor=page.next_cursor))
 
 
