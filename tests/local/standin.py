@@ -48,7 +48,10 @@ def handler(event, context):
 """
 
 AUTHORIZER = """
+import time
+
 def handler(event, context):
+    time.sleep(float(event["headers"].get("x-slow", "0")))
     allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [allow]}
     return {"principalId": "x", "policyDocument": policy, "context": {"tenant": "t"}}
