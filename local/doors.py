@@ -97,10 +97,10 @@ def _port_of(authority: str) -> str | None:
     return found[3] if found else None
 
 
-def refusal(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+def refusal(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, code: str = "") -> Answer:
     """An answer of the front's own, in the contract's shape: RFC 9457, or OpenAI's on the routes that have it."""
     title = HTTPStatus(status).phrase
-    code = title.lower().replace(" ", "_").replace("-", "_")
+    code = code or title.lower().replace(" ", "_").replace("-", "_")
     body: dict[str, object] = {"type": f"urn:image-api:error:{code}", "title": title, "status": status}
     body |= {"detail": detail, "instance": path, "code": code}
     told = {"Content-Type": "application/problem+json", "X-Request-Id": str(uuid.uuid4())}

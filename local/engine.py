@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from hypercorn.config import Config
 from ministack import app as emulator
 from ministack.core import lambda_runtime
 from ministack.core.persistence import save_all
-from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs, sts
+from ministack.services import apigateway_v1, cloudwatch, cloudwatch_logs, lambda_svc, sqs, sts
 
 from local.gate import Gate
 from local.keys import Keys
@@ -33,6 +34,7 @@ from local.metrics import metrics
 SAVE_EVERY = 5.0  # MiniStack itself saves only when it stops
 KEPT_LOG_STREAMS = 200  # per function: each invocation writes a stream, and nothing else bounds them
 RETRY_AFTER = 5.0
+arrival: ContextVar[float] = ContextVar("arrival")  # of the request that is answered, in Unix seconds
 
 
 class Engine:
@@ -45,13 +47,14 @@ class Engine:
         self.function_logs: dict[str, logging.Logger] = {}
 
     def install(self) -> None:
-        """Puts our own steps around four of MiniStack's, and a fifth in place of one."""
+        """Puts our own steps around five of MiniStack's, and one in place of a sixth."""
         # Its own are computed from names that anybody may know.
         lambda_runtime.execution_credentials = lambda_svc.execution_credentials = self.credentials
         # 50 ms is what each silent invocation waits for a log line that has been there since before its answer.
         lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.004, 0.002, 0.250)
         lambda_svc._emit_lambda_logs = self._after(lambda_svc._emit_lambda_logs, self.on_logs)
         lambda_svc._run_sqs_batch = self._after(lambda_svc._run_sqs_batch, self.on_batch)
+        apigateway_v1._build_lambda_event_v1 = arrived_when_it_arrived(apigateway_v1._build_lambda_event_v1)
         emulator._load_persisted_state = self._after(emulator._load_persisted_state, self.on_loaded)
 
     @staticmethod
@@ -81,6 +84,7 @@ class Engine:
                 return await self._answer(send, 200, self.workers())
             if scope["path"] in ("/_ministack/reset", "/_ministack/config"):
                 return await self._answer(send, 403, {"message": "Closed in the local run."})
+            arrival.set(time.time())
             self.changed = self.changed or scope["method"] not in ("GET", "HEAD", "OPTIONS")
         return await emulator.app(scope, receive, send)  # type: ignore[no-any-return]
 
@@ -182,6 +186,17 @@ class Engine:
         await serve(self.gate, config, shutdown_trigger=told_to_end)
         saving.cancel()
         lambda_runtime.reset()  # what was started meanwhile, and the folders
+
+
+def arrived_when_it_arrived(build: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Its event of a request, with the time that API Gateway gives: before the authorizer ran, not after."""
+
+    def built(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        event = build(*args, **kwargs)
+        event["requestContext"]["requestTimeEpoch"] = int(arrival.get(time.time()) * 1000)
+        return event
+
+    return built
 
 
 def short_name(config: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from local.bedrock import PREFIX, BedrockPassThrough
-from local.doors import Doors
+from local.doors import SAFE, Doors, refusal
 from local.gateway import (
     DROPPED,
     INTEGRATION_SECONDS,
@@ -21,10 +21,13 @@ from local.gateway import (
     failure,
     payload_size,
 )
+from local.room import Room
 
 Message = MutableMapping[str, Any]
-# A waiting request costs nothing, a running one a function process.
-CONCURRENCY = max(8, 2 * (os.cpu_count() or 1))
+# A waiting request costs nothing, a running one a function process. Some are kept for those that only read.
+WORKING = max(8, 2 * (os.cpu_count() or 1))
+CONCURRENCY = WORKING + 2
+RETRY_AFTER = 3  # seconds after which it is worth a try again
 DRAINED = 32 * 1024 * 1024  # read past the limit and thrown away, so that a client can finish sending and read its 413
 EMULATORS_OWN = frozenset(b"x-amzn-requestid x-amz-request-id server connection keep-alive transfer-encoding".split())
 
@@ -45,7 +48,7 @@ class Front:
         self.target, self.stage, self.gateway, self.doors = target, stage, gateway, doors
         self.bedrock, self.on_request = bedrock, on_request
         self.word = (b"x-local-word", word.encode())
-        self.slots = asyncio.Semaphore(CONCURRENCY)
+        self.working, self.all = Room(WORKING), Room(CONCURRENCY)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CONCURRENCY)
         self.client = httpx2.AsyncClient(timeout=None, limits=limits, trust_env=False, follow_redirects=False)
 
@@ -81,14 +84,24 @@ class Front:
         headers = request_headers(scope, body)
         if body is None or payload_size(body, []) > MAX_PAYLOAD:
             return self.gateway.error("REQUEST_TOO_LARGE", path)
-        async with self.slots:
-            try:
-                async with asyncio.timeout(INTEGRATION_SECONDS):
-                    answer = await self._forward(scope, method, path, headers, body)
-            except TimeoutError:
-                return self.gateway.error("INTEGRATION_TIMEOUT", path)
-            except (httpx2.HTTPError, asyncio.CancelledError):  # cancelled when the run ends in mid-request
-                return self.gateway.error("INTEGRATION_FAILURE", path)
+        rooms = [self.all] if method in SAFE else [self.working, self.all]
+        for number, room in enumerate(rooms):
+            if not await room.enter():
+                for entered in rooms[:number]:
+                    entered.leave()
+                detail = f"more requests than this machine has processes for; come again in {RETRY_AFTER} seconds"
+                again = {"Retry-After": str(RETRY_AFTER), "Access-Control-Allow-Origin": "*"}
+                return refusal(503, detail, path, again, "overloaded")
+        running = asyncio.ensure_future(self._forward(scope, method, path, headers, body))
+        running.add_done_callback(lambda ended: _ended(ended, rooms))
+        try:
+            # One that is given up keeps its place until its process is free: else more and more of them would run.
+            answer = await asyncio.wait_for(asyncio.shield(running), INTEGRATION_SECONDS)
+        except TimeoutError:
+            return self.gateway.error("INTEGRATION_TIMEOUT", path)
+        except (httpx2.HTTPError, asyncio.CancelledError):  # cancelled when the run ends in mid-request
+            running.cancel()
+            return self.gateway.error("INTEGRATION_FAILURE", path)
         kind = failure(answer)
         if kind or payload_size(answer.body, answer.headers) > MAX_PAYLOAD:
             return self.gateway.error(kind or "INTEGRATION_FAILURE", path)
@@ -118,6 +131,13 @@ class Front:
         if name.lower() == b"link":
             return name, value.replace(b"<" + stage, b"</")
         return name, value[len(stage) - 1 :] if name.lower() == b"location" and value.startswith(stage) else value
+
+
+def _ended(running: "asyncio.Future[Answer]", rooms: list[Room]) -> None:
+    if not running.cancelled():
+        running.exception()  # it may be that nobody waits for it any more
+    for room in rooms:
+        room.leave()
 
 
 async def read_body(scope: Message, receive: Callable[[], Awaitable[Message]]) -> bytes | None:

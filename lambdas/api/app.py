@@ -49,14 +49,14 @@ ROUTES: tuple[Route, ...] = (
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 _EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
 EXPOSED = ", ".join((_EXPOSED, *limits.NAMES))
-ANSWER_RESERVE_SECONDS = 3.0  # of the function's time, kept for making the answer
+GATEWAY_SECONDS = 29.0  # for which API Gateway waits
+ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
 
 
 def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> dict[str, Any]:
     """Answer one request of an API Gateway REST proxy integration. Never raises."""
     began = time.perf_counter()
-    deadline = deps.clock.now() + remaining_ms / 1000 - ANSWER_RESERVE_SECONDS
-    call = Call.of(event, deps, deadline, settings.base_url)
+    call = Call.of(event, deps, deadline(event, remaining_ms, deps.clock.now()), settings.base_url)
     logger.append_keys(request_id=call.request_id)
     answer = _answer(event, call, settings)
     answer["headers"] = answer.get("headers") or {}
@@ -69,6 +69,19 @@ def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Setti
         extra={"method": call.method, "path": call.path, "status": answer["statusCode"], "ms": round(took, 1)},
     )
     return answer
+
+
+def deadline(event: dict[str, Any], remaining_ms: int, now: float) -> float:
+    """Until when there must be an answer, in Unix seconds: by the function's own time, and by the gateway's.
+
+    The gateway counts from the request's arrival, so the authorizer and a slow start of this function have had their
+    part of it. The arrival is by the gateway's clock: one that cannot be true by ours does not count.
+    """
+    ends = now + remaining_ms / 1000
+    arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
+    if isinstance(arrived, (int, float)) and 0 <= now - arrived / 1000 < GATEWAY_SECONDS:
+        ends = min(ends, arrived / 1000 + GATEWAY_SECONDS)
+    return ends - ANSWER_RESERVE_SECONDS
 
 
 def _answer(event: dict[str, Any], call: Call, settings: Settings) -> dict[str, Any]:

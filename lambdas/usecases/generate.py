@@ -10,6 +10,8 @@ from lambdas.usecases.deps import Deps
 from lambdas.usecases.run_job import run_job
 from lambdas.usecases.submit_job import Caller, submit_job
 
+SHORTEST_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
+
 
 def generate(
     request: ImageRequest, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float
@@ -17,7 +19,8 @@ def generate(
     """Returns the job, final or not, and whether it is an earlier one answered again.
 
     Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
-    to end what it began: this function only waits for it, until `deadline` (Unix seconds).
+    to end what it began: this function only waits for it, until `deadline` (Unix seconds). Where a slow start has
+    left no time for either, the job goes by the queue.
     """
     job, replayed = submit_job(request, caller, deps, queued=respond_async)
     if replayed:
@@ -27,6 +30,9 @@ def generate(
     if job.final:
         return job, False
     if respond_async:
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+        return job, False
+    if deadline - deps.clock.now() < SHORTEST_SECONDS:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
     cards = [catalogue.card(model) for model in job.plan]

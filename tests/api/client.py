@@ -29,6 +29,7 @@ class Client:
     deps: Deps = field(default_factory=make_deps)
     settings: Settings = field(default_factory=Settings)
     identity: dict[str, str] = field(default_factory=lambda: {"tenant": "acme", "auth": "ok"})
+    arrived: float | None = None  # when the gateway took the request, in Unix seconds; now, if not said
 
     def __call__(
         self,
@@ -51,7 +52,12 @@ class Client:
             "multiValueHeaders": {k: [v] for k, v in sent.items()},
             "queryStringParameters": {k: v[-1] for k, v in query.items()} or None,
             "multiValueQueryStringParameters": query or None,
-            "requestContext": {"requestId": "req-1", "path": f"/prod{parts.path}", "authorizer": self.identity},
+            "requestContext": {
+                "requestId": "req-1",
+                "requestTimeEpoch": int((self.arrived or self.deps.clock.now()) * 1000),
+                "path": f"/prod{parts.path}",
+                "authorizer": self.identity,
+            },
             "body": base64.b64encode(data).decode() if base64_encoded else data.decode(),
             "isBase64Encoded": base64_encoded,
         }

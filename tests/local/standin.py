@@ -52,7 +52,10 @@ def handler(event, context):
 """
 
 AUTHORIZER = """
+import time
+
 def handler(event, context):
+    time.sleep(float(event["headers"].get("x-slow", "0")))
     effect = "Deny" if event["path"] == "/denied" else "Allow"
     allow = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [allow]}

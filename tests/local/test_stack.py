@@ -372,3 +372,25 @@ def test_a_running_request_does_not_hold_up_the_end(service, tmp_path):
         assert time.monotonic() - started < 5
         assert running.result().status_code == 502
     assert not (tmp_path / "data" / "tmp").exists()
+
+
+def test_a_request_arrives_before_its_authorizer_runs(client):
+    sent = time.time()
+    event = client.post("/x", headers={"x-slow": "1.5"}).json()
+    arrived = event["requestContext"]["requestTimeEpoch"] / 1000
+    assert sent - 0.1 <= arrived < time.time() - 1.4
+
+
+def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(service, tmp_path, monkeypatch):
+    monkeypatch.setattr("local.front.INTEGRATION_SECONDS", 0.5)
+    monkeypatch.setattr("local.front.CONCURRENCY", 1)
+    monkeypatch.setattr("local.room.PATIENCE", 1.0)
+    environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
+    with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
+        client = httpx2.Client(base_url=stack.url, timeout=60, trust_env=False)
+        with client:
+            until(lambda: client.get("/health").status_code == 200)
+            assert client.get("/sleep?s=4").status_code == 504
+            busy = client.get("/health")
+            assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (503, "overloaded", "3")
+            until(lambda: client.get("/health").status_code == 200)

@@ -124,3 +124,13 @@ def test_an_answer_is_given_again_also_while_no_provider_could_begin_it() -> Non
     assert (again.id, replayed, len(provider.orders)) == (first.id, True, 1)
     with pytest.raises(IdempotencyMismatch):
         ask(deps, "k", fingerprint="other")
+
+
+@pytest.mark.parametrize("left", [4.9, 0.0, -3.0])
+def test_with_no_time_left_the_job_goes_by_the_queue(left: float) -> None:
+    deps, workers, provider = bedrock()
+    deadline = deps.clock.now() + left
+    job, _ = generate(ImageRequest("a fox"), Caller("acme", "r"), deps, respond_async=False, deadline=deadline)
+    assert not job.final
+    assert [m["delay"] for m in deps.queue.sent if not m["watchdog"]] == [0]  # type: ignore[attr-defined]
+    assert (workers.called, provider.orders) == ([], [])

@@ -1,0 +1,69 @@
+"""Room for so many requests at a time: others wait while the line moves, and are turned away once it stands still."""
+
+import asyncio
+from collections import deque
+
+PATIENCE = 4.0  # seconds in which nobody has left: what is running is slow, so to wait longer is to wait in vain
+LONGEST_WAIT = 15.0
+LONGEST_LINE = 256
+START_SECONDS = 0.5  # between two requests that each need a new process: many started at once are slow for everybody
+KEPT_SECONDS = 100.0  # for which an idle process is surely kept
+
+
+class Room:
+    """A number of places, given in the order of coming. A place that was never used takes the start of a process."""
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        self.used = 0
+        self.opened = 0  # places that have their process
+        self.last_opened = self.moved = float("-inf")  # the loop's time; `moved` when somebody last came in or left
+        self.line: deque[asyncio.Future[None]] = deque()
+        self.door: asyncio.TimerHandle | None = None
+
+    async def enter(self) -> bool:
+        """Whether there is a place; every True is followed by one `leave`."""
+        loop = asyncio.get_running_loop()
+        came = loop.time()
+        if not self.used and came - self.moved > KEPT_SECONDS:
+            self.opened = 0
+        if len(self.line) >= LONGEST_LINE or (self.used == self.places and came - self.moved > PATIENCE):
+            return False
+        turn = loop.create_future()
+        self.line.append(turn)
+        self._let_in()
+        try:
+            while not turn.done():
+                left = min(max(self.moved, came) + PATIENCE, came + LONGEST_WAIT) - loop.time()
+                if left <= 0:
+                    self.line.remove(turn)
+                    return False
+                await asyncio.wait([turn], timeout=left)
+        except asyncio.CancelledError:
+            if turn.done():
+                self.leave()
+            else:
+                self.line.remove(turn)
+            raise
+        return True
+
+    def leave(self) -> None:
+        """Gives the place to the first in the line."""
+        self.used -= 1
+        self.moved = asyncio.get_running_loop().time()
+        self._let_in()
+
+    def _let_in(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.line and self.used < self.places:
+            if self.used >= self.opened:
+                wait = self.last_opened + START_SECONDS - loop.time()
+                if wait > 0:
+                    if self.door is None or self.door.when() <= loop.time():
+                        self.door = loop.call_later(wait, self._let_in)
+                    return
+                self.opened += 1
+                self.last_opened = loop.time()
+            self.used += 1
+            self.moved = loop.time()
+            self.line.popleft().set_result(None)
