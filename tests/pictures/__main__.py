@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import multiprocessing
 import sys
-import warnings
 
-from tests.pictures.ways import Found, Ways, tried
-
-
-def _way(task: tuple[int, int, str]) -> tuple[str, Found]:
-    count, lot, name = task
-    warnings.simplefilter("error")
-    logging.disable(logging.CRITICAL)
-    return name, tried(range(count), lot, name)
+from tests.pictures.ways import Ways, in_process
 
 
 def main() -> int:
@@ -29,7 +20,7 @@ def main() -> int:
     tasks = [(asked.count, asked.seed, name) for name in asked.way or Ways().all()]
     failed = False
     with multiprocessing.get_context("spawn").Pool(asked.processes, maxtasksperchild=1) as pool:
-        for name, found in pool.imap(_way, tasks):
+        for name, found in pool.imap(in_process, tasks):
             mean = 1000 * found.total / max(1, found.count)
             print(  # noqa: T201
                 f"{name:26} {found.count:7} mutants  {len(found.faults):4} faults  mean {mean:6.1f} ms"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -143,6 +145,14 @@ def tried(numbers: Iterable[int], lot: int, name: str) -> Found:
             found.faults.append(f"{number} ({seed}): {grown:.0f} MB")
         found.memory = max(found.memory, grown)
     return found
+
+
+def in_process(task: tuple[int, int, str]) -> tuple[str, Found]:
+    """`tried` in a process of its own: the number of mutants, their lot and the way."""
+    warnings.simplefilter("error")
+    logging.disable(logging.CRITICAL)
+    count, lot, name = task
+    return name, tried(range(count), lot, name)
 
 
 def _peak() -> float:
