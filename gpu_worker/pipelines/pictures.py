@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps
 from gpu_worker.contract import Refusal
 from gpu_worker.pipelines.picture_files import Broken, File, outlined
 
-MOST_PIXELS = 40_000_000
+MOST_PIXELS = 25_000_000
 OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
 SEEN: Final = 12  # of 255: what is fainter is not product
 CONVERTED: Final = "a colour profile other than sRGB was converted to sRGB"
