@@ -59,6 +59,7 @@ MAX_CANDIDATES: Final = 4
 MAX_STEPS: Final = 150
 MAX_GUIDANCE: Final = 30.0
 MAX_SEED: Final = 2**32 - 1
+NOT_EXACT: Final = "a JPEG does not keep the product's pixels exactly; png and webp do"
 
 
 class Refusal(Exception):

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from gpu_worker import contract, logs
 from gpu_worker.bodies import Body, ClientGone
-from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
+from gpu_worker.contract import NOT_EXACT, PaintAnswer, PaintRequest, PurgeRequest, Refusal
 from gpu_worker.encoding import encode
 from gpu_worker.engine import LEAVING, RESTART_SECONDS, Engine
 from gpu_worker.jobs import TOO_LATE, Done
@@ -33,7 +33,6 @@ from gpu_worker.painting import Models, base_of
 JSON: Final = "application/json"
 MAX_PURGE_BODY: Final = 4096
 MAX_PURGES: Final = 8  # at once, by the purge's own path
-NOT_EXACT: Final = "a JPEG does not keep the product's pixels exactly; png and webp do"
 
 T = TypeVar("T")
 
@@ -194,6 +193,9 @@ class Worker:
 def _encoded(asked: PaintRequest, done: Done) -> PaintAnswer:
     painting = done.painting
     exact = asked.task == "background"
+    warnings = painting.warnings
+    if exact and asked.format == "jpeg" and NOT_EXACT not in warnings:
+        warnings = (*warnings, NOT_EXACT)
     height, width = painting.image.shape[:2]
     return PaintAnswer(
         id=asked.id,
@@ -203,7 +205,7 @@ def _encoded(asked: PaintRequest, done: Done) -> PaintAnswer:
         height=height,
         format=asked.format,
         image=encode(painting.image, asked.format, exact),
-        warnings=(*painting.warnings, NOT_EXACT) if exact and asked.format == "jpeg" else painting.warnings,
+        warnings=warnings,
         mask=None if painting.mask is None else encode(painting.mask, "png"),
         confidence=painting.confidence,
         components=painting.components,

@@ -208,7 +208,7 @@ class FakePictures:
     def pixels(self, data: bytes) -> int:
         return 1
 
-    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+    def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
         if data.startswith(b"GIF8"):
             raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
         return data, "image/png"

@@ -12,6 +12,7 @@ from gpu_worker.background.placement import Placed
 
 SHADOW: Final = 0.45
 SQUASHED: Final = 0.1
+SOLID: Final = 128  # of 255: what is less opaque throws no shadow, as it may be one
 
 
 class NotExact(Exception):
@@ -19,7 +20,13 @@ class NotExact(Exception):
 
 
 def shadow(alpha: NDArray[np.uint8], strength: float = SHADOW) -> NDArray[np.float32]:
-    """How much light a contact shadow takes, 0 to `strength`: the product's outline pressed flat where it stands."""
+    """How much light a contact shadow takes, 0 to `strength`: the product's outline pressed flat where it stands.
+
+    None where nothing of it is solid.
+    """
+    alpha = np.where(alpha < SOLID, 0, alpha).astype(np.uint8)
+    if not alpha.any():
+        return np.zeros(alpha.shape, np.float32)
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     left, right, top, bottom = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
     flat = max(2, round((bottom - top) * SQUASHED))

@@ -40,18 +40,18 @@ def expansion(given: NDArray[np.float32], found: NDArray[np.float32]) -> float:
     return float(((mine | theirs).sum() - area) / area) if area else 0.0
 
 
-def edge_clipped(alpha: NDArray[np.uint8]) -> float:
+def edge_clipped(alpha: NDArray[np.uint8], half: int = 128) -> float:
     """The share of the photo's border that the product covers: 0 for one that is wholly in the photo.
 
-    Source: the alpha in the photo's own frame, before it is placed.
+    Source: the alpha in the photo's own frame, before it is placed; a pixel of `half` or more is covered.
     """
     border = np.concatenate([alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1]])
-    return float((border >= 128).mean())
+    return float((border >= half).mean())
 
 
-def area_fraction(alpha: NDArray[np.uint8]) -> float:
-    """The share of the photo that the product covers. Source: the alpha in the photo's own frame."""
-    return float((alpha >= 128).mean())
+def area_fraction(alpha: NDArray[np.uint8], half: int = 128) -> float:
+    """The share of the photo that the product covers. Source: the alpha in the photo's own frame, as above."""
+    return float((alpha >= half).mean())
 
 
 def overall(parts: Mapping[str, float | None]) -> float:

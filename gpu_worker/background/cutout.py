@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.contract import Refusal
-from gpu_worker.pipelines.pictures import Picture
+from gpu_worker.pipelines.pictures import SEEN, Picture
 
 # A segmenter's probability becomes opacity between these: below, the old background would show as a halo.
 EDGE: Final = (0.5, 0.9)
@@ -26,16 +26,25 @@ class Cutout:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of what is not wholly clear; right and bottom are the first pixels outside."""
-        rows, columns = np.flatnonzero(self.alpha.any(axis=1)), np.flatnonzero(self.alpha.any(axis=0))
+        """Left, top, right, bottom of the product; right and bottom are the first pixels outside."""
+        there = self.alpha >= SEEN
+        rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+    @property
+    def half(self) -> int:
+        """From which opacity on a pixel counts as covered. A photo's own alpha means it where it is half clear."""
+        if self.probability is not None:
+            return 128
+        above = np.cumsum(np.bincount(self.alpha.ravel(), minlength=256)[::-1])[::-1]
+        return (int(np.flatnonzero(above >= LEAST_PIXELS)[-1]) + 1) // 2
 
 
 def by_alpha(picture: Picture) -> Cutout:
-    """The alpha exactly as it was sent. Raises Refusal where it shows nothing."""
+    """The alpha as it was sent, but for what is too faint to be product. Raises Refusal where it shows nothing."""
     if picture.alpha is None:
         raise ValueError("the picture has no alpha")
-    return _there(Cutout(picture.rgb, picture.alpha), "the image's alpha channel leaves nothing of a product")
+    return _there(Cutout(picture.rgb, seen(picture.alpha)), "the image's alpha channel leaves nothing of a product")
 
 
 def by_probability(picture: Picture, probability: NDArray[np.float32]) -> Cutout:
@@ -45,8 +54,13 @@ def by_probability(picture: Picture, probability: NDArray[np.float32]) -> Cutout
     """
     low, high = EDGE
     alpha = np.round(np.clip((probability - low) / (high - low), 0.0, 1.0) * 255).astype(np.uint8)
-    cut = _there(Cutout(picture.rgb, alpha, probability), "no product was found in the image")
+    cut = _there(Cutout(picture.rgb, seen(alpha), probability), "no product was found in the image")
     return Cutout(freed(cut.rgb, cut.alpha), cut.alpha, probability)
+
+
+def seen(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The alpha of what is product: 0 where it is too faint to be."""
+    return np.where(alpha < SEEN, 0, alpha).astype(np.uint8)
 
 
 def freed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], reach: int = 3) -> NDArray[np.uint8]:
@@ -74,6 +88,6 @@ def _around(values: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
 
 
 def _there(cut: Cutout, message: str) -> Cutout:
-    if int((cut.alpha >= 128).sum()) < LEAST_PIXELS:
+    if int((cut.alpha >= SEEN).sum()) < LEAST_PIXELS:
         raise Refusal("invalid_request", message)
     return cut

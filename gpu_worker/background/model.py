@@ -14,12 +14,12 @@ from gpu_worker.background.composite import compose
 from gpu_worker.background.cutout import Cutout, by_alpha, by_probability
 from gpu_worker.background.placement import Placed, conditioning, place, scene_size
 from gpu_worker.background.segment import Segmenter
-from gpu_worker.contract import MAX_SEED, PaintRequest, Refusal
+from gpu_worker.contract import MAX_SEED, NOT_EXACT, PaintRequest, Refusal
 from gpu_worker.painting import OutOfMemory, Painting, Shape
 from gpu_worker.pipelines.adapters import Chosen
 from gpu_worker.pipelines.batch import Batches, Item, Run
 from gpu_worker.pipelines.model import checked
-from gpu_worker.pipelines.pictures import read
+from gpu_worker.pipelines.pictures import Picture, read
 
 CANDIDATES: Final = 2
 PROMPT: Final = "an empty table in a bright, softly lit room, plain surroundings, product photography"
@@ -67,7 +67,8 @@ class BackgroundPainter:
     def _one(self, request: PaintRequest, check: Callable[[], None]) -> Painting:
         spec = self._sampler.spec
         steps, guidance = checked(spec, request)
-        cut = self._cut(request.image or b"")
+        picture = read(request.image or b"")
+        cut = self._cut(picture)
         placed = place(cut, request.width, request.height, request.padding)
         check()
         width, height = scene_size(*placed.size, spec.most_pixels)
@@ -95,27 +96,26 @@ class BackgroundPainter:
             "mask_certainty": None if cut.probability is None else score.mask_certainty(cut.probability),
             "expansion": growth[best],
             "expansion_shown": self._growth(placed, image),
-            "edge_clipped": score.edge_clipped(cut.alpha),
-            "area_fraction": score.area_fraction(cut.alpha),
-            "exact_pixel_fraction": exact,
+            "edge_clipped": score.edge_clipped(cut.alpha, cut.half),
+            "area_fraction": score.area_fraction(cut.alpha, cut.half),
+            "exact_pixel_fraction": None if request.format == "jpeg" else exact,  # measured before it is encoded
         }
         confidence = score.overall(parts)
         return Painting(
             image,
             seed=seed,
-            warnings=_warnings(request, confidence, parts),
+            warnings=(*_warnings(request, confidence, parts), *picture.warnings),
             mask=placed.alpha,
             confidence=confidence,
             components=parts,
             at=placed.at,
         )
 
-    def _cut(self, data: bytes) -> Cutout:
-        picture = read(data)
+    def _cut(self, picture: Picture) -> Cutout:
         if picture.alpha is not None:
             return by_alpha(picture)
         if (segmenter := self._segmenter()) is None:
-            raise Refusal("invalid_request", "no segmenter is here: send the product with an alpha channel")
+            raise Refusal("failed", "no segmenter is here, so that only products with an alpha channel can be placed")
         return by_probability(picture, segmenter.probabilities(picture.rgb))
 
     def _growth(self, placed: Placed, image: NDArray[np.uint8]) -> float | None:
@@ -131,7 +131,7 @@ class BackgroundPainter:
 def _warnings(request: PaintRequest, confidence: float, parts: dict[str, float | None]) -> tuple[str, ...]:
     said = []
     if request.format == "jpeg":
-        said.append("a JPEG cannot keep the product's pixels exactly; PNG and WebP do")
+        said.append(NOT_EXACT)
     if confidence < score.LOW:
         said.append(f"low confidence in the cut-out ({confidence:.2f}): look at the mask")
     if (parts["edge_clipped"] or 0.0) > 0:

@@ -85,10 +85,29 @@ class Active:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Already found a .peft_config.")
                 self._pipe.load_lora_weights(str(file), adapter_name=inner, local_files_only=True)
-        except (ValueError, KeyError, RuntimeError, OSError) as error:
+            if self._matrices(inner) < _matrices(file):
+                raise ValueError("a part of the file has no place in the model")
+        except Exception as error:  # any: the loaders read strangers' files
             if fault(str(error)):
                 raise  # the device's and not the file's
-            with contextlib.suppress(ValueError, KeyError):
+            with contextlib.suppress(Exception):
                 self._pipe.delete_adapters(inner)
             raise Refusal("unknown_model", f"the adapter {name} does not fit this model") from error
         self._loaded[name] = inner
+
+    def _matrices(self, inner: str) -> int:
+        """How many of an adapter's matrices stand in the pipeline's modules. Raises ValueError where none does."""
+        parts = (part for part in self._pipe.components.values() if hasattr(part, "named_parameters"))
+        names = (name for part in parts for name, _ in part.named_parameters())
+        found = sum(f".{inner}." in f"{name}." and ".lora_" in name for name in names)
+        if not found:
+            raise ValueError("nothing of the file has a place in the model")
+        return found
+
+
+def _matrices(file: Path) -> int:
+    """How many matrices an adapter's file has, by any of the names that trainers give them."""
+    from safetensors import safe_open
+
+    with safe_open(str(file), framework="pt") as opened:
+        return sum(not name.endswith((".alpha", "dora_scale")) for name in opened.keys())  # noqa: SIM118

@@ -4,49 +4,108 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from gpu_worker.contract import Refusal
+from gpu_worker.pipelines.picture_files import Broken, File, outlined
 
-MOST_PIXELS = 40_000_000
-KINDS = ("PNG", "JPEG", "WEBP")
+MOST_PIXELS = 25_000_000
+OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
+SEEN: Final = 12  # of 255: what is fainter is not product
+CONVERTED: Final = "a colour profile other than sRGB was converted to sRGB"
+
+_UNREADABLE: Final = "the image cannot be read as PNG, JPEG or WebP"
+_SPACES: Final = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
+_LEVELS: Final = (0, 3, 10, 32, 64, 100, 128, 160, 200, 230, 255)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`rgb`: height x width x 3. `alpha`: height x width, or None where every pixel is opaque."""
+    """`rgb`: height x width x 3. `alpha`: height x width, or None where it says nothing. `warnings`: sentences."""
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
+    warnings: tuple[str, ...] = ()
 
 
 def read(data: bytes) -> Picture:
-    """Decode a PNG, JPEG or WebP as it is meant to be seen: turned as its EXIF says. Raises Refusal.
+    """Decode a PNG, JPEG or WebP as it is meant to be seen: in sRGB, turned as its EXIF says. Raises Refusal.
 
-    Colours are taken as they are stored: a colour profile is not applied, since that would change the pixels.
+    What decoding costs is known before: pixels and scans are counted, and notes left out.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=KINDS) as found:
-            if found.width * found.height > MOST_PIXELS:
-                raise Refusal("too_large", f"the image has more than {MOST_PIXELS} pixels")
-            found.load()
-            turned = ImageOps.exif_transpose(found)
+        file = outlined(data)
+    except Broken:
+        raise Refusal("invalid_request", _UNREADABLE) from None
+    if file.width * file.height > MOST_PIXELS:
+        raise Refusal("too_large", f"the image has more than {MOST_PIXELS} pixels")
+    try:
+        return _decoded(file)
     except Refusal:
         raise
-    except Image.DecompressionBombError:
-        raise Refusal("too_large", f"the image has more than {MOST_PIXELS} pixels") from None
-    except (OSError, ValueError, SyntaxError, EOFError):
-        raise Refusal("invalid_request", "the image cannot be read as PNG, JPEG or WebP") from None
-    if turned.mode.startswith("I"):
-        raise Refusal("invalid_request", "the image has 16 bits per channel; 8 are taken")
-    if not turned.has_transparency_data:
-        return Picture(np.asarray(turned.convert("RGB")), None)
-    pixels = np.asarray(turned.convert("RGBA"))
-    alpha = np.ascontiguousarray(pixels[..., 3])
-    return Picture(np.ascontiguousarray(pixels[..., :3]), None if alpha.min() == 255 else alpha)
+    except Exception:  # noqa: BLE001  Pillow's decoders raise anything on hostile bytes
+        raise Refusal("invalid_request", _UNREADABLE) from None
+
+
+def _decoded(file: File) -> Picture:
+    with Image.open(io.BytesIO(file.data), formats=(file.kind,)) as found:
+        if found.size != (file.width, file.height):
+            raise ValueError("another size than its structure says")
+        if found.mode.startswith("I") or (file.depth == 16 and file.key):
+            raise Refusal("invalid_request", "the image has 16 bits per channel; 8 are taken")
+        found.load()
+        if file.key:
+            scale = 255 // ((1 << file.depth) - 1)  # the decoder has brought the samples to 8 bits, and not the key
+            key = tuple(value * scale for value in file.key)
+            found.info["transparency"] = key[0] if len(key) == 1 else key
+        profile, clear = found.info.get("icc_profile"), found.has_transparency_data
+        turned = _turned(found)
+    alpha = None
+    if clear:
+        seen = turned.convert("RGBA")
+        alpha = seen.getchannel("A")
+        turned = turned.convert("L") if turned.mode in ("L", "LA") else seen.convert("RGB")
+    plain, warnings = _in_srgb(turned, profile)
+    levels = None if alpha is None else np.asarray(alpha)
+    return Picture(np.asarray(plain), None if levels is None or levels.min() >= OPAQUE else levels, warnings)
+
+
+def _turned(found: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(found)
+    except Exception:  # noqa: BLE001  a broken EXIF block turns nothing
+        return found.copy()
+
+
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
+    """As RGB, without alpha; a profile that cannot be used is ignored."""
+    mode = _SPACES.get(profile[16:20]) if profile else None
+    if profile and mode:
+        bare = picture if picture.mode == mode else picture.convert("RGB") if mode == "RGB" else None
+        if bare is not None and (made := _through(bare, profile)) is not None:
+            return made, (CONVERTED,)
+    return picture.convert("RGB"), ()
+
+
+def _through(picture: Image.Image, profile: bytes) -> Image.Image | None:
+    """Relative colorimetric; None where the profile is broken, or moves no colour by more than can be seen."""
+    try:
+        source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        how = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        transform = ImageCms.buildTransform(source, srgb, picture.mode, "RGB", how)
+        if picture.mode != "CMYK":
+            levels = bytes(n for r in _LEVELS for g in _LEVELS for b in _LEVELS for n in (r, g, b))
+            probe = Image.frombytes("RGB", (len(levels) // 3, 1), levels).convert(picture.mode)
+            shown = ImageCms.applyTransform(probe, transform)
+            if shown is None or np.asarray(ImageChops.difference(shown, probe.convert("RGB"))).max() <= 2:
+                return None
+        return ImageCms.applyTransform(picture, transform)
+    except Exception:  # noqa: BLE001  LittleCMS's binding raises anything on hostile bytes
+        return None
 
 
 def fitted(data: bytes, width: int, height: int) -> Image.Image:

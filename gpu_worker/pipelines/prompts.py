@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from gpu_worker.contract import Refusal
+
 Ids = tuple[int, ...]
 
 
@@ -42,7 +44,13 @@ class Prompts:
         self.hits = 0
 
     def windows(self, *prompts: str | None) -> int:
-        """How many windows the longest of the prompts needs."""
+        """How many windows the longest of the prompts needs. Raises Refusal for a text that no tokenizer can read."""
+        for prompt in prompts:
+            try:
+                (prompt or "").encode()
+            except UnicodeEncodeError:
+                said = "the prompt has half a character: a surrogate without its other one"
+                raise Refusal("invalid_request", said) from None
         return max(len(split) for prompt in prompts for split in self._split(prompt or ""))
 
     def encode(self, prompt: str, windows: int, adapters: Hashable = ()) -> Encoded:

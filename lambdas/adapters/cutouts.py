@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
+from lambdas.adapters import border_cuts
 from lambdas.adapters.service_frames import extended, unshown
 from lambdas.domain.backgrounds import LOW, Box, Unplaceable
 from lambdas.domain.errors import ProviderFailure
@@ -22,9 +23,9 @@ LEAST_PIXELS: Final = 16
 SEEN: Final = 12  # of 255: what is fainter is not product, whatever is asked
 OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
 SOFT: Final = 4  # pixels around a product where faint ones are its own edge
+HOLE: Final = 0.01  # of the product: what is enclosed and smaller is not worth a word
+ENCLOSED: Final = "what has the ground's colour inside the product was taken for a part of it"
 AREA: Final = (0.02, 0.9)
-NEAR: Final = 16  # how far from the border's colour a pixel is still background
-FAR: Final = 48  # and from where on it is surely product
 
 Colour = tuple[int, int, int]
 Parts = dict[str, float | None]
@@ -34,14 +35,16 @@ Parts = dict[str, float | None]
 class Cutout:
     """`rgb` and `alpha` in the photo's size; of the alpha only what is product is kept.
 
-    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that. `own`:
-    whether the alpha is the client's own, who means it where it is half clear. `faint`: whether something too faint to
-    be product was left out elsewhere than at its edge.
+    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that. `enclosed`:
+    the share of the product that has it too, and is surrounded by the rest. `own`: whether the alpha is the client's
+    own, who means it where it is half clear. `faint`: whether something too faint to be product was left out elsewhere
+    than at its edge.
     """
 
     rgb: Image
     alpha: Image
     evenness: float | None = None
+    enclosed: float | None = None
     own: bool = False
     faint: bool = field(default=False, init=False)
 
@@ -82,14 +85,11 @@ class Cutout:
     @classmethod
     def by_border(cls, photo: Image) -> Self:
         """Everything but the colour of the photo's border: plain, and good for a product on a plain ground."""
-        from PIL import Image, ImageChops
-
         rgb = photo.convert("RGB")
-        bands = ImageChops.difference(rgb, Image.new("RGB", rgb.size, border_colour(rgb))).split()
-        far = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
-        ramp = [round(255 * min(1.0, max(0.0, (d - NEAR) / (FAR - NEAR)))) for d in range(256)]
+        colours, alpha, far, enclosed = border_cuts.cut(rgb, border_colour(rgb))
         counts = border(far)
-        return cls(rgb, far.point(ramp), evenness=sum(counts[: NEAR + 1]) / sum(counts))
+        even = sum(counts[: border_cuts.NEAR + 1]) / sum(counts)
+        return cls(colours, alpha, evenness=even, enclosed=enclosed)
 
     @cached_property
     def box(self) -> Box:
@@ -110,10 +110,12 @@ class Cutout:
             "edge_clipped": clipped,
             "area_fraction": sum(opacities[half:]) / sum(opacities),
             "border_evenness": self.evenness,
+            "enclosed_fraction": self.enclosed,
         }
         score = overall(parts)
         said = [f"low confidence in the cut-out ({score:.2f}): look at the mask"] if score < LOW else []
         said += ["the product touches the photo's border and may be cut off there"] if clipped > 0 else []
+        said += [ENCLOSED] if (self.enclosed or 0) > HOLE else []
         said += [f"what is fainter than {SEEN} of 255 was not taken for product"] if self.faint else []
         return score, parts, tuple(said)
 
@@ -146,8 +148,8 @@ def border_colour(rgb: Image) -> Colour:
 def overall(parts: Parts) -> float:
     """The product of what each part leaves of it.
 
-    `mask_certainty` and `border_evenness` as they are; `edge_clipped` as 1 - 2 e, at least 0.2; `area_fraction` as 1
-    from 2 % to 90 % of the photo, down to 0 at nothing and to 0.2 at all of it.
+    `mask_certainty` and `border_evenness` as they are; `enclosed_fraction` as 1 - e, `edge_clipped` as 1 - 2 e, both at
+    least 0.2; `area_fraction` as 1 from 2 % to 90 % of the photo, down to 0 at nothing and to 0.2 at all of it.
     """
     score = 1.0
     for name in ("mask_certainty", "border_evenness"):
@@ -155,6 +157,8 @@ def overall(parts: Parts) -> float:
             score *= part
     if (clipped := parts.get("edge_clipped")) is not None:
         score *= max(0.2, 1 - 2 * clipped)
+    if (enclosed := parts.get("enclosed_fraction")) is not None:
+        score *= max(0.2, 1 - enclosed)
     if (area := parts.get("area_fraction")) is not None:
         low, high = AREA
         score *= min(1.0, area / low) * (1.0 if area <= high else 1 - 0.8 * (area - high) / (1 - high))

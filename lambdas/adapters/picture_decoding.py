@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lambdas.adapters.picture_colours import to_srgb
 from lambdas.adapters.picture_files import outlined
+from lambdas.adapters.picture_jpeg import noted
 from lambdas.adapters.picture_kinds import is_cut_or_text, named
 from lambdas.adapters.picture_outline import Broken, Outline
 from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
@@ -30,14 +31,16 @@ _TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # from EXIF's orient
 class Opened:
     """`picture`: RGB or RGBA, upright, in sRGB, without notes.
 
-    `file`: a file of its kind with just these pixels and nothing else, where that is had without encoding. `plain`:
-    whether that is the file that came. `warnings` are for whoever sent it.
+    `file`: a file of its kind with just these pixels and nothing else, where that is had without encoding. `turned`:
+    the same of a JPEG that lies on its side, with the note that says so. `plain`: whether `file` is what came.
+    `warnings` are for whoever sent it.
     """
 
     picture: Image
     kind: str
     lossy: bool
     file: bytes | None = field(repr=False)
+    turned: bytes | None = field(default=None, repr=False)
     plain: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -75,12 +78,14 @@ def opened(data: bytes, most_pixels: int) -> Opened:
     except Exception as error:  # any at all: codecs raise far more than they say
         raise MalformedBody(_BAD) from error
     picture.info.clear()
-    same = outline.orientation == 1 and said is None and outline.frame is None and outline.key is None
+    kept = said is None and outline.frame is None and outline.key is None
+    same = kept and outline.orientation == 1
     return Opened(
         picture,
         outline.kind,
         outline.lossy,
         outline.file if same and (outline.direct or outline.kind == "jpeg") else None,
+        noted(outline.file, outline.orientation) if kept and not same and outline.kind == "jpeg" else None,
         plain=outline.plain and outline.direct and same,
         warnings=(said,) if said else (),
     )

@@ -157,6 +157,12 @@ def outline(data: bytes) -> Outline:
     )
 
 
+def noted(file: bytes, orientation: int) -> bytes:
+    """The file with the one note that says how to turn it."""
+    note = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
+    return file[:2] + b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note + file[2:]
+
+
 def _profile(parts: list[bytes]) -> bytes | None:
     """The profile, which may come in up to 255 numbered parts; `b""` where some are missing or there are too many."""
     if not parts:

@@ -43,7 +43,7 @@ class PillowPictures:
         """See the port."""
         return measured(data, MAX_UPLOAD_PIXELS).pixels
 
-    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+    def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
         """See the port. The file itself with nothing but its picture where that will do, else encoded anew; a
         picture that was stored with loss, and that nothing can be seen through, is so again: a PNG is many times it."""
         found = opened(data, MAX_UPLOAD_PIXELS)
@@ -51,6 +51,8 @@ class PillowPictures:
             warn(sentence)
         if found.file and (found.lossy or found.kind == "png"):
             return found.file, f"image/{found.kind}"
+        if exact and found.turned:
+            return found.turned, "image/jpeg"
         kind = "jpeg" if found.lossy and found.picture.mode == "RGB" else "png"
         return _encoded(found.picture, KEEPING[kind]), f"image/{kind}"
 

@@ -153,10 +153,12 @@ class Pictures(Protocol):
     def pixels(self, data: bytes) -> int:
         """How many pixels a client's picture has, by its structure: nothing is decoded. Raises as `take`."""
 
-    def take(self, data: bytes, warn: Callable[[str], object] = str) -> tuple[bytes, str]:
+    def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
         """A client's picture, without its metadata, upright and in sRGB, and its media type.
 
-        `warn` is told what the client should know of it. Raises MalformedBody, UnsupportedMediaType or TooLarge.
+        `warn` is told what the client should know of it. `exact`: a JPEG that lies on its side stays so, with the note
+        that says it, since to turn it is to encode it anew, which would change its pixels.
+        Raises MalformedBody, UnsupportedMediaType or TooLarge.
         """
 
     def at_least(self, data: bytes, side: int) -> bytes:

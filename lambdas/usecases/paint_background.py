@@ -38,7 +38,7 @@ def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name
     What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of Intake.take.
     """
     intake = Intake(deps)
-    clean = intake.take(text, name)
+    clean = intake.take(text, name, exact=True)
     try:
         photo, product = deps.backdrops.product(clean.data)
         _canvas(request).place(photo, product or (0, 0, 1, 1))

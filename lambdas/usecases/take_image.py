@@ -51,18 +51,18 @@ class Intake:
         except ServiceError:
             return
 
-    def take(self, text: str, name: str) -> Clean:
+    def take(self, text: str, name: str, *, exact: bool = False) -> Clean:
         """The picture of that base64 or data URI, without its metadata, upright and in sRGB. `name` is its field.
 
-        Raises MalformedBody, UnsupportedMediaType and TooLarge, each with the field.
+        `exact` as in Pictures.take. Raises MalformedBody, UnsupportedMediaType and TooLarge, each with the field.
         """
         data = image_bytes(text, name)
-        mark = hashlib.sha256(data).digest()
+        mark = hashlib.sha256(data).digest() + bytes([exact])
         if mark not in self._taken:
             said: list[str] = []
             try:
                 self._count(data, name)
-                clean, media_type = self._deps.pictures.take(data, said.append)
+                clean, media_type = self._deps.pictures.take(data, said.append, exact=exact)
             except ServiceError as error:
                 error.errors = error.errors or (FieldError(name, error.detail),)
                 raise

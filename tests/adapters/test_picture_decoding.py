@@ -301,3 +301,18 @@ def test_a_jpeg_is_not_stored_as_a_png_of_many_times_its_size(exact: bool) -> No
     assert len(data) <= (1 if exact else 4) * len(sent)
     if exact:
         assert np.array_equal(array(data), array(sent))
+
+
+@pytest.mark.parametrize("how", range(2, 9))
+def test_a_jpeg_on_its_side_whose_pixels_must_stay_is_stored_as_it_lies(how: int) -> None:
+    sent = file(picture("RGB", (40, 32)), "jpeg", exif=turned(how), comment="hello")
+    data, media_type = PillowPictures().take(sent, exact=True)
+    assert media_type == "image/jpeg"
+    assert not any(note in data for note in (b"hello", b"GPS", b"\x88\x25"))
+    assert np.array_equal(array(data), array(sent))
+    with Image.open(io.BytesIO(data)) as seen:
+        assert dict(seen.getexif()) == {0x0112: how}
+        assert np.array_equal(np.asarray(ImageOps.exif_transpose(seen)), array(sent))
+    upright, _ = PillowPictures().take(sent)
+    with Image.open(io.BytesIO(upright)) as seen:
+        assert (seen.size, dict(seen.getexif())) == (open_(sent).picture.size, {})

@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from gpu_worker import bodies, contract
+from gpu_worker import bodies, contract, server
 from gpu_worker.contract import Refusal
+from gpu_worker.jobs import Done
 from gpu_worker.logs import JsonLines
+from gpu_worker.painting import Painting
 from gpu_worker.server import NOT_EXACT
 from tests.gpu_worker.conftest import MakeWorker
 from tests.gpu_worker.http import Answer, asked, payload
@@ -69,6 +71,12 @@ def test_every_format_is_what_it_says(client: TestClient, kind: str) -> None:
     answer = post(client, format=kind, height=264)
     image = Image.open(io.BytesIO(base64.b64decode(answer.json["image"])))
     assert (image.format, image.size) == (kind.upper(), (256, 264))
+
+
+def test_what_the_model_has_said_of_jpeg_is_said_once() -> None:
+    done = Done(Painting(np.zeros((8, 8, 3), np.uint8), warnings=(NOT_EXACT, "more")), 0.0, 0.0)
+    request = contract.PaintRequest("background", "1", "m", "", 0, 0, 1, "jpeg")
+    assert server._encoded(request, done).warnings == (NOT_EXACT, "more")
 
 
 @pytest.mark.parametrize(("kind", "warnings"), [("jpeg", ["a warning", NOT_EXACT]), ("webp", ["a warning"])])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lambdas.domain.errors import InvalidRequest, ProviderFailure
 from lambdas.domain.jobs import COMPLETED, FAILED, Attempt, Job
@@ -91,6 +91,25 @@ def test_with_an_alpha_channel_one_call_is_enough(house: House) -> None:
     check_pixels(job, product, deps)
     mask = np.asarray(Image.open(io.BytesIO(deps.blobs.get(job.images[0].mask_key) or b"")))
     assert np.array_equal(mask, np.round(product.coverage * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("provider", ["bedrock", "sagemaker"])
+def test_a_jpeg_on_its_side_keeps_the_product_s_pixels(house: House, provider: str) -> None:
+    deps, exif, sent = house.deps(), Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    upright = Image.fromarray(draw(0, 320, 240).rgb)
+    upright.transpose(Image.Transpose.ROTATE_90).save(sent, "JPEG", quality=90, exif=exif)
+    text = base64.b64encode(sent.getvalue()).decode()
+    request = with_product(ImageRequest("a rock", provider=provider, fallback=False), text, "acme", deps)
+    job = submit_job(request, Caller("acme", "req-1"), deps)[0]
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended
+    assert ended.status == COMPLETED, ended.error
+    [image] = ended.images
+    made, mask = (np.asarray(Image.open(io.BytesIO(deps.blobs.get(k) or b""))) for k in (image.key, image.mask_key))
+    right = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(sent.getvalue()))))
+    assert (mask == 255).sum() > 500
+    assert np.array_equal(made[mask == 255], right[mask == 255])
 
 
 @pytest.mark.parametrize("alpha", [True, False])

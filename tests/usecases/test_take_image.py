@@ -119,9 +119,9 @@ def test_each_picture_is_decoded_and_stored_once() -> None:
     taken = []
 
     class Counted(PillowPictures):
-        def take(self, data, warn=str):  # type: ignore[no-untyped-def]
+        def take(self, data, warn=str, *, exact=False):  # type: ignore[no-untyped-def]
             taken.append(data)
-            return super().take(data, warn)
+            return super().take(data, warn, exact=exact)
 
     deps = make_deps(pictures=Counted())
     intake = Intake(deps)

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from gpu_worker.background.cutout import EDGE
 from gpu_worker.background.model import BackgroundPainter
-from gpu_worker.contract import PaintRequest, Refusal
+from gpu_worker.contract import NOT_EXACT, PaintRequest, Refusal
 from gpu_worker.encoding import encode
 from gpu_worker.painting import OutOfMemory, Painting
 from gpu_worker.pipelines.batch import Item, Run
@@ -278,3 +278,25 @@ def test_a_product_at_the_border_is_said() -> None:
     image = draw(1, at=(60, 0))
     made = painted(BackgroundPainter(Scenes(), lambda: None), asked(image.file(alpha=True)))
     assert any("border" in warning for warning in made.warnings)
+
+
+def test_without_a_segmenter_the_operator_is_at_fault_and_not_the_request() -> None:
+    (outcome,) = BackgroundPainter(Scenes(), lambda: None).paint([asked(draw(1).file(alpha=False))], 1, lambda: None)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.status) == ("failed", 500)
+
+
+def test_a_share_that_is_measured_before_a_jpeg_is_encoded_is_not_told() -> None:
+    model = BackgroundPainter(Scenes(), Dark)
+    for fmt in ("jpeg", "webp"):
+        made = painted(model, asked(draw(1).file(alpha=True), format=fmt))
+        assert (made.components["exact_pixel_fraction"] is None) == (fmt == "jpeg")
+        assert [said for said in made.warnings if "JPEG" in said] == ([NOT_EXACT] if fmt == "jpeg" else [])
+
+
+def test_a_half_clear_product_is_placed_and_trusted() -> None:
+    product = draw(0)
+    product.coverage[:] = np.where(product.coverage > 0.5, 90 / 255, 0)
+    made = painted(BackgroundPainter(Scenes(), lambda: None), asked(product.file(alpha=True)))
+    assert made.confidence > 0.5
+    assert set(np.unique(made.mask)) == {0, 90}

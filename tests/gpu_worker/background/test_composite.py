@@ -100,3 +100,13 @@ def test_the_shadow_darkens_the_scene_and_never_the_product() -> None:
 def test_the_same_parts_give_the_same_bytes() -> None:
     placed = placed_of(3)
     assert np.array_equal(compose(scene_of(3), placed)[0], compose(scene_of(3), dataclasses.replace(placed))[0])
+
+
+def test_the_shadow_is_that_of_what_is_solid() -> None:
+    alpha = np.zeros((200, 200), np.uint8)
+    alpha[60:140, 60:140] = 255
+    soft = alpha.copy()
+    soft[140:180, 50:150] = 100  # a shadow that the cut-out came with
+    soft[199, 0] = 127
+    assert np.array_equal(shadow(alpha), shadow(soft))
+    assert shadow(np.where(alpha > 0, 90, 0).astype(np.uint8)).max() == 0

@@ -70,3 +70,27 @@ def test_the_box_is_what_is_not_wholly_clear() -> None:
     product.coverage[:] = 0
     product.coverage[5:12, 20:33] = 1
     assert by_alpha(read(product.file(alpha=True))).box == (20, 5, 33, 12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_what_nobody_sees_is_no_product(share: float) -> None:
+    product = draw(1)
+    levels = np.round(product.coverage * 255)
+    there = np.random.default_rng(4).random(levels.shape) < share
+    there[0, 0] = True
+    product.coverage[:] = np.where(there & (levels == 0), 11 / 255, product.coverage)
+    clean, faint = by_alpha(read(draw(1).file(alpha=True))), by_alpha(read(product.file(alpha=True)))
+    assert clean.box == faint.box
+    assert np.array_equal(clean.alpha, faint.alpha)
+
+
+@pytest.mark.parametrize("level", [12, 90, 200])
+def test_a_half_clear_product_is_one(level: int) -> None:
+    product = draw(0)
+    product.coverage[:] = np.where(product.coverage > 0.5, level / 255, 0)
+    cut = by_alpha(read(product.file(alpha=True)))
+    assert np.array_equal(cut.alpha > 0, product.coverage > 0)
+    assert cut.half == (level + 1) // 2
+    product.coverage[:] = np.where(product.coverage > 0, 11 / 255, 0)
+    with pytest.raises(Refusal):
+        by_alpha(read(product.file(alpha=True)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,9 @@ from PIL import Image
 
 from gpu_worker.contract import Refusal
 from gpu_worker.pipelines import pictures
-from gpu_worker.pipelines.pictures import fitted, read
+from gpu_worker.pipelines.pictures import CONVERTED, fitted, read
+from tests.pictures import profiles
+from tests.pictures.made import chunk, packed, png, scans, seeds
 
 
 def file(image: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
@@ -72,3 +77,80 @@ def test_a_fitted_picture_keeps_its_proportions() -> None:
     image = Image.new("RGB", (30, 10), "black")
     image.paste("white", (10, 0, 20, 10))
     assert np.asarray(fitted(file(image), 10, 10)).min() > 200
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_the_clear_grey_of_a_png_is_told_in_its_own_depth(depth: int) -> None:
+    most = (1 << depth) - 1
+    values = [n * most // 23 for n in range(24)] * 16
+    for key in {0, most // 2, most}:
+        made = read(png((24, 16), depth, 0, packed(values, 24, depth), chunk(b"tRNS", struct.pack(">H", key))))
+        right = np.where(np.array(values).reshape(16, 24) == key, 0, 255)
+        assert (made.alpha is None) == (right.min() == 255)
+        assert made.alpha is None or np.array_equal(made.alpha, right)
+
+
+def test_a_deep_picture_whose_clear_colour_cannot_be_told_is_refused() -> None:
+    with pytest.raises(Refusal, match="16 bits"):
+        read(seeds()["png clear deep colour"])
+
+
+def test_an_alpha_that_is_nowhere_below_250_says_nothing() -> None:
+    image = Image.new("RGBA", (8, 8), (1, 2, 3, 250))
+    assert read(file(image)).alpha is None
+    image.putpixel((1, 1), (1, 2, 3, 249))
+    assert read(file(image)).alpha is not None
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"quality": 100, "subsampling": 0})])
+def test_colours_are_brought_to_srgb_and_that_is_said(kind: str, options: dict[str, Any]) -> None:
+    made = read(
+        file(Image.new("RGB", (16, 16), (30, 60, 200)), kind, icc_profile=profiles.rgb(profiles.P3, None), **options)
+    )
+    assert made.warnings == (CONVERTED,)
+    assert np.abs(made.rgb[1, 1].astype(int) - profiles.meant((30, 60, 200), profiles.P3, None)).max() <= 4
+    same = read(file(Image.new("RGB", (16, 16), (30, 60, 200)), icc_profile=profiles.rgb(profiles.SRGB, None)))
+    assert (same.rgb[1, 1].tolist(), same.warnings) == ([30, 60, 200], ())
+    for broken in (b"hello", bytes(128), profiles.cmyk()):
+        assert read(file(Image.new("RGB", (16, 16), (30, 60, 200)), icc_profile=broken)).rgb[1, 1].tolist() == [
+            30,
+            60,
+            200,
+        ]
+
+
+def test_what_decoding_costs_is_known_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (file(Image.new("L", (n, n), 90), "JPEG", progressive=True) for n in (40, 4992))
+    assert read(scans(small, 80)).rgb.shape == (40, 40, 3)
+    sound = seeds()["png colour 2 of 8"]
+    bomb = zlib.compress(bytes(50_000_000), 9)
+    began = time.process_time()
+    for kind, body in ((b"zTXt", b"a\0\0" + bomb), (b"iCCP", b"a\0\0" + bomb), (b"zzZz", bytes(5_000_000))):
+        assert np.array_equal(read(sound[:33] + chunk(kind, body) + sound[33:]).rgb, read(sound).rgb)
+    monkeypatch.setattr(Image, "open", None)
+    for data in (scans(small, 100), scans(large, 60), scans(large, 100_000)):
+        with pytest.raises(Refusal):
+            read(data)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("name", sorted(seeds()))
+def test_every_sound_file_is_read_or_is_too_deep(name: str) -> None:
+    if name in ("png grey 16", "png grey 16 clear", "png clear deep colour"):
+        with pytest.raises(Refusal, match="16 bits"):
+            read(seeds()[name])
+        return
+    assert read(seeds()[name]).rgb.ndim == 3
+
+
+@pytest.mark.parametrize("error", [AssertionError, TypeError, struct.error, MemoryError, KeyError])
+def test_whatever_a_codec_raises_is_a_refusal(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error("from a codec")
+
+    monkeypatch.setattr(pictures.ImageOps, "exif_transpose", fails)
+    assert read(seeds()["jpeg turned"]).rgb.shape == (32, 40, 3)
+    monkeypatch.setattr(pictures, "_decoded", fails)
+    with pytest.raises(Refusal) as refused:
+        read(seeds()["jpeg"])
+    assert refused.value.code == "invalid_request"

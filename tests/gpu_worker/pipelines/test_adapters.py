@@ -64,6 +64,27 @@ def test_an_adapter_that_does_not_fit_is_refused_and_the_model_goes_on(new_sampl
     assert not np.array_equal(painted(made, ("oil", 1.0)), plain)
 
 
+def test_an_adapter_of_which_a_part_or_nothing_fits_is_refused_and_the_model_goes_on(
+    new_sampler: Any, loras: Path
+) -> None:
+    other = "unet.single_transformer_blocks.3.attn.to_q"  # of another family of models
+    there = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    for name, layers in (("other", [other]), ("half", [there, other]), ("bare", [])):
+        parts = {}
+        for layer in layers:
+            parts |= {f"{layer}.lora_A.weight": torch.ones(4, 32), f"{layer}.lora_B.weight": torch.ones(32, 4)}
+        save_file(parts, str(loras / f"{name}.safetensors"))
+    (loras / "no.safetensors").write_bytes(b"hello")
+    made = new_sampler(loras=loras)
+    plain = painted(made)
+    for name in ("other", "half", "bare", "no", "other"):
+        with pytest.raises(Refusal, match="does not fit") as refused:
+            painted(made, (name, 1.0))
+        assert refused.value.code == "unknown_model"
+        assert np.array_equal(painted(made), plain)
+    assert not np.array_equal(painted(made, ("oil", 1.0)), plain)
+
+
 @pytest.mark.parametrize(
     ("said", "kind"),
     [("CUDA out of memory. Tried to allocate 20 MiB", OutOfMemory), ("CUDA error: unknown error", DeviceLost)],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from gpu_worker.contract import Refusal
 from gpu_worker.pipelines.prompts import Prompts
 
 ROOM = 75
@@ -90,3 +91,11 @@ def test_a_prompt_is_encoded_once_while_it_is_remembered(pipe: Any, prompts: Pro
         prompts.encode(other, 1)
     assert prompts.encode("cat", 1) is not first
     assert prompts.hits == 1
+
+
+@pytest.mark.parametrize("prompt", ["\udfff", "a \ud83e cat", "x" * 9000 + "\ud800"])
+def test_half_a_character_is_refused_and_not_an_error(prompt: str, prompts: Prompts) -> None:
+    for sent in ((prompt,), ("a cat", prompt)):
+        with pytest.raises(Refusal) as refused:
+            prompts.windows(*sent)
+        assert refused.value.code == "invalid_request"
