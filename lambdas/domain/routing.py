@@ -77,6 +77,8 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
             if house.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
                 raise ProviderUnconfigured(message)
+            if request.task not in named.capabilities:
+                raise InvalidRequest(fallback.able(named, request) or "")
             named = None  # the demo stands in, and says so: see replaced()
     pool = house.cards(now)
     references = int(request.reference_key is not None)
@@ -125,7 +127,7 @@ def _named(model: str, house: House, now: float) -> ModelCard:
         raise UnknownModel(f"unknown model {model!r}; GET /v1/models lists those that exist")
     if not house.allows(model):
         raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(house.allowed_models)}")
-    if card.provider in house.configured and not house.has(card):
+    if not house.has(card):
         raise ProviderUnconfigured(f"model {model!r} is not here; GET /v1/models lists those that are")
     return card
 

@@ -287,7 +287,7 @@ SUBMIT = {
     "out_of_credit": ("out_of_credit", "no"),
     "out_of_credit_unnamed": ("out_of_credit", "no"),
     "not_authorized": ("not_authorized", "no"),
-    "forbidden": ("unavailable", "no"),
+    "edge_page": ("unavailable", "no"),
     "gone": ("model_gone", "no"),
     "invalid": ("invalid_request", "no"),
     "invalid_under_200": ("invalid_request", "no"),
