@@ -15,6 +15,7 @@ from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.requests import MAX_SEED, Order, Painted
 from lambdas.egress import retry_after
 from lambdas.egress.deadline import within
+from lambdas.providers._base64 import decoded
 from lambdas.providers._references import at_least
 from lambdas.settings import Settings
 
@@ -183,7 +184,7 @@ def to_image(body: bytes) -> Painted:
     if not isinstance(images, list) or len(images) != 1:
         raise ProviderFailure("bad_answer", "the answer did not hold exactly one image", paid="unknown")
     try:
-        data = base64.b64decode(images[0], validate=True)
+        data = decoded(images[0])
     except (ValueError, TypeError):
         raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
     if not data:

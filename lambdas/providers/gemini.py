@@ -13,6 +13,7 @@ from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_card import Size
 from lambdas.domain.requests import Order, Painted
 from lambdas.providers import _http
+from lambdas.providers._base64 import decoded
 from lambdas.settings import Settings
 
 WHO: Final = "Gemini"
@@ -133,7 +134,7 @@ def _decoded(blob: dict[str, Any]) -> bytes:
     if not str(blob.get("mimeType")).startswith("image/"):
         raise ProviderFailure("bad_answer", "the answer held something else than an image", paid="unknown")
     try:
-        data = base64.b64decode(blob.get("data", ""), validate=True)
+        data = decoded(blob.get("data", ""))
     except (ValueError, TypeError):
         raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
     if not data:

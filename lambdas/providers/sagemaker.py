@@ -17,6 +17,7 @@ from lambdas.domain.model_cache import Purged
 from lambdas.domain.ports import Provider, TicketProvider
 from lambdas.domain.requests import BACKGROUND, MAX_SEED, Order, Painted, Ticket
 from lambdas.providers import _http, _sagemaker
+from lambdas.providers._base64 import decoded
 from lambdas.providers._gpu_answers import to_purged, with_mask
 from lambdas.settings import Settings
 
@@ -184,7 +185,7 @@ def to_image(body: bytes, order: Order) -> Painted:
     if answer.get("id") != order.id:
         raise ProviderFailure("bad_answer", f"{WHO} answered another request")
     try:
-        data = base64.b64decode(answer.get("image", ""), validate=True)
+        data = decoded(answer.get("image", ""))
     except (ValueError, TypeError):
         raise ProviderFailure("bad_answer", "the image was not valid base64") from None
     if not data:

@@ -125,6 +125,8 @@ def _errors(code: str, **more: Any) -> Any:
         (404, b"", "model_gone", "no"),
         (400, _errors("invalidValue", parameter=["width", "height"]), "invalid_request", "no"),
         (400, {"error": {"code": "x", "message": "No."}}, "invalid_request", "no"),
+        (400, [{"code": "promptBlocked", "message": "No."}], "content_policy", "no"),
+        (400, [1], "invalid_request", "no"),
         (200, _errors("x", parameter="width"), "invalid_request", "no"),
         (200, _errors("x"), "failed", "unknown"),
         (200, {"data": [{"taskUUID": ID}], **_errors("x")}, "failed", "unknown"),
