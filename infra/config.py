@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
 
 REGION_OF_BEDROCK = "us-west-2"  # where every image model lives, whatever the region of the stack or BEDROCK_REGION
 
@@ -179,4 +185,21 @@ def settings(context: Mapping[str, object]) -> dict[str, str]:
     if sum(len(key) + len(str(value).encode()) for key, value in given.items()) > MAX_SETTINGS:
         most = f"A Lambda function takes 4 KB of variables in all, of which settings may have {MAX_SETTINGS} bytes."
         raise SystemExit(f"The settings are too long together. {most}")
-    return {key: str(value).strip() for key, value in sorted(given.items())}  # as the service reads them
+    found = {key: str(value).strip() for key, value in sorted(given.items())}  # as the service reads them
+    if found:
+        _check(found)
+    return found
+
+
+def _check(given: Mapping[str, str]) -> None:
+    """Asks the service itself, whose code is not this one's, what it thinks of its settings."""
+    most = given.get("MAX_MODELS_CACHE", "1")  # of the GPU worker, which is no part of the service
+    if not re.fullmatch(r"[0-9]{1,3}", most) or not 1 <= int(most) <= 100:
+        raise SystemExit(f"MAX_MODELS_CACHE must be a whole number from 1 to 100, not {most!r}.")
+    environment = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    command = [sys.executable, "-m", "lambdas.settings"]
+    found = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env={**environment, **given}, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise SystemExit(found.stderr.strip().rpartition("\n")[2])

@@ -1,10 +1,13 @@
-"""Every setting of the service; the only reader of the environment."""
+"""Every setting of the service; the only reader of the environment. `python -m lambdas.settings` checks it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+
+from lambdas import settings_rules as rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,18 @@ class Settings:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings; a value that is no number where one is needed raises ValueError with its name."""
+        """Read the settings, and those of the AWS SDK that name an address.
+
+        Raises ValueError with a sentence that names the setting and what would be right.
+        """
         values: dict[str, object] = {}
         for f in fields(cls):
             text = environ.get(f.name.upper(), "").strip()
             if text:
                 values[f.name] = _read(f.name.upper(), text, f.default)
+        for name, text in environ.items():
+            if name.startswith(rules.ENDPOINTS) and text.strip():
+                rules.address(name, text.strip())
         return cls(**values)  # type: ignore[arg-type]
 
     @classmethod
@@ -80,28 +89,13 @@ class Settings:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Provider to its share of traffic. Raises ValueError for a share that is no number of 0 or more."""
-        found = {}
-        for entry in self.provider_weights:
-            name, _, share = entry.partition(":")
-            try:
-                found[name.strip()] = float(share)
-            except ValueError:
-                share = "-1"
-            if not 0 <= float(share) < float("inf"):
-                raise ValueError(f"PROVIDER_WEIGHTS must be such as bedrock:3,gemini:1, not {entry!r}")
-        return found
+        """Provider to its share of traffic."""
+        return rules.shares("PROVIDER_WEIGHTS", ",".join(self.provider_weights))
 
     @property
     def concurrency(self) -> dict[str, int]:
-        """Provider to its calls at a time, as given. Raises ValueError for what is no whole number of 0 or more."""
-        found = {}
-        for entry in self.provider_concurrency:
-            name, _, calls = entry.partition(":")
-            if not calls.strip().isascii() or not calls.strip().isdigit():
-                raise ValueError(f"PROVIDER_CONCURRENCY must be such as bedrock:10,leonardo_ai:5, not {entry!r}")
-            found[name.strip()] = int(calls)
-        return found
+        """Provider to its calls at a time, as given."""
+        return rules.calls("PROVIDER_CONCURRENCY", ",".join(self.provider_concurrency))
 
     @property
     def local_keys(self) -> dict[str, str]:
@@ -118,13 +112,20 @@ class Settings:
 
 
 def _read(name: str, text: str, default: object) -> object:
+    if name in rules.RULES:
+        rules.RULES[name](name, text)
     if isinstance(default, bool):
-        return text.lower() in ("1", "true", "yes", "on")
+        return rules.switch(name, text)
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(default, (int, float)):
-        try:
-            return type(default)(text)
-        except ValueError:
-            raise ValueError(f"{name} must be a number, not {text!r}") from None
+        return rules.number(name, text, type(default))
     return text
+
+
+if __name__ == "__main__":
+    # asked by those who hand settings to the functions, before anything is started or deployed
+    try:
+        Settings.live()
+    except ValueError as wrong:
+        sys.exit(str(wrong))

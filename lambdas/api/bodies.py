@@ -5,13 +5,35 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from lambdas.domain import requests as r
 from lambdas.domain.ids import JOB_ID
+from lambdas.domain.invisible import is_blank
 from lambdas.domain.jobs import JobFilter
 from lambdas.domain.requests import ImageRequest
 
+
+def _visible(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("must not be blank")
+    return text
+
+
+def _none_if_blank(text: str | None) -> str | None:
+    return None if text is not None and is_blank(text) else text
+
+
+Visible = AfterValidator(_visible)
 Prompt = Annotated[
     str,
     Field(
@@ -21,8 +43,11 @@ Prompt = Annotated[
         description="What to draw.",
         examples=["A futuristic city at sunset"],
     ),
+    Visible,
 ]
-NegativePrompt = Annotated[str | None, Field(max_length=r.MAX_PROMPT, description="What to avoid.")]
+NegativePrompt = Annotated[
+    str | None, Field(max_length=r.MAX_PROMPT, description="What to avoid."), AfterValidator(_none_if_blank)
+]
 
 
 def _whole(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
-from lambdas.api.bodies import Body, NegativePrompt, Seed, Side, Whole
+from lambdas.api.bodies import Body, NegativePrompt, Seed, Side, Visible, Whole
 from lambdas.domain import requests as r
 from lambdas.domain.backgrounds import MAX_PADDING
 from lambdas.domain.errors import FieldError, InvalidRequest
@@ -22,7 +22,7 @@ _BOTH = "width and height go together: send both, or neither for the product's o
 class BackgroundFields(Body):
     """The scene around the product."""
 
-    prompt: str | None = Field(
+    prompt: Annotated[str, Visible] | None = Field(
         None,
         min_length=1,
         max_length=r.MAX_PROMPT,

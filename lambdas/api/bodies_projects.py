@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from lambdas.api.bodies import Body
+from lambdas.api.bodies import Body, Visible
 from lambdas.domain import ids
 
 MAX_PROJECTS = 1000  # of one answer
@@ -14,7 +16,9 @@ class ProjectBody(Body):
     """POST /unified/projects."""
 
     project_id: str = Field(pattern=f"^{ids.PROJECT.pattern}$", examples=["spring-campaign"])
-    name: str | None = Field(None, min_length=1, max_length=200, pattern=r"\S", description="For people.")
+    name: Annotated[str, Visible] | None = Field(
+        None, min_length=1, max_length=200, pattern=r"\S", description="For people."
+    )
 
 
 class ProjectsQuery(BaseModel):

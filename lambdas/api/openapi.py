@@ -25,6 +25,8 @@ _PATH_PATTERNS = {
     "batch_id": "A batch_id.",
     "project_id": "A project_id.",
     "image_id": "The id of one of the job's images.",
+    "model_id": "A model's id, such as runware:101@1; of one with a slash, all of it with %2F, or what is behind it.",
+    "owner": "What is before the slash of a model's id, such as stabilityai.",
 }
 _REQUEST_HEADERS: dict[str, Json] = {
     "Idempotency-Key": {

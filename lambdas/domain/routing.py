@@ -85,6 +85,8 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
             if house.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
                 raise ProviderUnconfigured(message, errors=(FieldError("model", message),))
+            if (reason := fallback.able(named, request)) and request.task not in named.capabilities:
+                raise _refused(reason)
             named = None  # the demo stands in, and says so: see replaced()
     pool = house.cards(now)
     references = int(request.reference_key is not None)
@@ -137,7 +139,7 @@ def _named(model: str, house: House, now: float) -> ModelCard:
         raise UnknownModel(f"unknown model {model!r}; GET /v1/models lists those that exist")
     if not house.allows(model):
         raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(house.allowed_models)}")
-    if card.provider in house.configured and not house.has(card):
+    if not house.has(card):
         raise ProviderUnconfigured(f"model {model!r} is not here; GET /v1/models lists those that are")
     return card
 

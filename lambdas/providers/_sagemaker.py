@@ -153,10 +153,12 @@ class Aws:
                 )
                 session: Any = boto3.session.Session()
                 try:
-                    self._clients[service] = session.client(service, config=config)
+                    made = session.client(service, config=config)
+                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
                 except ValueError as error:  # of botocore, about an address of ours
                     detail = f"our address for {self._who} cannot be used"
                     raise ProviderFailure("not_authorized", detail) from error
+                self._clients[service] = made
             return self._clients[service]
 
 

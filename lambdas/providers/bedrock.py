@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from threading import Lock
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
@@ -109,9 +110,6 @@ class Bedrock:
         answered = False
         try:
             client = self._client(order.card.region or self._region)
-        except ValueError as error:  # of botocore, about an address of ours
-            raise ProviderFailure("not_authorized", "our credentials or settings cannot be used") from error
-        try:
             answer = client.invoke_model(
                 modelId=order.card.id, contentType="application/json", accept="application/json", body=payload
             )
@@ -138,7 +136,12 @@ class Bedrock:
                     user_agent_extra=USER_AGENT,
                 )
                 # boto3's own session, as the adapters use: another would parse its tables anew, 45 ms each time
-                self._clients[region] = boto3.client("bedrock-runtime", region_name=region, config=config)
+                try:
+                    made: Any = boto3.client("bedrock-runtime", region_name=region, config=config)
+                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
+                except ValueError as error:  # about an address of ours
+                    raise ProviderFailure("not_authorized", "our credentials or settings cannot be used") from error
+                self._clients[region] = made
             # The wall clock, because a monotonic one may stand still while a Lambda is frozen.
             now = time.time()
             if now - self._used_at > IDLE_SECONDS:

@@ -60,8 +60,13 @@ WORDS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = tuple(
             "unavailable",
             "has no room for the model now",
         ),
-        ("^provider|inferenceerror|processingfailed|taskfailed", "failed", "could not make the image"),
-        ("internalserver|standarderror|unknownerror|undefinederror|defaulterror", "failed", "had an internal error"),
+        ("^provider|inferenceerror|(?:processing|task|download|upload)failed", "failed", "could not make the image"),
+        (
+            "internalserver|standarderror|unknownerror|undefinederror|defaulterror|unrecognizedresponse"
+            "|^errorretrieving|couldnotbemoved",
+            "failed",
+            "had an internal error",
+        ),
     )
 )
 
@@ -226,8 +231,8 @@ def _ended(failure: ProviderFailure) -> ProviderFailure:
 def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The items and the errors of an answer; none of either in an error page that is no JSON.
 
-    An error stands in `errors`, alone in `error`, or in the item of a task that failed: there within its `error`, as
-    the official SDK reads it, or flat.
+    An error stands in `errors`, alone in `error`, in a bare list, or in the item of a task that failed: there within
+    its `error`, as the official SDK reads it, or flat.
     """
     try:
         said = answer.json(WHO)
@@ -235,6 +240,8 @@ def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, An
         if answer.ok:
             raise
         return [], []
+    if isinstance(said, list) and not answer.ok:
+        said = {"errors": said}
     if not isinstance(said, dict):
         raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
     errors = said.get("errors") or said.get("error") or []

@@ -81,8 +81,10 @@ def settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: float
     if failure is not None:
         code = failure.code
         cost, paid = _charged(attempt, failure)
-        # not_authorized: of work that was accepted before, and may not be asked after any more
-        unknown = "no" not in (failure.paid, paid) and code in ("timeout", "outcome_unknown", "not_authorized")
+        # not_authorized: of work that was accepted before, and may not be asked after any more; unavailable: of a
+        # gateway that gave up on the provider behind it
+        ends = ("timeout", "outcome_unknown", "not_authorized", "unavailable")
+        unknown = "no" not in (failure.paid, paid) and code in ends
         outcome = "refused" if code == "content_policy" else "unknown" if unknown else "failed"
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost, paid=paid)
     deps.meter.attempt(attempt.provider, attempt.model, outcome, took)

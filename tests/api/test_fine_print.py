@@ -11,7 +11,7 @@ from lambdas.domain.errors import ProviderFailure
 from lambdas.usecases.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import CORE, house
-from tests.fakes import make_deps
+from tests.fakes import FakeProvider, FakeProviders, make_deps
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,42 @@ def test_11_the_demo_answers_also_where_only_some_models_are_allowed() -> None:
     client = Client(make_deps(allowed_models=("stabilityai/sdxl-turbo",)))
     answer = client("POST", "/generate", {"prompt": "A fox"})
     assert (answer.status, answer.headers.get("X-Image-Provider")) == (200, "demo")
+
+
+UNSEEN = [" ", "\u200b", "\n\u2060\ufeff", "\u3164", "\U000e0041", "\u2800 \u00a0"]
+
+
+@pytest.mark.parametrize("blank", UNSEEN)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", {}),
+        ("/generate-image", {}),
+        ("/v1/generate", {}),
+        ("/unified/generate", {}),
+        ("/unified/generate/quick", {}),
+        ("/unified/validate-prompt", {}),
+        ("/v1/backgrounds", {"image": "AAAA"}),
+        ("/generate", {"image": "AAAA", "task": "background"}),
+    ],
+)
+def test_a_prompt_that_nobody_sees_is_blank(path: str, body: dict[str, str], blank: str) -> None:
+    answer = Client()("POST", path, {"prompt": blank, **body})
+    assert answer.status == 400
+    assert {"field": "prompt", "message": "must not be blank"} in answer.json()["errors"]
+
+
+@pytest.mark.parametrize("blank", UNSEEN)
+def test_a_project_needs_a_name_that_is_seen(blank: str) -> None:
+    assert Client()("POST", "/unified/projects", {"project_id": "p", "name": blank}).status == 400
+
+
+@pytest.mark.parametrize("blank", ["", *UNSEEN])
+def test_a_negative_prompt_that_nobody_sees_is_none(blank: str) -> None:
+    """The safe default holds, and nothing is named as dropped."""
+    provider = FakeProvider()
+    client = Client(make_deps(providers=FakeProviders(bedrock=provider)))
+    for path in ("/generate", "/generate-image", "/v1/generate", "/unified/generate"):
+        body = client("POST", path, {"prompt": "A fox", "negative_prompt": blank}).json()
+        assert body["metadata"]["dropped_params"] == []
+        assert "nsfw" in (provider.orders[-1].negative_prompt or "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
+from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs import StoredImage
 from lambdas.settings import Settings
@@ -117,6 +120,67 @@ def test_3_3_models_in_both_readings() -> None:
     retired = [r for r in body["data"] if r["status"] == "retired"]
     assert retired
     assert all(r["replacement"] and r["id"] not in body["models"] for r in retired)
+
+
+def test_3_3_what_a_row_tells() -> None:
+    rows = {row["id"]: row for row in with_bedrock()("GET", "/v1/models").json()["data"]}
+    core, turbo, dead = rows[CORE], rows["stabilityai/sdxl-turbo"], rows["amazon.nova-canvas-v1:0"]
+    assert (core["price_usd"], core["prompt_max"], core["honours"]) == (0.04, 10_000, ["negative_prompt", "seed"])
+    assert core["sizes"][:2] == ["1024x1024", "1344x768"]
+    assert turbo["sizes"] == {"min": 256, "max": 1024, "step": 8, "max_pixels": 768 * 768}
+    assert turbo["licence"].startswith("Stability AI Community")
+    assert (dead["retires_on"], dead["shutdown_date"]) == ("2026-09-30", "2026-09-30")
+    assert (dead["price_usd"], dead["sizes"], dead["honours"]) == (None, None, [])
+
+
+@pytest.mark.parametrize("house", ["bedrock", "demo", "allowed", "nothing"])
+def test_3_3_models_are_those_that_3_1_takes(house: str) -> None:
+    """Each id of the catalogue is tried, the retired and the editing ones too."""
+    client = {
+        "bedrock": with_bedrock,
+        "demo": Client,
+        "allowed": lambda: with_bedrock(allowed_models=(CORE, "stabilityai/sdxl-turbo")),
+        "nothing": lambda: Client(make_deps(providers=FakeProviders())),
+    }[house]()
+    listed = client("GET", "/v1/models").json()["models"]
+    known = [card.id for card in catalogue.CARDS] + [gone.id for gone in catalogue.RETIRED]
+    taken = {
+        model
+        for model in known
+        if client("POST", "/v1/generate", {"prompt": "a red circle", "params": {"model": model}}).status == 200
+    }
+    assert set(listed) == taken
+    assert bool(listed) == (house != "nothing")
+
+
+MODELS = ["stabilityai/sdxl-turbo", CORE, "runware:101@1", "gemini-3-pro-image", "amazon.nova-canvas-v1:0"]
+
+
+@pytest.mark.parametrize("spelled", [lambda name: name, lambda name: quote(name, safe=""), quote])
+@pytest.mark.parametrize("model", MODELS)
+def test_3_3_one_model(model: str, spelled: Callable[[str], str]) -> None:
+    client = with_bedrock()
+    answer = client("GET", f"/v1/models/{spelled(model)}")
+    assert answer.status == 200
+    assert answer.json() == next(r for r in client("GET", "/v1/models").json()["data"] if r["id"] == model)
+    head = client("HEAD", f"/v1/models/{spelled(model)}")
+    assert head.status == 200
+    refused = client("DELETE", f"/v1/models/{spelled(model)}")
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    "model", ["nobody", "a/b", "a%2Fb", "%252F", "stabilityai", "stabilityai/", "..%2Fx", "%00", "é"]
+)
+def test_3_3_no_such_model(model: str) -> None:
+    answer = with_bedrock()("GET", f"/v1/models/{model}")
+    assert (answer.status, answer.json()["code"]) == (404, "not_found")
+
+
+def test_3_3_a_model_that_is_not_allowed_is_none() -> None:
+    client = with_bedrock(allowed_models=(CORE,))
+    assert client("GET", f"/v1/models/{CORE}").status == 200
+    assert client("GET", "/v1/models/stabilityai/sdxl-turbo").status == 404
 
 
 def test_3_3_allowed_models_are_the_only_ones() -> None:

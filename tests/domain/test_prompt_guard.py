@@ -68,6 +68,35 @@ def test_what_is_refused_and_why(rewrite: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("added", "why"),
+    [
+        ("\U000e0061\U000e0062", "invisible characters"),  # tags: letters that nobody sees
+        ("\u200b" * 500, "invisible characters"),
+        ("\u2060", "invisible characters"),
+        ("\u00ad", "invisible characters"),
+        ("\ufe01\ufe02", "invisible characters"),  # selectors can carry any bytes
+        ("\u3164", "invisible characters"),
+        ("\uff0d\uff0dar 16:9", "a setting"),
+        ("seed\uff1a 42", "a setting"),
+        ("\uff53\uff45\uff45\uff44: 42", "a setting"),
+        ("\uff1clora:x:1\uff1e", "a setting"),
+        ("https\uff1a//evil.example/x", "a link"),
+        ("\uff57\uff57\uff57\uff0eevil.example", "a link"),
+        ("<img src=x onerror=alert(1)>", "a setting"),
+    ],
+)
+def test_what_is_hidden_or_spelled_in_other_letters_is_refused_too(added: str, why: str) -> None:
+    assert guard.objection(ORIGINAL, GOOD) is None
+    assert why in str(guard.objection(ORIGINAL, f"{GOOD} {added}"))
+    assert guard.objection(f"{added} {ORIGINAL}", f"{added} {GOOD}") is None  # the client's own may stay
+
+
+def test_a_script_keeps_its_joiners() -> None:
+    for text in ("an astronaut 👩\u200d🚀 on the moon", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0645", "क्\u200dष"):
+        assert guard.objection(f"{text} {ORIGINAL}", f"{text} {GOOD}") is None
+
+
+@pytest.mark.parametrize(
     "own", ["--ar 16:9", "https://example.com/cat.png", "<lora:film:0.7>", "1920x1080", "seed: 42", "prompt: fox"]
 )
 def test_what_the_client_wrote_itself_may_stay(own: str) -> None:

@@ -102,7 +102,7 @@ class FakeRunware(FakeService):
         "out_of_credit": _error(402, "insufficientCredits"),
         "out_of_credit_unnamed": _error(402, "paymentRequired"),
         "not_authorized": _error(401, "invalidApiKey", f"Invalid API key {KEY}.", parameter="apiKey"),
-        "forbidden": Reply(403, b"<html>403</html>", {"Content-Type": "text/html"}),
+        "edge_page": Reply(403, b"<html>403</html>", {"Content-Type": "text/html"}),
         "gone": _error(404, "modelNotFound", parameter="model"),
         "invalid": _error(400, "invalidValue", "Width is wrong.", parameter=["width", "height"]),
         "invalid_under_200": _error(200, "invalidValue", "Width is wrong.", parameter="width"),

@@ -72,6 +72,30 @@ def test_the_model_service(client):
     assert client.get(other["images"][0]["url"]).content != files[0]
 
 
+@pytest.mark.parametrize("slash", ["/", "%2F", "%2f"])
+def test_a_model_by_its_id(client, slash):
+    path = f"/v1/models/stabilityai{slash}sdxl-turbo"
+    found = client.get(path)
+    assert (found.status_code, found.json()["id"]) == (200, "stabilityai/sdxl-turbo")
+    assert found.json() in client.get("/v1/models").json()["data"]
+    head = client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    refused = client.delete(path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    for unknown in (f"a{slash}b", f"a{slash}b{slash}c", "runware:999@1"):
+        assert client.get(f"/v1/models/{unknown}").status_code == 404
+    for spelled in ("runware:101@1", "runware%3A101%401"):
+        assert client.get(f"/v1/models/{spelled}").json()["id"] == "runware:101@1"
+
+
+def test_the_openai_sdk_reads_the_models(stack):
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="none") as sdk:
+        for model in sdk.models.list().data:
+            assert sdk.models.retrieve(model.id).id == model.id
+        with pytest.raises(openai.NotFoundError):
+            sdk.models.retrieve("nobody/nothing")
+
+
 def test_a_pre_signed_url_is_checked(client):
     url = client.post("/generate", json={"prompt": "x"}).json()["image_url"]
     assert outside(url).headers["content-type"] == "image/png"

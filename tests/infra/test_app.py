@@ -76,6 +76,23 @@ def test_settings_take_known_names_only():
             config.settings({secret: "sk-1"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("COMFYUI_URL", "http://10.0.0.7:37403,", "http://10.0.0.7:37403"),
+        ("RATE_LIMIT_PER_MINUTE", "many", 60),
+        ("MAX_MODELS_CACHE", "0", 2),
+        ("REQUIRE_API_KEY", "perhaps", True),
+        ("LOG_LEVEL", "loud", "debug"),
+        ("PROVIDER_CONCURRENCY", "bedrok:3", "bedrock:3"),
+    ],
+)
+def test_a_setting_that_no_function_could_use_is_not_deployed(name, value, right):
+    with pytest.raises(SystemExit, match=f"^{name} must be "):
+        config.settings({name: value})
+    assert config.settings({name: right}) == {name: str(right)}
+
+
 def test_documentation_lists_every_setting():
     text = (ROOT / "docs" / "deploy.md").read_text().partition("## Settings")[2].partition("Three of them")[0]
     assert set(re.findall(r"`([A-Z_]+)`", text)) == config.SETTINGS

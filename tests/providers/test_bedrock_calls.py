@@ -20,6 +20,8 @@ from lambdas.providers import bedrock
 from lambdas.settings import Settings
 from tests.doubles.bedrock import FakeBedrock
 from tests.doubles.bedrock_faults import FAULTS
+from tests.doubles.edges import EDGES
+from tests.doubles.service_wire import Reply
 
 CORE = catalogue.default_of("bedrock")
 ORDER = Order(CORE, "a cat", 7, (1024, 1024), ratio="1:1")
@@ -98,6 +100,28 @@ def test_the_deadline_is_total(fault: str, fake: FakeBedrock, provider: bedrock.
         provider.paint(ORDER, 1.0)
     assert time.monotonic() - began < 1.5
     assert provider.paint(ORDER, 20).seed == 7  # the abandoned call is in nobody's way
+
+
+@pytest.mark.parametrize("wrong", ["http://127.0.0.1:37403,", "127.0.0.1"])
+def test_an_address_that_is_none_ends_the_attempt_and_not_the_worker(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", wrong)
+    with pytest.raises(ProviderFailure) as caught:
+        bedrock.build(Settings()).paint(ORDER, 20)
+    assert (caught.value.code, caught.value.paid) == ("not_authorized", "no")
+
+
+def test_an_error_of_a_form_that_botocore_cannot_read(fake: FakeBedrock, provider: bedrock.Bedrock) -> None:
+    """It raises then what Python has for it, and the call may have been charged."""
+    for body in (b"[1]", b"5", b'{"code": ["a"]}', b'{"message": {"a": 1}}', b'{"__type": 7}'):
+        odd = Reply(400, body, {"Content-Type": "application/json"})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(EDGES, "odd", odd)
+            fake.inject("odd")
+            with pytest.raises(ProviderFailure) as caught:
+                provider.paint(ORDER, 20)
+        assert (caught.value.code, caught.value.paid) in (("bad_answer", "unknown"), ("unavailable", "no"))
 
 
 PAINTERS = [card for card in catalogue.cards_of("bedrock") if "text-to-image" in card.capabilities]

@@ -176,6 +176,15 @@ def test_answers_that_make_no_sense(answer: Any) -> None:
     assert (caught.value.code, caught.value.paid) == ("bad_answer", "unknown")
 
 
+@pytest.mark.parametrize("spell", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+def test_a_picture_in_another_spelling_of_base64_is_read(spell: Any) -> None:
+    """It is paid for: the other alphabet, lines and a missing padding are no reason to throw it away."""
+    data = bytes(range(256)) * 3 + b"x"
+    for text in (spell(data).decode(), spell(data).decode().rstrip("=\n"), f" {spell(data).decode()}\r\n"):
+        answer = _answer({"inlineData": {"mimeType": "image/png", "data": text}})
+        assert to_image(answer, BANANA.id).data == data
+
+
 OUTCOMES = {
     "throttle": ("throttled", "no"),
     "throttle_plain": ("throttled", "no"),

@@ -449,6 +449,16 @@ def test_errors_of_any_form(response: dict[str, Any], code: str) -> None:
     assert to_aws_failure(response).code == code
 
 
+@pytest.mark.parametrize("wrong", ["http://127.0.0.1:37403,", "127.0.0.1"])
+def test_an_address_that_is_none_ends_the_attempt_and_not_the_worker(
+    wrong: str, fake: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", wrong)
+    with pytest.raises(ProviderFailure) as caught:
+        sagemaker.Endpoint(ENDPOINT).paint(ORDER, 20)
+    assert (caught.value.code, caught.value.paid) == ("not_authorized", "no")
+
+
 def test_tables_use_the_taxonomy() -> None:
     for code, end in [*CODES.values(), *AWS_ERRORS.values(), *MESSAGES.values()]:
         assert code in FAILURES

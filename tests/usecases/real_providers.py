@@ -60,26 +60,19 @@ CODES: dict[str, tuple[str | None, ...]] = {
     for code, codes in {
         # nothing was paid
         "throttle throttle_hint throttle_plain aws_throttle": ["throttled"],
-        "unavailable overloaded agreement not_ready busy busy_plain": ["unavailable"],
+        "unavailable overloaded agreement not_ready busy busy_plain no_rest edge_page": ["unavailable"],
         "aws_not_ready aws_unavailable aws_dependency aws_no_capacity": ["unavailable"],
-        "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens": ["out_of_credit"],
-        "access_denied expired_token not_authorized key_no_uuid": ["not_authorized"],
-        "forbidden no_rest": [
-            "not_authorized",
-            "unavailable",
-        ],  # in a form that is not the service's: from in front of it
+        "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens unpaid_item": ["out_of_credit"],
+        "access_denied expired_token not_authorized forbidden key_no_uuid": ["not_authorized"],
         "bad_key bad_key_plain region aws_denied aws_expired": ["not_authorized"],
         "gone legacy missing_file missing_node missing_node_type aws_no_endpoint": ["model_gone"],
         "validation invalid invalid_under_200 single_error graphql_list": ["invalid_request"],
         "too_big no_scheduler invalid_id too_large aws_validation": ["invalid_request"],
         "moderated moderated_403 moderated_by_host moderated_prompt blocked_prompt recitation": ["content_policy"],
-        "moderated_image moderated_job moderated_output moderated_item": ["content_policy"],
-        "unpaid_item": ["out_of_credit"],
+        "moderated_image moderated_job moderated_item moderated_output": ["content_policy"],
         # the work ended badly
-        "failed_job failed_item flat_item throttled_job out_of_memory interrupted no_output no_images": [
-            "failed",
-            "bad_answer",
-        ],
+        "failed_item flat_item judged_job": ["failed"],
+        "failed_job throttled_job out_of_memory interrupted no_output no_images": ["failed", "bad_answer"],
         "inference_error unknown_reason errors model_error crash aws_internal": ["failed"],
         "no_image image_other words draft_only": ["failed", "bad_answer"],
         # Runware is asked by our own id what became of a call that ended in one of these
@@ -99,8 +92,8 @@ CODES: dict[str, tuple[str | None, ...]] = {
         "reset": ["outcome_unknown", "unavailable"],
         "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
         "forgotten": ["outcome_unknown"],
-        "text_seed": [None],
-        "slow wrong_size jpeg draft_first uncounted form_flat form_v1 no_cost own_id nothing_yet unreadable": [None],
+        "slow wrong_size jpeg draft_first uncounted own_id nothing_yet unreadable": [None],
+        "form_flat form_v1 no_cost text_seed": [None],
         "url_safe_base64 base64_in_lines": [None],
     }.items()
     for code in code.split()

@@ -8,8 +8,10 @@ further on either, in an image service that reads options out of prompts, and th
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
+from lambdas.domain.invisible import hidden
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.terms import factors, terms, words
 
@@ -24,9 +26,9 @@ _QUOTES: Final = ('""', "\u201c\u201d")
 _LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+|\bwww\.\S+|\bdata:\w+/\S+", re.IGNORECASE)
 _OPTION: Final = re.compile(
     r"(?<!\w)--?[a-z][\w-]*"  # --ar, -n
-    r"|<[^<>\s]+>"  # <lora:name:1>, <|channel|>
+    r"|<[^<>]{1,200}>"  # <lora:name:1>, <|channel|>, <img src=x>
     r"|\b(?:seed|width|height|steps?|cfg|sampler|scheduler|model|checkpoint|lora|size|n|count|num_images|batch_size"
-    r"|aspect_ratio|ar|strength|guidance(?:_scale)?|negative_prompt|provider|webhook_url|format)\s*[\"']?\s*[:=]\s*[^\s,;]+"
+    r"|aspect_ratio|ar|strength|guidance(?:_scale)?|negative_prompt|provider|webhook_url|format)\s*+(?:[\"']\s*+)?[:=]\s*+[^\s,;]+"
     r"|\bnegative prompt\s*:"
     r"|\b\d{3,5}\s?[x\u00d7]\s?\d{3,5}\b",
     re.IGNORECASE,
@@ -61,6 +63,9 @@ def objection(original: str, rewrite: str, limit: int = LIMIT) -> str | None:
         return "was too long"
     if _CONTROL.search(rewrite):
         return "held control characters"
+    if hidden(rewrite) - hidden(original):  # the joiners of an emoji and the marks of a script are the prompt's own
+        return "held invisible characters that the prompt does not hold"
+    original, rewrite = (unicodedata.normalize("NFKC", text) for text in (original, rewrite))  # \uff0d\uff0d is -- too
     if _new(_LINK, original, rewrite):
         return "held a link that the prompt does not hold"
     if _new(_OPTION, original, rewrite):

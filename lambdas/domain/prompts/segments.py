@@ -24,14 +24,14 @@ _QUOTES: Final = re.compile(
 )
 _MARK: Final = re.compile(
     r"\n"
-    r"| ?[.!?…;]+(?=\s|$)\s?"
+    r"| ?(?<![.!?…;])[.!?…;]++(?=\s|$)\s?"  # from the first of a run alone, or a run of n would be read n times
     r"| ?(?:(?<!\d),+|,+(?!\d))\s?"  # not within 3,000
     rf"|\s?[{MARKS}]+\s?"
     rf"|\s[|{DASHES}-]+\s|\s?\u2014\s?"
 )
 _SPACE: Final = re.compile(r"\s+")
 _UNSPACED: Final = re.compile(f"[{UNSPACED}]")
-_WORD_AHEAD: Final = re.compile(r"\s*([^\W\d_]+)")
+_WORD_AHEAD: Final = re.compile(r"\s?([^\W\d_]+)")
 
 
 @dataclass(frozen=True, slots=True)

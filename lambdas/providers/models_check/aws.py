@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
+from lambdas import USER_AGENT
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.model_card import ModelCard
 from lambdas.egress.deadline import within
@@ -144,6 +145,7 @@ def _client(service: str, region: str | None, timeout: float) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=timeout,
         retries={"mode": "standard", "total_max_attempts": 2},
+        user_agent_extra=USER_AGENT,
     )
     make: Any = boto3.client
     return make(service, region_name=region, config=config)

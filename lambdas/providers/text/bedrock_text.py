@@ -145,11 +145,16 @@ def to_cost(answer: Any, price: TextPrice) -> float | None:
 
 def to_text(answer: Any) -> str:
     """The text of an answer, without the reasoning that stands beside it."""
-    reason = answer.get("stopReason")
+    reason = str(answer.get("stopReason"))
     if reason in STOPPED:
         raise ProviderFailure(*STOPPED[reason])
-    blocks = ((answer.get("output") or {}).get("message") or {}).get("content") or []
-    text = "".join(block["text"] for block in blocks if isinstance(block.get("text"), str))
+    blocks = _dict(_dict(answer.get("output")).get("message")).get("content")
+    texts = [_dict(block).get("text") for block in blocks] if isinstance(blocks, list) else []
+    text = "".join(text for text in texts if isinstance(text, str))
     if reason not in FINISHED or not text.strip():
         raise ProviderFailure("bad_answer", "the answer held no text")
     return text
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

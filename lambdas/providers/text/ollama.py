@@ -112,5 +112,5 @@ def to_names(answer: Any) -> set[str]:
     """The names under which /api/tags lists the models; `:latest` may be left out in a setting."""
     models = answer.get("models") if isinstance(answer, dict) else None
     rows = [row for row in models if isinstance(row, dict)] if isinstance(models, list) else []
-    names = {row.get(key) for row in rows for key in ("name", "model")}
+    names = [row.get(key) for row in rows for key in ("name", "model")]
     return {form for name in names if isinstance(name, str) for form in (name, name.removesuffix(":latest"))}
