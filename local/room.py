@@ -5,7 +5,7 @@ import os
 from collections import deque
 
 PATIENCE = 6.0  # seconds in which nobody has left: what is running is slow, so to wait longer is to wait in vain
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 100.0  # also in a line that moves
 LONGEST_LINE = 256
 START_SECONDS = 0.5  # between two requests that each need a new process: many started at once are slow for everybody
 KEPT_SECONDS = 100.0  # for which an idle process is surely kept
