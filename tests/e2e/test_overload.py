@@ -17,7 +17,8 @@ ASKED = {"width": 1024, "height": 1024}
 
 
 @pytest.mark.timeout(300)
-def test_forty_at_once_on_a_slow_provider(start):
+def test_forty_at_once_on_a_slow_provider(start, monkeypatch):
+    monkeypatch.setattr("local.room.strain", lambda: 1.0)  # other work on this machine does not count here
     with bedrock.FakeBedrock() as fake, start(AWS_ENDPOINT_URL_BEDROCK_RUNTIME=fake.url) as stack:
 
         def ask(number):

@@ -12,6 +12,7 @@ from local.room import Room
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(room, "PATIENCE", 0.3)
+    monkeypatch.setattr(room, "strain", lambda: 1.0)
     monkeypatch.setattr(room, "LONGEST_WAIT", 1.0)
     monkeypatch.setattr(room, "START_SECONDS", 0.02)
 
@@ -96,6 +97,26 @@ def test_processes_are_started_one_after_the_other_and_then_kept(monkeypatch):
     assert first[1] >= 0.09
     assert first[2] >= 0.19
     assert max(second) < 0.05
+
+
+def test_on_a_busy_machine_the_line_may_stand_still_for_longer(monkeypatch):
+    async def crowd():
+        place = Room(1)
+        return await asyncio.gather(stay(place, 0.6), stay(place, 0))
+
+    assert asyncio.run(crowd())[1] is None
+    monkeypatch.setattr(room, "strain", lambda: 4.0)
+    assert asyncio.run(crowd())[1] is not None
+
+
+def test_the_strain_is_one_at_least(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(room.os, "cpu_count", lambda: 2)
+    for load, strain in ((0.1, 1.0), (2.0, 1.0), (9.0, 4.5)):
+        monkeypatch.setattr(room.os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert room.strain() == strain
+    monkeypatch.delattr(room.os, "getloadavg")
+    assert room.strain() == 1.0
 
 
 def test_one_that_is_cancelled_holds_nothing_up():
