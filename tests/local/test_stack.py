@@ -385,7 +385,6 @@ def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(s
     monkeypatch.setattr("local.front.INTEGRATION_SECONDS", 0.5)
     monkeypatch.setattr("local.front.CONCURRENCY", 1)
     monkeypatch.setattr("local.room.PATIENCE", 1.0)
-    monkeypatch.setattr("local.room.strain", lambda: 1.0)
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
         client = httpx2.Client(base_url=stack.url, timeout=60, trust_env=False)
