@@ -84,7 +84,7 @@ def settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: float
         # not_authorized: of work that was accepted before, and may not be asked after any more; unavailable: of a
         # gateway that gave up on the provider behind it
         ends = ("timeout", "outcome_unknown", "not_authorized", "unavailable")
-        unknown = "no" not in (failure.paid, paid) and code in ends
+        unknown = failure.paid != "no" and code in ends
         outcome = "refused" if code == "content_policy" else "unknown" if unknown else "failed"
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost, paid=paid)
     deps.meter.attempt(attempt.provider, attempt.model, outcome, took)
@@ -110,7 +110,7 @@ def _charged(attempt: Attempt, failure: ProviderFailure) -> tuple[float, str]:
         return attempt.cost_usd, "yes"
     if failure.made:
         return price, "yes"
-    return 0.0, failure.paid
+    return 0.0, failure.paid if card is None or price else "no"
 
 
 def keep_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:

@@ -100,6 +100,32 @@ CODES: dict[str, tuple[str | None, ...]] = {
 }
 
 
+# The faults of paid providers after which nobody can tell whether the call was charged: no whole answer came, or one
+# that says nothing of it. After every other, what is told is what the provider's ledger says.
+UNSURE: dict[str, frozenset[str]] = {
+    name: frozenset(faults.split())
+    for name, faults in {
+        "bedrock": "bad_gateway deep drip drip_headers empty_image errors hang html huge huge_integer inference_error "
+        "internal list model_error model_timeout moderated_output moderated_prompt no_images reset reset_body "
+        "short_body truncated_json unknown_reason",
+        "gemini": "bad_gateway deadline deep drip drip_headers hang huge_image list lost_response reset reset_body "
+        "short_body truncated_json",
+        "leonardo_ai": "bad_gateway drip drip_headers gateway_timeout hang internal lost_response nonsense "
+        "null_variable reset reset_body short_body sign_in_page",
+        "runware_ai": "bad_gateway failed_item failed_job forgotten internal list moderated_job nonsense "
+        "provider_timeout reset sign_in_page throttled_job unknown_error",
+    }.items()
+}
+
+
+def may_be_unsure(case: Case) -> bool:
+    """Whether the case may leave it open if the call was charged. A task of Runware is priced at its end alone."""
+    name, fault, stage = case
+    if stage is None:
+        return fault in UNSURE.get(name, ())
+    return name == "runware_ai" and stage == "ask" and fault in {*runware.FakeRunware.refusals, "list"}
+
+
 class QuickClock:
     """Real time, with sleeps that take a hundredth of theirs, and moments that are skipped."""
 

@@ -21,7 +21,17 @@ from lambdas.usecases.run_job import run_job
 from lambdas.usecases.submit_job import Caller, submit_job
 from tests.api.client import Client
 from tests.fakes import FakeHealth
-from tests.usecases.real_providers import CASES, CODES, HANGING, PROVIDERS, Case, House, hurry, open_house
+from tests.usecases.real_providers import (
+    CASES,
+    CODES,
+    HANGING,
+    PROVIDERS,
+    Case,
+    House,
+    hurry,
+    may_be_unsure,
+    open_house,
+)
 from tests.usecases.receipts import check_books, check_end, check_receipt
 
 FINAL = ("content_policy", "invalid_request")
@@ -66,6 +76,7 @@ def test_one_fault_and_nobody_else_to_ask(case: Case, house: House, monkeypatch:
     pairs = check_receipt(job, house)
     check_books(job, pairs, deps)
     check_end(job, deps)
+    assert may_be_unsure(case) or all(a.paid != "unknown" for a, _ in pairs), pairs
     assert {a.provider for a, _ in pairs} == {name}
     assert stage or job.attempts[0].error_code in CODES[fault], job.attempts
     if job.status == FAILED:

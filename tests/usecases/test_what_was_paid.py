@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from lambdas.api.views import Metadata
 from lambdas.domain import budget
 from lambdas.domain.requests import ImageRequest
 from lambdas.usecases.run_job import run_job
 from lambdas.usecases.submit_job import Caller, submit_job
 from tests.doubles import bedrock, bedrock_faults, runware
 from tests.gpu_worker.background.products import draw
-from tests.usecases.real_providers import HANGING, House, hurry, open_house
+from tests.usecases.real_providers import HANGING, UNSURE, House, hurry, open_house
 from tests.usecases.test_backgrounds import CUTTER, SCENE, submitted
 from tests.usecases.test_crash_matrix import run_to_the_end
 from tests.usecases.tripwire import Tripwire
@@ -50,7 +51,7 @@ def test_both_paid_calls_of_a_background(fault: str, call: int, house: House, mo
     for attempt, found in zip(ended.attempts, calls, strict=True):
         known = attempt.paid != "unknown"
         assert attempt.cost_usd == (found.usd if known else 0.0), (attempt, found)
-        assert known or found.usd in (0.07, 0)
+        assert known or (found.usd in (0.07, 0) and fault in UNSURE["bedrock"])
     [month] = deps.jobs.books.values()  # type: ignore[attr-defined]
     unsure = sum(a.paid == "unknown" for a in ended.attempts)
     assert month.spent_microusd == budget.microusd(sum(a.cost_usd for a in ended.attempts))
@@ -106,6 +107,37 @@ def test_after_a_kill_the_same_cost_is_told(
     else:
         assert attempt.cost_usd == ended.cost_usd == pytest.approx(charged)
         assert attempt.cost_usd == usd
+
+
+def test_a_picture_that_can_never_be_fetched_was_charged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch, 10.0)
+    deps = house.deps()
+    house.inject("runware_ai", "unavailable", "image", times=None)
+    request = ImageRequest("a fox", provider="runware_ai", fallback=False, width=256, height=256)
+    job, _ = submit_job(request, Caller("acme", "r"), deps)
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended
+    told = [(a.outcome, a.error_code, a.cost_usd, a.paid) for a in ended.attempts]
+    assert told == [("unknown", "timeout", 0.0038, "yes")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("internal", ["bedrock may have charged for its failed call: nobody knows"]),
+        ("moderated_output", ["bedrock may have charged for its refused call: nobody knows"]),
+        ("throttle", []),
+        ("wrong_base64", []),
+        ("reset", []),  # `unknown` says it
+    ],
+)
+def test_what_may_have_been_charged_is_said(fault: str, said: list[str], house: House) -> None:
+    deps = house.deps()
+    house.doubles["bedrock"].inject(fault)
+    job, _ = submit_job(ImageRequest("a fox", provider="bedrock", fallback=False), Caller("acme", "r"), deps)
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended
+    assert [text for text in Metadata.of(ended).warnings if "charged" in text] == said
 
 
 def test_what_a_paid_call_answered_and_nobody_can_read_is_kept(house: House) -> None:
