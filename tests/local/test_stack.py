@@ -145,6 +145,20 @@ def test_headers_that_a_function_never_sees(client):
     assert seen >= {"via", "x-custom", "host", "user-agent"}
 
 
+def test_a_function_that_may_not_run_once_more_is_503_with_retry_after(client, stack):
+    [functions] = clients(stack.emulator_url, "lambda")
+    named = {f["Handler"]: f["FunctionName"] for f in functions.list_functions()["Functions"]}
+    api = {"FunctionName": named["lambdas.handlers.api.handler"]}
+    functions.put_function_concurrency(**api, ReservedConcurrentExecutions=0)
+    try:
+        answer = client.get("/x")
+    finally:
+        functions.delete_function_concurrency(**api)
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "busy", "5")
+    assert answer.headers["x-request-id"]
+    assert client.get("/x").status_code == 200
+
+
 def test_the_head_of_a_request_has_a_limit(client):
     assert client.get("/x", headers={"X-Long": "a" * 9_000}).status_code == 200
     assert client.get("/x", headers={"X-Long": "a" * 10_240}).status_code == 431
