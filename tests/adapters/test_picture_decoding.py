@@ -216,6 +216,7 @@ def test_what_begins_as_one_of_the_three_and_is_broken_is_unreadable() -> None:
         plain[:33] + chunk(b"ABCD", b"x") + plain[33:],
         plain.replace(b"IDAT", b"IDAQ"),
         plain[:40] + bytes((plain[40] ^ 1,)) + plain[41:],
+        plain[:-13] + bytes((plain[-13] ^ 1,)) + plain[-12:],
         png((24, 16), 8, 3, bytes(24 * 16)),
         png((24, 16), 8, 3, bytes(24 * 16), chunk(b"PLTE", b"abcd")),
         png((24, 16), 3, 0, bytes(24 * 16)),
