@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from gpu_worker.pipelines.pictures import SEEN, Picture
 # A segmenter's probability becomes opacity between these: below, the old background would show as a halo.
 EDGE: Final = (0.5, 0.9)
 LEAST_PIXELS: Final = 16
+SOFT: Final = 4  # pixels around a product where faint ones are its own edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Cutout:
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
     probability: NDArray[np.float32] | None = None
+    faint: bool = False  # whether what was too faint to be product reached farther than a soft edge does
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -44,7 +46,11 @@ def by_alpha(picture: Picture) -> Cutout:
     """The alpha as it was sent, but for what is too faint to be product. Raises Refusal where it shows nothing."""
     if picture.alpha is None:
         raise ValueError("the picture has no alpha")
-    return _there(Cutout(picture.rgb, seen(picture.alpha)), "the image's alpha channel leaves nothing of a product")
+    cut = _there(Cutout(picture.rgb, seen(picture.alpha)), "the image's alpha channel leaves nothing of a product")
+    left, top, right, bottom = cut.box
+    around = picture.alpha.copy()
+    around[max(0, top - SOFT) : bottom + SOFT, max(0, left - SOFT) : right + SOFT] = 0
+    return replace(cut, faint=bool(around.any()))
 
 
 def by_probability(picture: Picture, probability: NDArray[np.float32]) -> Cutout:

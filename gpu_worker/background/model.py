@@ -19,9 +19,10 @@ from gpu_worker.painting import OutOfMemory, Painting, Shape
 from gpu_worker.pipelines.adapters import Chosen
 from gpu_worker.pipelines.batch import Batches, Item, Run
 from gpu_worker.pipelines.model import checked
-from gpu_worker.pipelines.pictures import Picture, read
+from gpu_worker.pipelines.pictures import SEEN, Picture, read
 
 CANDIDATES: Final = 2
+FAINT: Final = f"what is fainter than {SEEN} of 255 was not taken for product"
 PROMPT: Final = "an empty table in a bright, softly lit room, plain surroundings, product photography"
 NEGATIVE: Final = "text, watermark, people, hands, second product, frame"
 
@@ -104,7 +105,7 @@ class BackgroundPainter:
         return Painting(
             image,
             seed=seed,
-            warnings=(*_warnings(request, confidence, parts), *picture.warnings),
+            warnings=(*_warnings(request, confidence, parts), *([FAINT] if cut.faint else []), *picture.warnings),
             mask=placed.alpha,
             confidence=confidence,
             components=parts,

@@ -52,7 +52,9 @@ def place(cut: Cutout, width: int = 0, height: int = 0, padding: int | None = No
         height, width = cut.alpha.shape
         at = (0, 0)
     if max(width, height) > MAX_CANVAS or min(width, height) < MIN_CANVAS:
-        raise Refusal("invalid_request", f"the canvas of {width}x{height} is not within {MIN_CANVAS} to {MAX_CANVAS}")
+        said = f"the canvas of {width}x{height} is not within {MIN_CANVAS} to {MAX_CANVAS} pixels a side"
+        own = ": that is the photo's own size; send padding, or width and height" if at == (0, 0) else ""
+        raise Refusal("invalid_request", said + own)
     rgb = np.zeros((height, width, 3), np.uint8)
     alpha = np.zeros((height, width), np.uint8)
     there = np.s_[top + at[1] : bottom + at[1], left + at[0] : right + at[0]]

@@ -17,6 +17,7 @@ _BRANDS: Final = (
     ((b"jp2 ", b"jpx ", b"jpm ", b"mjp2"), "JPEG 2000"),
     ((b"qt  ",), "a QuickTime film"),
 )
+_ANY: Final = (b"mif1", b"msf1", b"miaf")
 _STARTS: Final = (
     (b"GIF8", "GIF"),
     (b"%PDF", "PDF"),
@@ -78,8 +79,11 @@ def named(data: bytes) -> str | None:
     """What a file that is none of the three is called; `None` where that is not known."""
     head = data[:16_384].removeprefix(b"\xef\xbb\xbf")
     if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        return next((name for brands, name in _BRANDS if brand in brands), "an MP4 film")
+        size = min(64, int.from_bytes(head[:4], "big"))
+        claimed = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
+        if claimed[0] in _ANY:  # of a family: which member, the others say
+            claimed.sort(key=lambda brand: brand in _ANY)
+        return next((name for brand in claimed for brands, name in _BRANDS if brand in brands), "an MP4 film")
     for start, name in _STARTS:
         if head.startswith(start):
             return name

@@ -187,6 +187,20 @@ def test_other_kinds_are_named_and_no_decoder_runs(name: str, monkeypatch: pytes
         open_(KINDS[name] + bytes(100))
 
 
+@pytest.mark.parametrize(
+    ("brands", "name"),
+    [
+        (b"mif1\0\0\0\0mif1avif", "AVIF"),
+        (b"mif1\0\0\0\0mif1heic", "HEIC"),
+        (b"msf1\0\0\0\0hevcmsf1", "HEIC"),
+        (b"mif1", "HEIC"),
+    ],
+)
+def test_a_file_that_names_its_family_is_named_by_the_member(brands: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match=name):
+        open_(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + b"\0\0\1\0meta")
+
+
 def test_an_unknown_kind_is_another_type_and_what_is_no_file_is_unreadable() -> None:
     with pytest.raises(UnsupportedMediaType, match="another type"):
         open_(bytes(range(200, 256)) * 9)
@@ -202,6 +216,7 @@ def test_what_begins_as_one_of_the_three_and_is_broken_is_unreadable() -> None:
         plain[:33] + chunk(b"ABCD", b"x") + plain[33:],
         plain.replace(b"IDAT", b"IDAQ"),
         plain[:40] + bytes((plain[40] ^ 1,)) + plain[41:],
+        plain[:-13] + bytes((plain[-13] ^ 1,)) + plain[-12:],
         png((24, 16), 8, 3, bytes(24 * 16)),
         png((24, 16), 8, 3, bytes(24 * 16), chunk(b"PLTE", b"abcd")),
         png((24, 16), 3, 0, bytes(24 * 16)),

@@ -82,6 +82,7 @@ def test_what_nobody_sees_is_no_product(share: float) -> None:
     clean, faint = by_alpha(read(draw(1).file(alpha=True))), by_alpha(read(product.file(alpha=True)))
     assert clean.box == faint.box
     assert np.array_equal(clean.alpha, faint.alpha)
+    assert (clean.faint, faint.faint) == (False, True)
 
 
 @pytest.mark.parametrize("level", [12, 90, 200])
