@@ -70,3 +70,13 @@ def test_able() -> None:
     assert "reference" in (able(plain, request, references=1) or "")
     assert able(image, request, references=1) is None
     assert "not 2" in (able(image, request, references=2) or "")
+
+
+def test_a_model_is_not_asked_to_avoid_more_than_it_can_read() -> None:
+    brief = card("brief", "a", honours=frozenset({"negative_prompt"}), negative_prompt_max=1000)
+    assert able(brief, ImageRequest("x", negative_prompt="y" * 1000)) is None
+    assert able(brief, ImageRequest("x", negative_prompt="y" * 1001)) == (
+        "brief takes negative prompts of 1000 characters; this one has 1001"
+    )
+    deaf = replace(brief, honours=frozenset())  # it drops it, and says so
+    assert able(deaf, ImageRequest("x", negative_prompt="y" * 1001)) is None
