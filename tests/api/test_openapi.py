@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 
+from lambdas import USER_AGENT, VERSION
 from lambdas.api.app import ROUTES
 from lambdas.api.openapi import document
 from tests.api.client import Client
@@ -83,3 +85,11 @@ def test_it_is_served_and_the_page_needs_no_internet() -> None:
     assert b"<script src=" not in page.body
     assert b"<link" not in page.body
     assert len(page.body) < 4_500_000
+
+
+def test_there_is_one_version() -> None:
+    """It also stands in the User-Agent of every call out."""
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f'version = "{VERSION}"' in pyproject
+    assert f"image-api/{VERSION}" == USER_AGENT
+    assert document()["info"]["version"] == VERSION
