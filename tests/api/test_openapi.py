@@ -6,10 +6,12 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 
+from lambdas import USER_AGENT, VERSION
 from lambdas.api.app import ROUTES
 from lambdas.api.openapi import document
 from tests.api.client import Client
@@ -98,3 +100,11 @@ def test_the_page_says_what_it_may_run_and_that_nobody_may_frame_it() -> None:
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in scripts]
     assert policy["script-src"].split() == hashes
     assert len(hashes) == 2
+
+
+def test_there_is_one_version() -> None:
+    """It also stands in the User-Agent of every call out."""
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    assert f'version = "{VERSION}"' in pyproject
+    assert f"image-api/{VERSION}" == USER_AGENT
+    assert document()["info"]["version"] == VERSION

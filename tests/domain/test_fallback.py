@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.catalogue import CARDS
-from lambdas.domain.errors import FAILURES
+from lambdas.domain.errors import FAILURES, FieldError
 from lambdas.domain.fallback import ELSEWHERE, MOST_LOSSES, able, candidates, cures_elsewhere
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.ranking import Ranking
@@ -74,3 +74,13 @@ def test_able() -> None:
     assert (given.field, "reference" in given.message) == ("reference_image", True)
     assert able(image, request, references=1) is None
     assert "not 2" in str(able(image, request, references=2))
+
+
+def test_a_model_is_not_asked_to_avoid_more_than_it_can_read() -> None:
+    brief = card("brief", "a", honours=frozenset({"negative_prompt"}), negative_prompt_max=1000)
+    assert able(brief, ImageRequest("x", negative_prompt="y" * 1000)) is None
+    assert able(brief, ImageRequest("x", negative_prompt="y" * 1001)) == FieldError(
+        "negative_prompt", "brief takes negative prompts of 1000 characters; this one has 1001"
+    )
+    deaf = replace(brief, honours=frozenset())  # it drops it, and says so
+    assert able(deaf, ImageRequest("x", negative_prompt="y" * 1001)) is None

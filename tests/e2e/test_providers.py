@@ -140,15 +140,16 @@ def test_a_batch_over_all_providers(house):
 def test_a_reference_image_goes_where_it_is_taken(house):
     import base64
 
-    client, _ = house
+    client, doubles = house
     out = io.BytesIO()
     Image.new("RGB", (256, 256), "teal").save(out, "PNG")
     reference = base64.b64encode(out.getvalue()).decode()
     answer = client.post("/unified/generate", json={"prompt": "as a painting", "reference_image": reference})
     assert answer.status_code == 200, answer.text[:500]
-    assert answer.json()["provider"] in ("leonardo_ai", "runware_ai", "gemini", "comfyui", "sagemaker")
-    refused = client.post(
-        "/unified/generate",
-        json={"prompt": "x", "reference_image": reference, "provider": "bedrock", "fallback": False},
-    )
+    assert answer.json()["provider"] in DOUBLES
+    body = {"prompt": "x", "reference_image": reference, "fallback": False}
+    made = check(client.post("/unified/generate", json={**body, "provider": "bedrock"}), "bedrock")
+    assert made["metadata"]["provider_model"] == "stability.sd3-5-large-v1:0"
+    assert doubles["bedrock"].calls[-1].body["mode"] == "image-to-image"
+    refused = client.post("/unified/generate", json={**body, "model": "stability.stable-image-core-v1:1"})
     assert refused.status_code == 400

@@ -72,7 +72,7 @@ def test_a_service_that_cannot_be_asked_holds_nobody_up(world, service, fault):
         ("leonardo", "graphql_list"),
         ("runware", "sign_in_page"),
         ("runware", "list"),
-        ("runware", "forbidden"),
+        ("runware", "edge_page"),
         ("gemini", "no_candidates"),
         ("gemini", "unavailable"),
         ("comfyui", "html"),
