@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 def build(context: Mapping[str, object] | None = None, outdir: str | None = None) -> cdk.App:
     """The app of the environment that the context names (`env`). The CDK CLI's own `-c` values win over `context`."""
-    defaults = json.loads((ROOT / "cdk.json").read_text())["context"]
+    defaults = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = cdk.App(analytics_reporting=False, outdir=outdir, context={**defaults, **(context or {})})
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks())
     environment = config.environment(str(app.node.get_context("env")))

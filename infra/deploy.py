@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     if report.stops:
         print("Nothing was deployed.", file=sys.stderr)
         return 1
-    context = {**json.loads((ROOT / "cdk.json").read_text())["context"], **preflight.context_of(arguments)}
+    context = {**json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"], **preflight.context_of(arguments)}
     context |= report.changes
     changes = [word for key, value in report.changes.items() for word in ("-c", f"{key}={value}")]
     given = [*arguments, *changes]

@@ -34,5 +34,5 @@ def text_of(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    LOCK.write_text(locked())
+    LOCK.write_text(locked(), "utf-8")
     print(f"wrote {LOCK.relative_to(ROOT)}", file=sys.stderr)

@@ -38,7 +38,7 @@ class Report:
 
 def examine(client: Clients, given: Mapping[str, str]) -> Report:
     """Make every check that makes sense. `given` is what the deployer said; `cdk.json` says the rest."""
-    context = {**json.loads((ROOT / "cdk.json").read_text())["context"], **given}
+    context = {**json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"], **given}
     environment, settings = config.environment(str(context["env"])), config.settings(context)
     account = checks.credentials(client)
     if account.level == "stop":

@@ -37,5 +37,5 @@ def _text(template: dict[str, Any]) -> str:
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in templates().items():
-        (FOLDER / name).write_text(text)
+        (FOLDER / name).write_text(text, "utf-8")
         print(f"wrote {(FOLDER / name).relative_to(ROOT)}")

@@ -147,7 +147,7 @@ def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
             known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
         )
         name = "image-api-data"
-        extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text().strip()}", "config": config}
+        extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text('utf-8').strip()}", "config": config}
     answer = session.client("cloudformation", **extra).describe_stacks(StackName=name)
     outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0].get("Outputs", [])}
     return DynamoKeyRing(session.client("dynamodb", **extra), outputs["KeysTable"])

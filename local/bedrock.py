@@ -25,8 +25,8 @@ def token(data_dir: Path) -> str:
     kept = data_dir / "bedrock.token"
     if not kept.is_file():
         kept.touch(mode=0o600)
-        kept.write_text(secrets.token_urlsafe(24))
-    return kept.read_text()
+        kept.write_text(secrets.token_urlsafe(24), "utf-8")
+    return kept.read_text("utf-8")
 
 
 class BedrockPassThrough:

@@ -133,12 +133,12 @@ class Emulator:
     def _port(self) -> int:
         """The port of the last run while it is free, so that links made then still work."""
         kept = self.data_dir / "emulator.port"
-        wanted = int(kept.read_text()) if kept.is_file() and kept.read_text().isdigit() else 0
+        wanted = int(kept.read_text("utf-8")) if kept.is_file() and kept.read_text("utf-8").isdigit() else 0
         try:
             port = free_port(wanted)
         except OSError:
             port = free_port()
-        kept.write_text(str(port))
+        kept.write_text(str(port), "utf-8")
         return port
 
     def _environment(self) -> dict[str, str]:

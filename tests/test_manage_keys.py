@@ -46,7 +46,7 @@ class FakeCloudFormation:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The table of keys as the template makes it."""
-    template = json.loads((ROOT / "local" / "templates" / "data.json").read_text())
+    template = json.loads((ROOT / "local" / "templates" / "data.json").read_text("utf-8"))
     properties = template["Resources"][template["Outputs"]["KeysTable"]["Value"]["Ref"]]["Properties"]
     parts = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     with mock_aws():
@@ -191,10 +191,12 @@ def test_a_stack_that_is_not_there_is_said_in_a_sentence(run: Any, capsys: Any, 
 
 
 def test_a_local_stack_that_has_ended_is_said_in_a_sentence(capsys: Any, tmp_path: Path) -> None:
-    (tmp_path / "emulator.port").write_text("1")
+    (tmp_path / "emulator.port").write_text("1", "utf-8")
     assert manage_keys.main(["list", "acme", "--data-dir", str(tmp_path)], {}, NOW) == 1
     assert "has no credentials of a local stack" in capsys.readouterr().err
-    (tmp_path / "emulator.credentials").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\n")
+    (tmp_path / "emulator.credentials").write_text(
+        "[default]\naws_access_key_id = A\naws_secret_access_key = s\n", "utf-8"
+    )
     assert manage_keys.main(["list", "acme", "--data-dir", str(tmp_path)], {}, NOW) == 1
     assert "does not answer" in capsys.readouterr().err
 
@@ -345,7 +347,7 @@ def test_where_the_local_run_signs_by_its_settings_the_table_gets_no_secret(
     ring = DynamoKeyRing(boto3.client("dynamodb"), table)
     monkeypatch.setattr(manage_keys, "key_ring", lambda *_: ring)
     if kept:
-        (tmp_path / "webhook.secrets").write_text(kept)
+        (tmp_path / "webhook.secrets").write_text(kept, "utf-8")
     here = ("--data-dir", str(tmp_path))
     assert manage_keys.main(["webhook-secret", tenant, *here], {"WEBHOOK_SECRET": given}, NOW) == 1
     told = capsys.readouterr()
@@ -362,7 +364,7 @@ def test_where_the_local_run_signs_by_its_settings_the_table_gets_no_secret(
 
 
 def test_a_deployed_stack_knows_nothing_of_the_local_secrets(table: str, capsys: Any, tmp_path: Path) -> None:
-    (tmp_path / "webhook.secrets").write_text("acme:whsec_c2VjcmV0\n")
+    (tmp_path / "webhook.secrets").write_text("acme:whsec_c2VjcmV0\n", "utf-8")
     words = ["webhook-secret", "acme", "--stack", "dev", "--data-dir", str(tmp_path)]
     assert manage_keys.main(words, {"WEBHOOK_SECRET": "acme:c2VjcmV0"}, NOW) == 0
     assert SECRET.fullmatch(capsys.readouterr().out.strip())

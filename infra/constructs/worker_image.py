@@ -147,7 +147,7 @@ class WorkerImage(Construct):
             self,
             "Trigger",
             spec=TRIGGER,
-            code=lambda_.Code.from_inline((ROOT / "infra" / "functions" / "build_image.py").read_text()),
+            code=lambda_.Code.from_inline((ROOT / "infra" / "functions" / "build_image.py").read_text("utf-8")),
             environment={"PROJECT": project.ref},
             statements=[grants.allow(("codebuild:StartBuild", "codebuild:BatchGetBuilds"), project.attr_arn)],
             log_retention=logs.RetentionDays.TWO_WEEKS,

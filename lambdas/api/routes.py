@@ -48,8 +48,8 @@ class Route:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts in its tenant's rate: all that generates, writes or costs."""
-        return not self.open and (self.method != "GET" or self.paid)
+        """Whether it counts in its tenant's rate: all that generates, writes or costs, and nothing that only ends work."""
+        return not self.open and (self.method == "POST" or self.paid)
 
 
 def json_answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

@@ -395,7 +395,7 @@ def test_the_largest_pictures_fit_through_an_endpoint() -> None:
 def test_the_deployables_share_no_code() -> None:
     for folder, other in [("lambdas", "gpu_worker"), ("gpu_worker", "lambdas")]:
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 assert not any(name.split(".")[0] == other for name in names), path

@@ -148,7 +148,7 @@ def test_hostile_rewrites_are_judged_quickly(piece: str) -> None:
     began = time.process_time()
     guard.objection(ORIGINAL, guard.tidy(rewrite))
     guard.objection(ORIGINAL, guard.tidy(piece * 200_000))
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
 
 
 def test_the_instruction_names_its_canary_and_stays_below_the_limit() -> None:

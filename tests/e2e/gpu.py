@@ -62,14 +62,14 @@ class WorkerProcess:
         assert self._process
         ends = time.monotonic() + PATIENCE
         while not there():
-            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            assert self._process.poll() is None, self._log.read_text("utf-8")[-2000:]
             assert time.monotonic() < ends
             time.sleep(0.01)
 
     @property
     def log(self) -> list[dict[str, Any]]:
         """What it has logged since its first start."""
-        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self._log.read_text("utf-8").splitlines() if line.startswith("{")]
 
     def ping(self) -> int:
         """The status of `/ping`; 0 where nobody answers."""

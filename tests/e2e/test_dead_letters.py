@@ -51,7 +51,9 @@ def test_a_job_given_up_keeps_the_image_it_has_and_its_client_is_told(start):
             sqs.send_message(QueueUrl=made_by_the_stack(stack, "JobQueueDeadLetters"), MessageBody=body)
             until = time.monotonic() + 30
             while (job := client.get(f"/unified/jobs/{job_id}").json())["status"] == "running":
-                assert time.monotonic() < until, (stack.settings.data_dir / "logs" / "dead_letter.log").read_text()
+                assert time.monotonic() < until, (stack.settings.data_dir / "logs" / "dead_letter.log").read_text(
+                    "utf-8"
+                )
                 time.sleep(0.2)
         assert (job["status"], [image["id"] for image in job["images"]]) == ("failed", [kept])
         event = json.loads(sent.get(timeout=30)[1])

@@ -134,7 +134,9 @@ def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start):
         with pytest.raises(WebhookVerificationError):
             Webhook(second).verify(body, headers)
 
-        kept = dict(line.split(":") for line in (stack.settings.data_dir / "webhook.secrets").read_text().split())
+        kept = dict(
+            line.split(":") for line in (stack.settings.data_dir / "webhook.secrets").read_text("utf-8").split()
+        )
         assert set(kept) == {"default", "umbrella"}
         _, headers, body = told(stack, "k1", sent, url)
         Webhook(kept["umbrella"]).verify(body, headers)
@@ -150,7 +152,7 @@ def test_the_receiver_of_the_readme_takes_a_webhook(start):
         port = free.getsockname()[1]
     assert "9000" in code
     with start(ALLOW_PRIVATE_URLS="1") as stack:
-        [line] = (stack.settings.data_dir / "webhook.secrets").read_text().splitlines()
+        [line] = (stack.settings.data_dir / "webhook.secrets").read_text("utf-8").splitlines()
         receiver = subprocess.Popen(
             [sys.executable, "-c", code.replace("9000", str(port))],
             env={**os.environ, "SECRET": line.removeprefix("default:")},

@@ -99,7 +99,7 @@ def group(pid):
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            state, _parent, _group, session, *_ = stat.read_text().rpartition(")")[2].split()
+            state, _parent, _group, session, *_ = stat.read_text("utf-8").rpartition(")")[2].split()
             if session == pid and state != "Z":
                 found.append(stat.parent.name)
     return found
@@ -119,7 +119,7 @@ def test_it_answers_within_five_seconds_and_ends_without_a_trace(run, sign):
     [emulator] = [
         stat.parent.name
         for stat in Path("/proc").glob("[0-9]*/stat")
-        if (parts := stat.read_text().rpartition(")")[2].split()) and parts[1] == str(process.pid)
+        if (parts := stat.read_text("utf-8").rpartition(")")[2].split()) and parts[1] == str(process.pid)
     ]
     assert len(group(emulator)) >= 2, "the emulator and a function"
     process.send_signal(getattr(signal, sign))

@@ -33,10 +33,10 @@ class Recorder:
 
 if __name__ == "__main__":
     if not CALLS.exists():
-        CALLS.write_text("{}")
+        CALLS.write_text("{}", "utf-8")
     recorder = Recorder()
     test = f"{Path(__file__).parent}/test_every_call.py"
     failed = pytest.main(["-q", "-k", "on_record", "-p", "no:cacheprovider", test], plugins=[recorder])
     if not failed:
-        CALLS.write_text(json.dumps(recorder.calls, indent=1, sort_keys=True) + "\n")
+        CALLS.write_text(json.dumps(recorder.calls, indent=1, sort_keys=True) + "\n", "utf-8")
     sys.exit(failed)

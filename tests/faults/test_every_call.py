@@ -23,7 +23,7 @@ from tests.faults.injector import FAULTS, Injector, Plan
 from tests.faults.receiver import check_events
 from tests.faults.world import World
 
-RECORDED: dict[str, list[str]] = json.loads((Path(__file__).parent / "calls.json").read_text())
+RECORDED: dict[str, list[str]] = json.loads((Path(__file__).parent / "calls.json").read_text("utf-8"))
 EVERY_WAY = [(fault, persistent) for fault in FAULTS for persistent in (False, True)]
 LOST = [way for way in EVERY_WAY if way[0] == "lost"]
 OTHERS = [way for way in EVERY_WAY if way not in LOST]

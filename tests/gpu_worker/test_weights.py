@@ -31,9 +31,9 @@ class Hub:
     def __call__(self, weights: Weights, into: Path) -> None:
         self.asked.append(weights.folder)
         (into / "unet").mkdir(parents=True, exist_ok=True)
-        (into / "unet" / "w.safetensors").write_text("hub")
+        (into / "unet" / "w.safetensors").write_text("hub", "utf-8")
         if self.whole:
-            (into / weights.proof).write_text("hub")
+            (into / weights.proof).write_text("hub", "utf-8")
 
 
 @pytest.fixture
@@ -57,14 +57,14 @@ def sources(tmp_path: Path, hub: Hub | None = None, uri: str = "", client: Any =
 
 def put(folder: Path, text: str) -> None:
     folder.mkdir(parents=True)
-    (folder / MODEL.proof).write_text(text)
+    (folder / MODEL.proof).write_text(text, "utf-8")
 
 
 def test_the_model_directory_goes_before_everything(tmp_path: Path, s3: Any) -> None:
     put(tmp_path / "model" / MODEL.folder, "local")
     hub = Hub()
     found = sources(tmp_path, hub, URI, s3).find(MODEL)
-    assert (found / MODEL.proof).read_text() == "local"
+    assert (found / MODEL.proof).read_text("utf-8") == "local"
     assert hub.asked == []
 
 
@@ -73,7 +73,7 @@ def test_s3_goes_before_the_hub_and_is_asked_once(tmp_path: Path, s3: Any) -> No
     assert sources(tmp_path / "stage", hub, URI, s3).stage(MODEL)
     places = sources(tmp_path, Hub(), URI, s3)
     found = places.find(MODEL)
-    assert (found / "unet" / "w.safetensors").read_text() == "hub"
+    assert (found / "unet" / "w.safetensors").read_text("utf-8") == "hub"
     assert not places.download.asked
     s3.delete_object(Bucket=BUCKET, Key=f"some/prefix/{MODEL.folder}/{COMPLETE}")
     assert places.find(MODEL) == found
@@ -83,12 +83,12 @@ def test_half_a_copy_in_s3_is_not_taken(tmp_path: Path, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"some/prefix/{MODEL.folder}/{MODEL.proof}", Body=b"half")
     with pytest.raises(Missing):
         sources(tmp_path, None, URI, s3).find(MODEL)
-    assert (sources(tmp_path, Hub(), URI, s3).find(MODEL) / MODEL.proof).read_text() == "hub"
+    assert (sources(tmp_path, Hub(), URI, s3).find(MODEL) / MODEL.proof).read_text("utf-8") == "hub"
 
 
 def test_a_file_that_comes_in_short_is_not_taken(tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sources(tmp_path / "stage", Hub(), URI, s3).stage(MODEL)
-    monkeypatch.setattr(s3, "download_file", lambda _bucket, _key, path: Path(path).write_text(""))
+    monkeypatch.setattr(s3, "download_file", lambda _bucket, _key, path: Path(path).write_text("", "utf-8"))
     with pytest.raises(Missing):
         sources(tmp_path, None, URI, s3).find(MODEL)
     assert not (tmp_path / "cache" / MODEL.folder).exists()
@@ -280,5 +280,5 @@ def test_what_the_package_ships_is_not_staged(
 
 def test_the_worker_of_the_image_has_what_it_ships() -> None:
     assert PACKAGE.name == "gpu_worker"
-    assert "COPY gpu_worker/ gpu_worker/" in (PACKAGE / "Dockerfile").read_text()
+    assert "COPY gpu_worker/ gpu_worker/" in (PACKAGE / "Dockerfile").read_text("utf-8")
     assert Sources(Path("a"), Path("b")).package == PACKAGE

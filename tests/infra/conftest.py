@@ -31,7 +31,7 @@ class Templates:
         return {name: path for name, path in paths.items() if path.exists()}
 
     def template(self, name: str) -> dict[str, Any]:
-        return json.loads(self.files[name].read_text())
+        return json.loads(self.files[name].read_text("utf-8"))
 
     def resources(self, kind: str) -> dict[str, Resource]:
         """Logical id to resource, over all stacks."""

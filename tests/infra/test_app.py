@@ -36,11 +36,11 @@ def synthesise(folder, *arguments):
 def test_production_is_synthesised_without_an_account_a_network_or_a_node_of_its_own(tmp_path):
     result = synthesise(tmp_path, "-c", "env=prod", "-c", "RATE_LIMIT_PER_MINUTE=60")
     assert result.returncode == 0, result.stderr
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     assert not manifest.get("missing")
     stacks = {name for name, artifact in manifest["artifacts"].items() if artifact["type"].endswith("stack")}
     assert stacks == {"image-api-prod-data", "image-api-prod-service", "image-api-prod-gpu"}
-    assert '"60"' in (tmp_path / "image-api-prod-service.template.json").read_text()
+    assert '"60"' in (tmp_path / "image-api-prod-service.template.json").read_text("utf-8")
 
 
 def test_an_unknown_environment_is_named(tmp_path):
@@ -57,7 +57,7 @@ def test_templates_stay_below_the_limits_of_cloudformation(templates):
 
 def test_committed_snapshot_equals_a_fresh_synthesis():
     fresh = snapshot.templates()
-    committed = {path.name: path.read_text() for path in snapshot.FOLDER.glob("*.json")}
+    committed = {path.name: path.read_text("utf-8") for path in snapshot.FOLDER.glob("*.json")}
     assert fresh == committed, "The templates changed. Write the snapshot again: make snapshot"
 
 
@@ -94,7 +94,7 @@ def test_a_setting_that_no_function_could_use_is_not_deployed(name, value, right
 
 
 def test_documentation_lists_every_setting():
-    text = (ROOT / "docs" / "deploy.md").read_text().partition("## Settings")[2].partition("Three of them")[0]
+    text = (ROOT / "docs" / "deploy.md").read_text("utf-8").partition("## Settings")[2].partition("Three of them")[0]
     assert set(re.findall(r"`([A-Z_]+)`", text)) == config.SETTINGS
 
 

@@ -61,12 +61,12 @@ def test_without_the_runtime_it_says_that_cold_starts_will_be_slow(tmp_path, mon
 
 def test_an_interpreter_that_does_not_run_is_not_taken(tmp_path, monkeypatch):
     shim = tmp_path / "python3.13"
-    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.write_text("#!/bin/sh\nexit 127\n", "utf-8")
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     expected = sys.executable if sys.version_info[:2] == (3, 13) else None
     assert bundling.runtime_interpreter() == expected
-    shim.write_text("#!/bin/sh\necho 3.13\n")
+    shim.write_text("#!/bin/sh\necho 3.13\n", "utf-8")
     assert bundling.runtime_interpreter() == (expected or str(shim))
 
 
@@ -79,7 +79,7 @@ def test_the_name_of_the_package_follows_its_content(tmp_path, monkeypatch):
     (source / "__pycache__" / "left.pyc").write_bytes(b"over")
     assert bundling.source_hash(compiled=True) == before
     assert bundling.source_hash(compiled=False) != before
-    (source / "requirements.txt").write_text("pydantic==2.14.3\n")
+    (source / "requirements.txt").write_text("pydantic==2.14.3\n", "utf-8")
     assert bundling.source_hash(compiled=True) != before
 
 
@@ -89,20 +89,20 @@ def test_the_name_of_the_package_follows_each_wheel_in_it(tmp_path, monkeypatch)
     monkeypatch.setattr(bundling, "SOURCE", source)
     before = bundling.source_hash(compiled=True)
     lock = source / bundling.LOCK.name
-    lock.write_text(lock.read_text().replace("sha256:0", "sha256:1").replace("sha256:f", "sha256:0"))
+    lock.write_text(lock.read_text("utf-8").replace("sha256:0", "sha256:1").replace("sha256:f", "sha256:0"), "utf-8")
     assert bundling.source_hash(compiled=True) != before
 
 
 def locked():
     """Name to version of all that the lock holds."""
-    lines = [line for line in bundling.LOCK.read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in bundling.LOCK.read_text("utf-8").splitlines() if not line.startswith("#")]
     found = [re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
     assert all(found), "each is pinned, to one wheel"
     return {canonicalize_name(line[1]): line[2] for line in found}
 
 
 def pinned(file):
-    lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    lines = [line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines()]
     requirements = [Requirement(line) for line in lines if line and not line.startswith("-")]
     return {canonicalize_name(r.name): next(iter(r.specifier)).version for r in requirements}
 

@@ -53,7 +53,7 @@ def test_development_can_be_removed(dev):
 
 def test_stacks_are_protected_from_deletion_only_in_production(dev, prod):
     def protection(templates):
-        manifest = (templates.folder / "manifest.json").read_text()
+        manifest = (templates.folder / "manifest.json").read_text("utf-8")
         return manifest.count('"terminationProtection": true')
 
     assert protection(prod) == 2

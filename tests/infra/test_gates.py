@@ -36,7 +36,7 @@ ACCEPTED = {
 def acknowledged(templates):
     """Every acknowledged finding as (construct path, rule, reason)."""
     for file in templates.folder.glob("*.metadata.json"):
-        for path, entries in json.loads(file.read_text()).items():
+        for path, entries in json.loads(file.read_text("utf-8")).items():
             for entry in entries:
                 if entry["type"] == "aws:cdk:acknowledged-rules":
                     for rule, reason in entry["data"].items():
@@ -79,7 +79,7 @@ def test_a_new_wildcard_stops_the_synthesis(tmp_path, action, resource, finding)
     role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
-    assert finding in (tmp_path / "validation-report.json").read_text()
+    assert finding in (tmp_path / "validation-report.json").read_text("utf-8")
 
 
 def test_what_cloudformation_would_refuse_stops_the_synthesis(tmp_path):

@@ -134,7 +134,7 @@ def test_a_realtime_endpoint_stays_and_grows_with_the_requests_at_a_time(synthes
 def test_the_endpoint_runs_where_the_workers_cuda_does_and_on_the_next_type_where_one_is_not_to_be_had(made):
     [variant] = only(made, "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
     assert variant["InferenceAmiVersion"] == "al2023-ami-sagemaker-inference-gpu-4-1"
-    assert variant["InferenceAmiVersion"] in (ROOT / "gpu_worker" / "Dockerfile").read_text()
+    assert variant["InferenceAmiVersion"] in (ROOT / "gpu_worker" / "Dockerfile").read_text("utf-8")
     assert [(p["InstanceType"], p["Priority"]) for p in variant["InstancePools"]] == [
         ("ml.g6e.xlarge", 1),
         ("ml.g6.xlarge", 2),
@@ -272,7 +272,9 @@ def test_the_build_is_of_the_dockerfile_in_a_folder_as_it_expects(made):
     assert used == {"REPOSITORY", "REPOSITORY_URI", "IMAGE_TAG", "WEIGHTS", "MODELS"}
     for name in used:
         assert f"${name}" in json.dumps(BUILD_SPEC) or f"${{{name}" in json.dumps(BUILD_SPEC)
-    copied = [line for line in (ROOT / "gpu_worker" / "Dockerfile").read_text().splitlines() if line.startswith("COPY")]
+    copied = [
+        line for line in (ROOT / "gpu_worker" / "Dockerfile").read_text("utf-8").splitlines() if line.startswith("COPY")
+    ]
     assert copied
     assert all(part.startswith("gpu_worker/") for line in copied for part in line.split()[1:])
 
@@ -458,7 +460,7 @@ def test_cfn_lint(made):
 
 
 def test_the_gpu_stack_comes_last_so_that_its_failure_takes_nothing_along(made):
-    manifest = json.loads((made.folder / "manifest.json").read_text())["artifacts"]
+    manifest = json.loads((made.folder / "manifest.json").read_text("utf-8"))["artifacts"]
     assert "image-api-dev-service" in manifest["image-api-dev-gpu"]["dependencies"]
     for name in ("data", "service"):
         assert "image-api-dev-gpu" not in manifest[f"image-api-dev-{name}"].get("dependencies", [])

@@ -74,7 +74,7 @@ def build(lanes: int) -> None:
     """The bucket and the tables of the template; each lane has providers of its own, and so their health."""
     db = client("dynamodb")
     client("s3").create_bucket(Bucket=BUCKET)
-    template = json.loads((ROOT / "local" / "templates" / "data.json").read_text())
+    template = json.loads((ROOT / "local" / "templates" / "data.json").read_text("utf-8"))
     for logical, resource in sorted(template["Resources"].items()):
         if resource["Type"] != "AWS::DynamoDB::Table":
             continue

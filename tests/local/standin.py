@@ -86,9 +86,9 @@ def write(folder: Path) -> dict[str, Path]:
     for package in (handlers, handlers.parent):
         (package / "__init__.py").touch()
     for name, source in (("api", API), ("authorizer", AUTHORIZER), ("worker", WORKER)):
-        (handlers / f"{name}.py").write_text(source)
+        (handlers / f"{name}.py").write_text(source, "utf-8")
     for name, template in (("data", data()), ("service", service())):
-        (folder / f"{name}.json").write_text(json.dumps(template))
+        (folder / f"{name}.json").write_text(json.dumps(template), "utf-8")
     return {"templates": folder, "source": folder / "lambdas"}
 
 

@@ -49,13 +49,13 @@ def test_a_function_has_its_own_that_nobody_can_compute():
 
 @pytest.mark.parametrize("content", ["", "[default]\naws_access_key_id = AKIA\n", "\x00", "[default]\n" * 2])
 def test_a_broken_file_is_said_in_a_sentence(tmp_path, content):
-    (tmp_path / keys.FILE).write_text(content)
+    (tmp_path / keys.FILE).write_text(content, "utf-8")
     with pytest.raises(ValueError, match=r"must hold aws_access_key_id and aws_secret_access_key; delete it"):
         keys.kept(tmp_path)
 
 
 def test_a_known_pair_put_there_by_hand_is_refused(tmp_path):
-    (tmp_path / keys.FILE).write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    (tmp_path / keys.FILE).write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n", "utf-8")
     with pytest.raises(ValueError, match="too short"):
         keys.kept(tmp_path)
 

@@ -87,7 +87,7 @@ def test_nothing_of_it_is_an_error_in_our_log(stack):
     for _, raw in REQUESTS.values():
         said(stack, raw)
     log = stack.settings.data_dir / "logs" / "front.log"
-    assert not log.is_file() or "Traceback" not in log.read_text()
+    assert not log.is_file() or "Traceback" not in log.read_text("utf-8")
 
 
 def test_it_listens_on_both_addresses_of_this_machine(stack):

@@ -43,8 +43,8 @@ def test_metrics_of_a_log():
 def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path):
     source = tmp_path / "lambdas"
     source.mkdir()
-    (source / "__init__.py").write_text("X = 1\n")
-    (source / "page.html").write_text("<p>")
+    (source / "__init__.py").write_text("X = 1\n", "utf-8")
+    (source / "page.html").write_text("<p>", "utf-8")
     (source / "__pycache__").mkdir()
     (source / "__pycache__" / "old.pyc").touch()
     built = package.build(source, tmp_path / "code")
@@ -62,7 +62,7 @@ def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path):
     told = subprocess.run(asked, cwd=tmp_path / "unzipped", capture_output=True, text=True, check=True)
     assert told.stdout == "1\n"
     assert "wrote" not in told.stderr.split("lambdas/__init__.py", 1)[1].split("\n", 3)[1]
-    (source / "__init__.py").write_text("X = 2\n")
+    (source / "__init__.py").write_text("X = 2\n", "utf-8")
     assert package.build(source, tmp_path / "code") != built
     assert not built.exists()
 
@@ -172,24 +172,24 @@ def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path):
 
     assert said() == []
     assert said(WEBHOOK_SECRET="c2VjcmV0") == ["  webhooks   signed with the tenant's secret in WEBHOOK_SECRET"]
-    (tmp_path / "webhook.secrets").write_text("default:whsec_c2VjcmV0\n")
+    (tmp_path / "webhook.secrets").write_text("default:whsec_c2VjcmV0\n", "utf-8")
     assert said() == [f"  webhooks   signed with the tenant's secret in {tmp_path / 'webhook.secrets'}"]
     both = f"in WEBHOOK_SECRET or {tmp_path / 'webhook.secrets'}"
     assert said(WEBHOOK_SECRET="acme:c2VjcmV0")[0].endswith(both)
 
 
 def test_missing_packages_are_seen(tmp_path):
-    (tmp_path / "a.txt").write_text("# c\n-r b.txt\nuvicorn==0.54.0 --hash=sha256:0\n")
-    (tmp_path / "b.txt").write_text("aws-lambda-powertools[parser]==3.37.0\n")
+    (tmp_path / "a.txt").write_text("# c\n-r b.txt\nuvicorn==0.54.0 --hash=sha256:0\n", "utf-8")
+    (tmp_path / "b.txt").write_text("aws-lambda-powertools[parser]==3.37.0\n", "utf-8")
     assert not missing(tmp_path / "a.txt")
-    (tmp_path / "b.txt").write_text("uvicorn==0.0.1\n")
+    (tmp_path / "b.txt").write_text("uvicorn==0.0.1\n", "utf-8")
     assert missing(tmp_path / "a.txt")
-    (tmp_path / "b.txt").write_text("no-such-package==1\n")
+    (tmp_path / "b.txt").write_text("no-such-package==1\n", "utf-8")
     assert missing(tmp_path / "a.txt")
 
 
 def test_every_verb_of_the_makefile_is_here():
-    verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert verbs - {"help", "clean"} == set(VERBS)
 
 

@@ -57,7 +57,7 @@ def test_bedrock_is_on_when_asked_or_when_its_endpoint_is_given():
 
 def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_path):
     file = tmp_path / ".env"
-    file.write_text("API_KEY=file\nDEFAULT_MODEL=m\nGEMINI_APIKEY=oops\nAWS_PROFILE=me\n")
+    file.write_text("API_KEY=file\nDEFAULT_MODEL=m\nGEMINI_APIKEY=oops\nAWS_PROFILE=me\n", "utf-8")
     settings = load({"API_KEY": "shell"}, file)
     assert settings.functions["API_KEY"] == "shell"
     assert settings.functions["DEFAULT_MODEL"] == "m"
@@ -135,8 +135,8 @@ def test_provider_concurrency_reaches_the_functions():
 
 def test_env_file_syntax(tmp_path):
     file = tmp_path / ".env"
-    file.write_text("\ufeff# comment\n\nexport A=1\nB = two words # said\nC='x # y'\nD=\"q\" # z\nE=a#b\nF=\n")
+    file.write_text("\ufeff# comment\n\nexport A=1\nB = two words # said\nC='x # y'\nD=\"q\" # z\nE=a#b\nF=\n", "utf-8")
     assert parse_env_file(file) == {"A": "1", "B": "two words", "C": "x # y", "D": "q", "E": "a#b", "F": ""}
-    file.write_text("A=1\nnonsense\n")
+    file.write_text("A=1\nnonsense\n", "utf-8")
     with pytest.raises(SettingsError, match="line 2: expected NAME=value"):
         parse_env_file(file)

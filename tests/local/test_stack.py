@@ -69,7 +69,7 @@ def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(clien
     environment = client.get("/env").json()
     assert environment["DEPLOYED"] == "0"
     assert environment["GEMINI_API_KEY"] == "k"
-    assert environment["WEBHOOK_SECRET"] == (stack.settings.data_dir / "webhook.secrets").read_text().strip()
+    assert environment["WEBHOOK_SECRET"] == (stack.settings.data_dir / "webhook.secrets").read_text("utf-8").strip()
     assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert environment["AWS_ENDPOINT_URL"] == stack.emulator_url
     assert environment.keys().isdisjoint({"AWS_PROFILE", "PYTHONDONTWRITEBYTECODE", "APP_PORT", "DATA_DIR"})
@@ -167,7 +167,7 @@ def test_the_head_of_a_request_has_a_limit(client):
 
 def test_the_reason_of_a_failure_is_in_the_log(client, stack):
     client.get("/forbidden")
-    until(lambda: "AccessDenied" in (stack.settings.data_dir / "logs" / "api.log").read_text())
+    until(lambda: "AccessDenied" in (stack.settings.data_dir / "logs" / "api.log").read_text("utf-8"))
 
 
 def test_29_seconds_is_all(client, stack, monkeypatch):
@@ -261,7 +261,7 @@ def test_a_message_outlives_the_process_that_worked_on_it(client, stack, tmp_pat
     until(mark.exists)
     for pid in stack.function_pids("worker"):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: mark.read_text().split() == ["begun", "begun", "ended"])
+    until(lambda: mark.read_text("utf-8").split() == ["begun", "begun", "ended"])
 
 
 def test_everything_is_there_after_a_restart(client, stack, tmp_path):
@@ -272,7 +272,7 @@ def test_everything_is_there_after_a_restart(client, stack, tmp_path):
     before = stack.emulator_url
     stack.restart()
     assert stack.emulator_url == before
-    until(lambda: mark.read_text().split() == ["begun", "begun", "ended"])
+    until(lambda: mark.read_text("utf-8").split() == ["begun", "begun", "ended"])
     assert httpx2.get(url, trust_env=False).content == b"x" * 10
     assert client.get("/health").status_code == 200
 
@@ -309,7 +309,7 @@ time.sleep(600)
 
 def alive(pid):
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     return False
 
 
@@ -344,7 +344,7 @@ def test_a_hard_kill_leaves_no_process_and_keeps_the_state(service, tmp_path, vi
 
 def parent(pid):
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
     return None
 
 
@@ -354,7 +354,7 @@ def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path):
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
         link = httpx2.get(f"{stack.url}/presign?key=images/a.png", trust_env=False).json()["url"]
     source = service["source"] / "handlers" / "api.py"
-    source.write_text(source.read_text().replace('"/location"', '"/moved"'))
+    source.write_text(source.read_text("utf-8").replace('"/location"', '"/moved"'), "utf-8")
     with Stack(settings.load({**environment, "GEMINI_API_KEY": "k"}, ROOT / "none"), **service) as stack:
         assert httpx2.get(f"{stack.url}/moved", trust_env=False).status_code == 202
         assert httpx2.get(f"{stack.url}/env", trust_env=False).json()["GEMINI_API_KEY"] == "k"
@@ -365,7 +365,7 @@ def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
     service = standin.write(tmp_path / "service")
     template = standin.service()
     template["Resources"]["Odd"] = standin.resource("CloudWatch::Alarm", AlarmName="no threshold")
-    (tmp_path / "service" / "service.json").write_text(json.dumps(template))
+    (tmp_path / "service" / "service.json").write_text(json.dumps(template), "utf-8")
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     with pytest.raises(
         DeployError, match=r"image-api-service could not be deployed[\s\S]*Odd .AWS::CloudWatch::Alarm.: \w+"

@@ -60,7 +60,7 @@ def test_only_their_owner_can_read_them(tmp_path):
         complete(tmp_path, {})
         assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
         (tmp_path / FILE).chmod(0o644)
-        (tmp_path / "webhook.new").write_text("left by a killed run")
+        (tmp_path / "webhook.new").write_text("left by a killed run", "utf-8")
         complete(tmp_path, {"API_KEYS": "acme:k"})
         assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     finally:
@@ -73,7 +73,7 @@ def test_what_is_given_goes_before_what_was_made_and_is_not_written_down(tmp_pat
     found = parse(complete(tmp_path, {"API_KEYS": "acme:k,umbrella:k", "WEBHOOK_SECRET": f"acme:{GIVEN}"}))
     assert found["acme"] == GIVEN
     assert set(found) == {"acme", "default", "umbrella"}
-    assert GIVEN not in (tmp_path / FILE).read_text()
+    assert GIVEN not in (tmp_path / FILE).read_text("utf-8")
 
 
 def test_where_all_are_given_no_file_is_made(tmp_path):
@@ -82,7 +82,7 @@ def test_where_all_are_given_no_file_is_made(tmp_path):
 
 
 def test_a_file_that_was_made_unfit_is_named(tmp_path):
-    (tmp_path / FILE).write_text("default:whsec_open-sesame\n")
+    (tmp_path / FILE).write_text("default:whsec_open-sesame\n", "utf-8")
     with pytest.raises(ValueError, match=r"webhook\.secrets must hold lines of tenant:secret") as refused:
         complete(tmp_path, {})
     assert "sesame" not in str(refused.value)

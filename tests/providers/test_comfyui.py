@@ -249,7 +249,7 @@ def test_asking_may_fail_and_is_repeated(fault: str, stage: str, fake: FakeComfy
     with pytest.raises(ProviderFailure) as caught:
         provider.collect(ticket, ORDER, 0.4)
     assert caught.value.code == ("throttled" if fault == "throttle" else "unavailable")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert _finish(provider, ticket, ORDER).data
     assert len(fake.works) == 1
 

@@ -55,7 +55,7 @@ def test_a_service_that_cannot_be_asked_holds_nobody_up(world, service, fault):
     getattr(world, service).inject(fault, times=None, at="ask")
     started = time.monotonic()
     states = world.states(*SERVICES[service][:1], timeout=0.2)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 5
     assert states
     assert all(state.startswith("could not be asked: ") for state in states.values())
 

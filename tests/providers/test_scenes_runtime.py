@@ -143,9 +143,9 @@ def test_many_threads_may_begin_at_once(saved: Path, monkeypatch: pytest.MonkeyP
 
 def changed(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def of(folder: Path) -> None:
-        found = json.loads((folder / name).read_text())
+        found = json.loads((folder / name).read_text("utf-8"))
         change(found)
-        (folder / name).write_text(json.dumps(found))
+        (folder / name).write_text(json.dumps(found), "utf-8")
 
     return of
 
@@ -157,10 +157,10 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "another prediction": (changed(SCHEDULE, lambda c: c.update(prediction_type="epsilon")), "prediction_type"),
     "another spacing": (changed(SCHEDULE, lambda c: c.pop("timestep_spacing")), "timestep_spacing"),
     "another tokenizer": (changed(TOKENIZER, lambda c: c["model"].update(type="WordPiece")), "byte-pair"),
-    "no JSON": (lambda f: (f / "vae/config.json").write_text("{"), "not a model of scenes"),
+    "no JSON": (lambda f: (f / "vae/config.json").write_text("{", "utf-8"), "not a model of scenes"),
     "no scale": (changed("vae/config.json", lambda c: c.pop("scaling_factor")), "scaling_factor"),
     "no vocabulary": (changed(TOKENIZER, lambda c: c["model"]["vocab"].pop("\u0100")), "bytes"),
-    "JSON of another form": (lambda f: (f / SCHEDULE).write_text("[]"), "not a model of scenes"),
+    "JSON of another form": (lambda f: (f / SCHEDULE).write_text("[]", "utf-8"), "not a model of scenes"),
 }
 
 
