@@ -48,7 +48,7 @@ class Route:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts in its tenant's rate: all that generates, writes or costs, and nothing that only ends work."""
+        """Whether it counts in its tenant's rate: what generates, writes or costs, and nothing that only ends work."""
         return not self.open and (self.method == "POST" or self.paid)
 
 
