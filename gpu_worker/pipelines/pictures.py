@@ -76,9 +76,10 @@ def _decoded(file: File) -> Picture:
 
 def _turned(found: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(found)
+        lies = found.getexif().get(0x0112, 1) != 1  # else it would be copied
+        return ImageOps.exif_transpose(found) if lies else found
     except Exception:  # noqa: BLE001  a broken EXIF block turns nothing
-        return found.copy()
+        return found
 
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -88,7 +89,7 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, 
         bare = picture if picture.mode == mode else picture.convert("RGB") if mode == "RGB" else None
         if bare is not None and (made := _through(bare, profile)) is not None:
             return made, (CONVERTED,)
-    return picture.convert("RGB"), ()
+    return picture if picture.mode == "RGB" else picture.convert("RGB"), ()
 
 
 def _through(picture: Image.Image, profile: bytes) -> Image.Image | None:

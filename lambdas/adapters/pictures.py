@@ -13,8 +13,8 @@ from lambdas.domain.model_card import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS: Final = 40_000_000
 MAX_UPLOAD_PIXELS: Final = 25_000_000
+MAX_PIXELS: Final = MAX_UPLOAD_PIXELS  # of what a provider sends: no model that is asked paints more
 
 # PNG: the step from 3 to 4 saves a sixth, that to 6 nothing for twice the time. WebP: lossy, because who wants every
 # pixel asks for PNG; method 2 is twice as fast as the default at the same size.
