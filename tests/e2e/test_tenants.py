@@ -74,6 +74,7 @@ def test_every_route_answers_another_tenants_id_as_one_that_never_was(stack):
         theirs = belongings(acme)
         unknown = never_made(theirs)
         paths = [path for path in acme.get("/openapi.json").json()["paths"] if "{" in path]
+        paths = [path for path in paths if not path.startswith("/v1/models/")]  # a model is nobody's
         assert len(paths) >= 8
         for path in sorted(paths):
             for method in METHODS:
