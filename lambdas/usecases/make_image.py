@@ -18,6 +18,7 @@ from lambdas.domain.errors import (
     ServiceError,
     TooLarge,
 )
+from lambdas.domain.health import free_at
 from lambdas.domain.jobs import Attempt, Job
 from lambdas.domain.model_card import ModelCard
 from lambdas.domain.requests import BACKGROUND, Order, Ticket
@@ -39,9 +40,9 @@ from lambdas.usecases.paint_background import cutter_of, staged
 # How long a model may take while others wait for their turn: some of its usual times over, within these bounds.
 PATIENCE = 2.5
 PATIENCE_SECONDS = (10.0, 60.0)
-# How long after it was accepted a job that nobody waits for is queued again because its providers cannot be reached, as
-# while the only one restarts: its first cooldowns of 15 and 30 s are over by then.
-RESTART_SECONDS = 60.0
+# How long after it was accepted a job that nobody waits for is tried again because its providers cannot be reached, as
+# while the only one restarts: the ends of the first cooldowns, of 15 and 30 s, are within it.
+RESTART_SECONDS = 75.0
 # How long a run waits, between these bounds, for room at a provider until it gives back a job that it has not begun,
 # and how long it waits between two looks. Jittered, so that those who wait do not all look at once.
 ROOM_SECONDS = (4.0, 8.0)
@@ -62,11 +63,15 @@ class JobFailed(Exception):
 
 
 class NoRoom(Exception):
-    """Every provider that could be asked is at its cap, or cannot be reached just now. `job` as it stands."""
+    """Every provider that could be asked is at its cap, or cannot be reached just now. `job` as it stands.
 
-    def __init__(self, job: Job) -> None:
+    `until`: when one may be asked again (Unix seconds), where that is known.
+    """
+
+    def __init__(self, job: Job, until: float | None = None) -> None:
         super().__init__(job.id)
         self.job = job
+        self.until = until
 
 
 class StillWorking(Exception):
@@ -92,8 +97,8 @@ def make_image(job: Job, index: int, limit: float, deps: Deps, *, queued: bool) 
         failure = failed or failure
         if len(job.images) > index:
             return job
-        if not full and cards and queued and _may_come_back(job, failure, deps):
-            raise NoRoom(job)
+        if not full and queued and (until := _back_at(job, cards, failure, deps)):
+            raise NoRoom(job, until)
         if not full:
             raise JobFailed(job, _error_of(failure, job))
         _wait_for_room(job, patience, limit, deps)
@@ -127,10 +132,15 @@ def _asked(
     return job, failure, full
 
 
-def _may_come_back(job: Job, failure: ProviderFailure | None, deps: Deps) -> bool:
-    """Whether the job is to be tried again because all its providers rest, or the last one could not be reached."""
-    unreached = failure is None or (failure.code == "unavailable" and failure.paid == "no")
-    return unreached and not job.begun and deps.clock.now() < job.created_at + RESTART_SECONDS
+def _back_at(job: Job, cards: list[ModelCard], failure: ProviderFailure | None, deps: Deps) -> float | None:
+    """When the job is tried again, all of whose providers rest or could not be reached; `None` where it is not."""
+    reached = failure is not None and not (failure.code == "unavailable" and failure.paid == "no")
+    if reached or job.begun or not cards:
+        return None
+    now, healths = deps.clock.now(), deps.health.snapshot()
+    free = min(free_at(healths[card.provider], now, card.id) if card.provider in healths else now for card in cards)
+    until = max(free, now + slots.pause(job.released + 1, random.random()))
+    return until if until < job.created_at + RESTART_SECONDS else None
 
 
 def _wait_for_room(job: Job, patience: float, limit: float, deps: Deps) -> None:

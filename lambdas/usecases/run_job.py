@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import suppress
 from dataclasses import replace
@@ -44,7 +45,7 @@ def run_job(
         if not deps.jobs.finish(job):
             raise TakenOver
     except NoRoom as full:
-        _give_back(full.job, deps, watchdog=watchdog)
+        _give_back(full, deps, watchdog=watchdog)
         return deps.jobs.get(tenant, job_id)
     except StillWorking as waiting:
         deps.jobs.release(waiting.job)  # the notice of its end, or else its watchdog, brings it back
@@ -59,9 +60,11 @@ def run_job(
     return job
 
 
-def _give_back(job: Job, deps: Deps, *, watchdog: bool) -> None:
+def _give_back(full: NoRoom, deps: Deps, *, watchdog: bool) -> None:
+    job = full.job
     if deps.jobs.release(job) and not watchdog:
-        delay = slots.pause(job.released + 1, random.random())
+        pause = slots.pause(job.released + 1, random.random())
+        delay = pause if full.until is None else max(1, math.ceil(full.until - deps.clock.now()))
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=delay)
 
 

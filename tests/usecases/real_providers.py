@@ -112,8 +112,8 @@ UNSURE: dict[str, frozenset[str]] = {
         "short_body truncated_json",
         "leonardo_ai": "bad_gateway drip drip_headers gateway_timeout hang internal lost_response nonsense "
         "null_variable reset reset_body short_body sign_in_page",
-        "runware_ai": "bad_gateway failed_item failed_job forgotten internal list moderated_job nonsense "
-        "provider_timeout reset sign_in_page throttled_job unknown_error",
+        "runware_ai": "bad_gateway failed_item failed_job flat_item forgotten internal list moderated_item "
+        "moderated_job nonsense provider_timeout reset sign_in_page throttled_job unknown_error unpaid_item",
     }.items()
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -63,8 +64,10 @@ def at_work(deps: Deps, job: Job, queued: bool = True) -> Job:
 
 
 @pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("luck", range(10))
 @pytest.mark.parametrize("back", [3.0, 12.0, 40.0])
-def test_it_ends_well_once_the_provider_is_back(back: float, n: int) -> None:
+def test_it_ends_well_once_the_provider_is_back(back: float, n: int, luck: int) -> None:
+    random.seed(luck)  # of the pauses
     deps, _ = house(back)
     job = at_work(deps, accepted(deps, n=n))
     assert (job.status, len(job.images)) == (COMPLETED, n), job.error
@@ -78,7 +81,7 @@ def test_it_does_not_wait_for_ever() -> None:
     ended = at_work(deps, job)
     assert ended.error
     assert (ended.status, ended.error["code"], ended.cost_usd) == (FAILED, "providers_failed", 0)
-    assert RESTART_SECONDS <= deps.clock.now() - job.created_at <= RESTART_SECONDS + 60
+    assert RESTART_SECONDS / 2 <= deps.clock.now() - job.created_at <= RESTART_SECONDS + 5
     assert len(provider.orders) <= 12
 
 
