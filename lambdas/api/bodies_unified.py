@@ -64,7 +64,7 @@ class UnifiedBody(Painting):
     def to_request(
         self, tenant: str, deps: Deps, verdicts: Mapping[str, Verdict] | None = None, intake: Intake | None = None
     ) -> ImageRequest:
-        """Stores the reference image, if there is one. Raises its errors, and InvalidRequest for the webhook.
+        """Checks the reference image, if there is one. Raises its errors, and InvalidRequest for the webhook.
 
         `verdicts` on webhooks' addresses, where they are known already. `intake`: that of a request of several bodies.
         """
@@ -74,8 +74,10 @@ class UnifiedBody(Painting):
         if self.reference_image is not None:
             intake = intake or Intake(deps)
             clean = intake.take(self.reference_image, "reference_image")
+            attachment = clean.attached(tenant)
             sent |= {
-                "reference_key": intake.put(clean, tenant),
+                "attachment": attachment,
+                "reference_key": attachment.key,
                 "reference_type": clean.media_type,
                 "reference_field": "reference_image",
                 "warnings": clean.warnings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lambdas.domain.model_card import ModelCard, Size
@@ -30,6 +30,15 @@ SAFE_NEGATIVE_PROMPT = "nsfw, nudity, gore, lowres, blurry, deformed, bad anatom
 # The same for the scene around a product.
 SCENE_PROMPT = "an empty table in a bright, softly lit room, plain surroundings, product photography"
 SCENE_NEGATIVE_PROMPT = f"{SAFE_NEGATIVE_PROMPT}, people, hands, second product, frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A checked picture that came with a request, and the key under which it is stored once that is accepted."""
+
+    key: str
+    data: bytes = field(repr=False)
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,11 @@ class ImageRequest:
     ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
+    attachment: Attachment | None = None  # the reference image until it is stored; on no record
+
+    def bare(self) -> ImageRequest:
+        """The request as it goes onto a record."""
+        return replace(self, attachment=None)
 
     def to_dict(self) -> dict[str, Any]:
         """As stored on the job record."""

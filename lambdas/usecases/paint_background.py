@@ -33,7 +33,7 @@ class Made:
 
 
 def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
-    """The request with its product's photo, base64 or a data URI, stored. `name` is what the client calls it.
+    """The request with its product's photo, base64 or a data URI, attached. `name` is what the client calls it.
 
     What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of Intake.take.
     """
@@ -44,10 +44,12 @@ def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name
         _canvas(request).place(photo, product or (0, 0, 1, 1))
     except Unplaceable as no:
         raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
+    attachment = clean.attached(tenant)
     return replace(
         request,
         task=BACKGROUND,
-        reference_key=intake.put(clean, tenant),
+        attachment=attachment,
+        reference_key=attachment.key,
         reference_type=clean.media_type,
         reference_field=name,
         warnings=clean.warnings,

@@ -16,7 +16,7 @@ from lambdas.usecases.announce import announce
 from lambdas.usecases.check_backlog import check_backlog
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.optimize_prompt import most_usd
-from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, planned_job
+from lambdas.usecases.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, attach, planned_job
 
 WRITERS = 8  # jobs stored at the same time
 
@@ -87,6 +87,7 @@ def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
             raise item.error
         job = reserving(planned_job(item, caller, deps, job_id), deps.caps, most_usd(item, deps.engines))
         check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
+        attach(item, deps)
         deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
         deps.jobs.create(job, None, deps.caps)
     except Unavailable:
@@ -107,7 +108,7 @@ def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id
     if isinstance(item, Refused):
         request = ImageRequest(item.prompt, project_id=item.project_id, webhook_url=item.webhook_url)
     else:
-        request = item
+        request = item.bare()
     job = Job(
         tenant=caller.tenant,
         id=job_id,

@@ -38,6 +38,8 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: boo
     too long, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
     """
     key = caller.idempotency_key
+    if key and request.attachment and (used := deps.jobs.used(caller.tenant, key, deps.clock.now())):
+        return _first(used, caller, deps), True  # before anything is stored for it
     try:
         job = _recalled(planned_job(request, caller, deps), deps)
         if queued and not job.final:
@@ -49,6 +51,8 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: boo
             raise
         return _first(used, caller, deps), True
     now = job.created_at
+    if not job.final:
+        attach(request, deps)
     # Before the record, so that no crash can leave a record without its watchdog.
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     job = reserving(job, deps.caps, most_usd(request, deps.engines))
@@ -59,6 +63,12 @@ def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: boo
         return _first(earlier, caller, deps), True
     announce(job, deps)
     return job, False
+
+
+def attach(request: ImageRequest, deps: Deps) -> None:
+    """Store the picture that came with an accepted request, where its job will find it."""
+    if picture := request.attachment:
+        deps.blobs.put(picture.key, picture.data, picture.media_type)
 
 
 def _first(earlier: Idempotency, caller: Caller, deps: Deps) -> Job:
@@ -93,7 +103,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
 
 def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None = None) -> Job:
     """A job that is not stored yet. Raises the routing errors."""
-    now = deps.clock.now()
+    now, request = deps.clock.now(), request.bare()
     cards = routing.plan(request, deps.house(), now, random.Random())
     card = cards[0]
     job_id = job_id or ids.new_job_id(now)

@@ -1,4 +1,4 @@
-"""Take the images that a client sends: read, counted, checked, and put where their job will find them."""
+"""Take the images that a client sends: read, counted, checked, and ready to be stored with their job."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lambdas.domain.errors import FieldError, MalformedBody, ServiceError, TooLarge
+from lambdas.domain.requests import Attachment
 from lambdas.usecases.deps import Deps
 
 MAX_REQUEST_PIXELS: Final = 50_000_000  # of all the pictures of one request together
@@ -28,16 +29,20 @@ class Clean:
     media_type: str
     warnings: tuple[str, ...] = ()
 
+    def attached(self, tenant: str) -> Attachment:
+        """With its key in the bucket: the same for the same bytes, and for no other tenant."""
+        key = f"uploads/{tenant}/{hashlib.sha256(self.data).hexdigest()[:32]}"
+        return Attachment(key, self.data, self.media_type)
+
 
 class Intake:
-    """The pictures of one request. Equal ones are one: counted once, decoded once, stored once."""
+    """The pictures of one request. Equal ones are one: counted once, decoded once."""
 
     def __init__(self, deps: Deps, most_pixels: int = MAX_REQUEST_PIXELS) -> None:
         self._deps = deps
         self._most = self._left = most_pixels
         self._counted: set[bytes] = set()
         self._taken: dict[bytes, Clean] = {}
-        self._keys: dict[bytes, str] = {}
 
     def count(self, text: str, name: str) -> None:
         """Count a picture's pixels before any is decoded; one that cannot be read is refused when it is taken.
@@ -68,15 +73,6 @@ class Intake:
                 raise
             self._taken[mark] = Clean(clean, media_type, tuple(said))
         return self._taken[mark]
-
-    def put(self, clean: Clean, tenant: str) -> str:
-        """Its key in the bucket: the same for the same bytes, and for no other tenant."""
-        mark = hashlib.sha256(clean.data).digest()
-        if mark not in self._keys:
-            key = f"uploads/{tenant}/{mark.hex()[:32]}"
-            self._deps.blobs.put(key, clean.data, clean.media_type)
-            self._keys[mark] = key
-        return self._keys[mark]
 
     def _count(self, data: bytes, name: str) -> None:
         mark = hashlib.sha256(data).digest()

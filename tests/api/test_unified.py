@@ -228,6 +228,30 @@ def test_a_reference_image_is_as_large_as_its_model_needs_it_or_named() -> None:
     assert refused["attempts"] == []
 
 
+def test_a_request_that_is_refused_leaves_no_upload_behind() -> None:
+    client, _ = house(bedrock=[])
+    blobs = client.deps.blobs.objects  # type: ignore[attr-defined]
+    picture = base64.b64encode(b"64x64:ref").decode()
+    sent = {"prompt": "x", "reference_image": picture}
+    key = {"Idempotency-Key": "k"}
+    assert client("POST", "/unified/generate", {**sent, "model": CORE}).status == 400
+    assert client("POST", "/unified/generate", {**sent, "provider": "gemini"}).status == 400
+    refused = client("POST", "/unified/generate/batch", {"requests": [{**sent, "model": CORE}]})
+    assert refused.json()["jobs"][0]["status"] == "failed"
+    assert blobs == {}
+    assert client("POST", "/unified/generate", {"prompt": "x"}, key).status == 200
+    before = set(blobs)
+    assert client("POST", "/unified/generate", {**sent, "model": SD35}, key).status == 409
+    assert set(blobs) == before
+    accepted = client("POST", "/unified/generate", {**sent, "model": SD35}, {"Prefer": "respond-async"})
+    assert accepted.status == 202
+    [upload] = set(blobs) - before
+    assert upload.startswith("uploads/acme/")
+    job = client.deps.jobs.get("acme", accepted.json()["generation_id"])
+    assert job
+    assert (job.request.reference_key, job.request.attachment) == (upload, None)
+
+
 def test_12_6_an_equal_request_with_a_seed_is_answered_from_the_cache() -> None:
     client, providers = house(bedrock=[])
     body = {"prompt": "A fox", "seed": 7, "width": 512}

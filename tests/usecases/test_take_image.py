@@ -115,7 +115,7 @@ def test_the_budget_is_counted_before_anything_is_decoded(monkeypatch: pytest.Mo
         intake.count(texts[2], "image")
 
 
-def test_each_picture_is_decoded_and_stored_once() -> None:
+def test_each_picture_is_decoded_once_and_has_one_key() -> None:
     taken = []
 
     class Counted(PillowPictures):
@@ -125,9 +125,10 @@ def test_each_picture_is_decoded_and_stored_once() -> None:
 
     deps = make_deps(pictures=Counted())
     intake = Intake(deps)
-    keys = {intake.put(intake.take(text, "image"), "acme") for text in (TEXT, f"data:;base64,{TEXT}") * 20}
-    assert len(keys) == len(taken) == 1
-    assert deps.blobs.get(keys.pop()) == JPEG
+    attached = {intake.take(text, "image").attached("acme") for text in (TEXT, f"data:;base64,{TEXT}") * 20}
+    assert len(attached) == len(taken) == 1
+    assert attached.pop().data == JPEG
+    assert deps.blobs.objects == {}  # type: ignore[attr-defined]
 
 
 def test_what_is_wrong_names_the_field_whatever_it_is() -> None:
