@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks import hello_json
 from benchmarks.cold import machine
+from lambdas import USER_AGENT
 
 Row = dict[str, Any]
 
@@ -144,8 +145,9 @@ def over_http(counts: dict[float, int]) -> list[Row]:
 
     with bedrock.FakeBedrock() as fake, tempfile.TemporaryDirectory() as folder:
         fake._server.RequestHandlerClass = Timed
+        config = Config(proxies={}, user_agent_extra=USER_AGENT)
         direct = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test").client(
-            "bedrock-runtime", region_name="us-west-2", endpoint_url=fake.url, config=Config(proxies={})
+            "bedrock-runtime", region_name="us-west-2", endpoint_url=fake.url, config=config
         )
         settings = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": fake.url, "RATE_LIMIT_PER_MINUTE": "0"}
         with (

@@ -146,7 +146,7 @@ def test_headers_that_a_function_never_sees(client):
 
 
 def test_a_function_that_may_not_run_once_more_is_503_with_retry_after(client, stack):
-    [functions] = clients(stack.emulator_url, "lambda")
+    [functions] = clients(stack.emulator_url, stack.emulator.keys, "lambda")
     named = {f["Handler"]: f["FunctionName"] for f in functions.list_functions()["Functions"]}
     api = {"FunctionName": named["lambdas.handlers.api.handler"]}
     functions.put_function_concurrency(**api, ReservedConcurrentExecutions=0)
