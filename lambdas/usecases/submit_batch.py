@@ -47,6 +47,9 @@ def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Bat
     key = caller.idempotency_key
     until = int(now) + IDEMPOTENCY_SECONDS
     record = key and Idempotency(caller.tenant, key, caller.fingerprint, batch.id, until)
+    pictured = [item for item in items if isinstance(item, ImageRequest) and item.attachment]
+    if pictured and not (key and deps.jobs.used(caller.tenant, key, now)):
+        _attach(pictured, caller, deps)
     earlier = deps.batches.create(batch, record or None)
     if earlier is not None:
         if earlier.fingerprint != caller.fingerprint:
@@ -68,6 +71,18 @@ def find_batch(tenant: str, batch_id: str, deps: Deps) -> Batch:
     return batch
 
 
+def _attach(pictured: Sequence[ImageRequest], caller: Caller, deps: Deps) -> None:
+    """Store what came with those items that can be accepted, before anything of the batch is on record."""
+    for item in pictured:
+        try:
+            planned_job(item, caller, deps)
+        except Unavailable:
+            raise
+        except ServiceError:
+            continue  # told by its job
+        attach(item, deps)
+
+
 def _submitted(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
     """The job of this id, also where another request under the same key has made it meanwhile."""
     try:
@@ -87,7 +102,6 @@ def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
             raise item.error
         job = reserving(planned_job(item, caller, deps, job_id), deps.caps, most_usd(item, deps.engines))
         check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
-        attach(item, deps)
         deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
         deps.jobs.create(job, None, deps.caps)
     except Unavailable:

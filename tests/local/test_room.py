@@ -27,7 +27,10 @@ async def stay(place, seconds):
     return took
 
 
-def test_no_more_than_there_are_places_and_all_in_turn():
+def test_no_more_than_there_are_places_and_all_in_turn(monkeypatch):
+    monkeypatch.setattr(room, "PATIENCE", 60.0)
+    monkeypatch.setattr(room, "LONGEST_WAIT", 60.0)
+
     async def crowd():
         place, inside, most, order = Room(3), 0, 0, []
 
