@@ -10,4 +10,5 @@ KEYED: Final = frozenset({"/v1/models/purge"})  # need a key also where none is 
 
 def closed(path: str, *, required: bool) -> bool:
     """Whether the path is answered only to who has a key. `required`: a deployment asks for keys."""
+    path = path.rstrip("/") or "/"
     return path in KEYED or (required and path not in OPEN)

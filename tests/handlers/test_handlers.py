@@ -146,3 +146,9 @@ def test_the_authorizer_knows_which_routes_open_without_a_key(
 @pytest.mark.parametrize("path", ["/", "/health", "/docs", "/openapi.json", "/postman.json"])
 def test_what_the_contract_opens_is_open(path: str) -> None:
     assert not closed(path, required=True)
+    assert not closed(f"{path}/", required=True)
+
+
+def test_a_slash_at_the_end_opens_no_route_that_needs_a_key() -> None:
+    assert closed("/v1/models/purge/", required=False)
+    assert closed("/healthy", required=True)
