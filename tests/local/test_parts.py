@@ -208,7 +208,6 @@ def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch):
     assert len(asked) == 1
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="on a machine without make the verbs are those of local.verbs")
 def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     tools = tmp_path / ".venv" / "bin"
