@@ -53,13 +53,13 @@ snapshot: $(VENV)/.dev ## Write the templates that `make run` deploys
 	$(PY) -m infra.snapshot
 
 preflight: $(VENV)/.dev ## Look whether the AWS account is ready for a deployment: [ARGS="-c env=prod ..."]
-	$(PY) -m infra.preflight $(ARGS)
+	$(PY) -m infra.deploy.preflight $(ARGS)
 
 deploy: $(VENV)/.dev ## The same, and deploy to it if it is: [ARGS="-c env=prod ..."]
 	$(PY) -m infra.deploy $(ARGS)
 
 stage-weights: $(VENV)/.dev ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...] [PRUNE=1]
-	$(PY) -m gpu_worker.weights stage $(TARGET) $(MODELS) $(if $(PRUNE),--prune)
+	$(PY) -m gpu_worker.models.weights stage $(TARGET) $(MODELS) $(if $(PRUNE),--prune)
 
 bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provider's time
 	$(PY) -m benchmarks.cold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from tests.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
+from tests.support.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
 
 SECONDS = 8.0  # of one image, about
 

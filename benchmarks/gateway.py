@@ -49,10 +49,10 @@ def in_handler(rounds: int) -> list[Row]:
     """Milliseconds per request in this process, API Gateway's event and answer included."""
     from benchmarks.zero_delay import picture, zero_delay
     from lambdas import wiring
-    from lambdas.domain.requests import Painted
+    from lambdas.domain.jobs.request import Painted
     from lambdas.observability import EmfMeter
     from tests.api.client import Client
-    from tests.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
+    from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
 
     data = picture()
     provider = FakeProvider()
@@ -129,12 +129,12 @@ def over_http(counts: dict[float, int]) -> list[Row]:
     import httpx2
     from botocore.config import Config
 
-    from tests.doubles import bedrock
+    from tests.doubles.bedrock import service
     from tests.e2e.conftest import make_stack
 
     own: list[float] = []
 
-    class Timed(bedrock._Handler):
+    class Timed(service._Handler):
         def do_POST(self) -> None:
             self.began = time.perf_counter()
             super().do_POST()
@@ -143,7 +143,7 @@ def over_http(counts: dict[float, int]) -> list[Row]:
             own.append((time.perf_counter() - self.began) * 1000)  # before the client can have the answer
             super()._send(status, body, headers)
 
-    with bedrock.FakeBedrock() as fake, tempfile.TemporaryDirectory() as folder:
+    with service.FakeBedrock() as fake, tempfile.TemporaryDirectory() as folder:
         fake._server.RequestHandlerClass = Timed
         config = Config(proxies={}, user_agent_extra=USER_AGENT)
         direct = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test").client(

@@ -19,10 +19,10 @@ import boto3
 from moto import mock_aws
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_jobs import DynamoJobs, to_item
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, to_item
 from lambdas.domain.ids import new_job_id
-from lambdas.domain.jobs import COMPLETED, FAILED, Attempt, Job, JobFilter
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobFilter
+from lambdas.domain.jobs.request import ImageRequest
 
 NOW = 1_790_000_000.0
 TENANT, LIMIT = "acme", 20

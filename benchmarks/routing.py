@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lambdas.domain.ranking import STRATEGIES
-from tests.simulation import MINUTE, Service, Spell, simulate
+from lambdas.domain.routing.ranking import STRATEGIES
+from tests.support.simulation import MINUTE, Service, Spell, simulate
 
 START, END = 10 * MINUTE, 30 * MINUTE
 FAULTS = (("unavailable", 0.3), ("throttled", 0.2), ("timeout", 15.0), ("out_of_credit", 0.2))

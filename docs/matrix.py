@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lambdas.domain import catalogue
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.routing import DEMO, PROVIDERS
-from lambdas.domain.sizes import plan
+from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.catalogue.sizes import plan
+from lambdas.domain.routing.planning import DEMO, PROVIDERS
 
 FILE = Path(__file__).with_name("providers.md")
 YES, NO = "yes", "-"
@@ -15,7 +15,7 @@ CALLS = {"instant": "at once", "single_shot": "one call", "ticket": "ticket"}
 HEAD = """\
 # Providers and models
 
-Written by `python -m docs.matrix` from the catalogue (`lambdas/domain/cards/`); do not edit.
+Written by `python -m docs.matrix` from the catalogue (`lambdas/domain/catalogue/cards/`); do not edit.
 
 The first model of a provider is its default. One of few words reads those of scenes of shapes alone ("two red stars on
 white"): it is asked for such a prompt where it is the first, or where the client names it, and for no other. Sizes are

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from gpu_worker import logs, models, serve, settings
+from gpu_worker import settings
+from gpu_worker.http import logs, serve
+from gpu_worker.models import registry
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +20,7 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)  # noqa: T201 - nothing logs yet
         return 2
-    return serve.run(models.of(wanted), wanted)
+    return serve.run(registry.of(wanted), wanted)
 
 
 if __name__ == "__main__":

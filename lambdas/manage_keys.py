@@ -15,8 +15,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
-from lambdas.adapters.dynamodb_keys import CACHE_SECONDS
+from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
+from lambdas.adapters.dynamodb.keys import CACHE_SECONDS
 from lambdas.domain.api_keys import ApiKey, checked_tenant, new_key, new_webhook_secret
 from lambdas.domain.ids import TENANT
 

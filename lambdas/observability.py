@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
-from lambdas.domain.jobs import Job
+from lambdas.domain.jobs.job import Job
 
 # Powertools reads POWERTOOLS_SERVICE_NAME, POWERTOOLS_METRICS_NAMESPACE and LOG_LEVEL, which the template sets.
 logger = Logger(utc=True, log_uncaught_exceptions=False)

@@ -7,26 +7,27 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lambdas.adapters.backdrops import PillowBackdrops
 from lambdas.adapters.clock import SystemClock
-from lambdas.adapters.dynamodb_batches import DynamoBatches
-from lambdas.adapters.dynamodb_budget import DynamoBooks
-from lambdas.adapters.dynamodb_health import DynamoHealth
-from lambdas.adapters.dynamodb_jobs import DynamoJobs
-from lambdas.adapters.dynamodb_limits import DynamoLimits
-from lambdas.adapters.dynamodb_outbox import DynamoOutbox
-from lambdas.adapters.dynamodb_projects import DynamoProjects
-from lambdas.adapters.dynamodb_slots import DynamoSlots
-from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.budget import DynamoBooks
+from lambdas.adapters.dynamodb.health import DynamoHealth
+from lambdas.adapters.dynamodb.jobs import DynamoJobs
+from lambdas.adapters.dynamodb.limits import DynamoLimits
+from lambdas.adapters.dynamodb.outbox import DynamoOutbox
+from lambdas.adapters.dynamodb.projects import DynamoProjects
+from lambdas.adapters.dynamodb.slots import DynamoSlots
+from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.pictures import PillowPictures
+from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queue_backlog import QueueBacklog
+from lambdas.adapters.queues import SqsEvents, SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.secret import ProviderSecret
-from lambdas.adapters.webhook_urls import GuardedUrls
-from lambdas.adapters.workers import LambdaWorkers, SqsEvents, SqsQueue
-from lambdas.domain import slots
-from lambdas.domain.budget import Caps
-from lambdas.domain.jobs import Job
-from lambdas.domain.ports import Blobs
+from lambdas.adapters.webhooks.urls import GuardedUrls
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.limits import slots
+from lambdas.domain.limits.budget import Caps
+from lambdas.domain.ports.media import Blobs
 from lambdas.domain.webhooks import Event
 from lambdas.observability import EmfMeter
 from lambdas.providers.registry import ProviderRegistry, small_models
@@ -35,7 +36,7 @@ from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 
 if TYPE_CHECKING:
-    from lambdas.usecases.deliver_webhook import Delivery
+    from lambdas.usecases.webhooks.deliver import Delivery
 
 
 @cache
@@ -84,9 +85,9 @@ def live() -> Deps:
 
 def delivery(render: Callable[[Event, Job, Blobs], bytes]) -> Delivery:
     """What the webhooks function needs, imported for it alone; `render` makes the body of an event."""
-    from lambdas.adapters.webhook_post import HttpReceiver
-    from lambdas.adapters.webhook_secrets import StandardSigner
-    from lambdas.usecases.deliver_webhook import Delivery
+    from lambdas.adapters.webhooks.receiver import HttpReceiver
+    from lambdas.adapters.webhooks.signer import StandardSigner
+    from lambdas.usecases.webhooks.deliver import Delivery
 
     s, deps = settings(), live()
     return Delivery(

@@ -11,9 +11,9 @@ from local.verbs import VERBS, do, enter_environment, install
 def run() -> int:
     """Serves until Ctrl-C; 1 with a sentence when it cannot."""
     from local import settings
-    from local.emulator import EmulatorError
+    from local.emulator.emulator import EmulatorError
+    from local.emulator.template import DeployError
     from local.stack import Stack
-    from local.template import DeployError
 
     ended = threading.Event()
 

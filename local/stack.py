@@ -11,15 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from local import keys, package, webhook_secrets
+from local import webhook_secrets
 from local.banner import Console, banner
-from local.bedrock import PREFIX, BedrockPassThrough, token
-from local.doors import MOST_READ, Doors
-from local.emulator import REGION, Emulator, EmulatorError
-from local.front import Front
-from local.gateway import Gateway
+from local.emulator import keys, package
+from local.emulator.emulator import REGION, Emulator, EmulatorError
+from local.emulator.template import Deployed, Deployer
+from local.front.bedrock import PREFIX, BedrockPassThrough, token
+from local.front.doors import MOST_READ, Doors
+from local.front.front import Front
+from local.front.gateway import Gateway
 from local.settings import ROOT, Settings, SettingsError
-from local.template import Deployed, Deployer
 
 TEMPLATES = ROOT / "local" / "templates"
 
@@ -138,7 +139,7 @@ class Stack:
     def _serve(self, listeners: list[socket.socket], deployed: Deployed) -> None:
         import uvicorn
 
-        from local.protocol import Protocol
+        from local.front.protocol import Protocol
 
         log = logging.getLogger("uvicorn.error")
         log.handlers = [logging.FileHandler(self.settings.data_dir / "logs" / "front.log", "w", "utf-8", delay=True)]

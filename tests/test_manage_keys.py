@@ -18,9 +18,9 @@ from standardwebhooks.webhooks import Webhook
 
 from lambdas import manage_keys
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
-from lambdas.adapters.dynamodb_keys import DynamoKeys
-from lambdas.adapters.webhook_secrets import StandardSigner
+from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
+from lambdas.adapters.dynamodb.keys import DynamoKeys
+from lambdas.adapters.webhooks.signer import StandardSigner
 from lambdas.domain.api_keys import WebhookSecret, hash_of, new_key, new_webhook_secret
 from local.settings import ROOT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lambdas import settings_rules
-from lambdas.domain import routing
+from lambdas.domain.routing import planning
 from lambdas.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -180,7 +180,7 @@ def test_words_and_lists(name: str, wrong: str, right: str) -> None:
 
 
 def test_the_providers_are_those_of_the_catalogue() -> None:
-    assert (*routing.PROVIDERS, routing.DEMO) == settings_rules.PROVIDERS
+    assert (*planning.PROVIDERS, planning.DEMO) == settings_rules.PROVIDERS
 
 
 def test_whoever_hands_settings_on_can_ask_for_a_sentence() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lambdas import wiring
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
-from tests.fakes import make_deps
+from tests.support.fakes import make_deps
 
 
 def test_a_deployed_function_reads_once_before_its_first_request(monkeypatch: pytest.MonkeyPatch) -> None:

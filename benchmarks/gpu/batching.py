@@ -21,9 +21,9 @@ import numpy as np
 from benchmarks.cold import machine
 from benchmarks.gpu.loads import opened, poisson
 from gpu_worker.contract import PaintRequest
-from gpu_worker.engine import Engine
-from gpu_worker.metrics import Metrics
-from gpu_worker.painting import Painting, Shape
+from gpu_worker.engine.engine import Engine
+from gpu_worker.engine.protocol import Painting, Shape
+from gpu_worker.http.metrics import Metrics
 
 ONE: Final = (1,)
 BUCKETS: Final = (ONE, (4,), (8,), (1, 2, 4, 8))

@@ -35,15 +35,15 @@ from benchmarks.gpu import floor, weights
 from benchmarks.gpu.loads import Measured, Put, closed, opened, poisson
 from benchmarks.gpu.peer import peer, pipeline, prompt
 from gpu_worker.contract import PaintRequest
-from gpu_worker.engine import Engine
-from gpu_worker.loader import Loader
-from gpu_worker.metrics import Metrics
-from gpu_worker.models import Registry
+from gpu_worker.engine.engine import Engine
+from gpu_worker.http.metrics import Metrics
+from gpu_worker.models.loader import Loader
+from gpu_worker.models.registry import Registry
+from gpu_worker.models.weights import Sources
 from gpu_worker.pipelines.adapters import Folder
 from gpu_worker.pipelines.loading import device_of, dtype_of
 from gpu_worker.pipelines.table import Spec
 from gpu_worker.settings import CHOICES
-from gpu_worker.weights import Sources
 
 BUCKETS: Final = ((1,), (2,), (4,), (8,), (1, 2, 4, 8))
 CLIENTS: Final = (1, 4, 16)

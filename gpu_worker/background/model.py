@@ -15,7 +15,7 @@ from gpu_worker.background.cutout import Cutout, by_alpha, by_probability
 from gpu_worker.background.placement import Placed, conditioning, place, scene_size
 from gpu_worker.background.segment import Segmenter
 from gpu_worker.contract import MAX_SEED, NOT_EXACT, PaintRequest, Refusal
-from gpu_worker.painting import OutOfMemory, Painting, Shape
+from gpu_worker.engine.protocol import OutOfMemory, Painting, Shape
 from gpu_worker.pipelines.adapters import Chosen
 from gpu_worker.pipelines.batch import Batches, Item, Run
 from gpu_worker.pipelines.model import checked

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gpu_worker.painting import fault
+from gpu_worker.engine.protocol import fault
 from gpu_worker.pipelines.table import SegmenterSpec
 
 

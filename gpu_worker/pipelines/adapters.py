@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_worker.contract import Refusal
-from gpu_worker.painting import fault
+from gpu_worker.engine.protocol import fault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _WEIGHT = re.compile(r"[0-9]{0,2}\.?[0-9]{1,6}")

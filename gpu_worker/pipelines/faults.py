@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from gpu_worker.painting import DeviceLost, OutOfMemory, fault
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory, fault
 from gpu_worker.pipelines.loading import give_back
 
 Made = TypeVar("Made")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.painting import Painting, Shape
+from gpu_worker.engine.protocol import Painting, Shape
 from gpu_worker.pipelines.adapters import Chosen
 from gpu_worker.pipelines.batch import Batches, Item, Run
 from gpu_worker.pipelines.pictures import fitted

@@ -44,7 +44,7 @@ BUILD_SPEC = {
                 ' && docker push "$REPOSITORY_URI:$IMAGE_TAG"; fi',
                 "grep -E '^(boto3|huggingface_hub)==' gpu_worker/requirements.txt > tools.txt",
                 "pip install --quiet --disable-pip-version-check -r tools.txt",
-                'python -m gpu_worker.weights stage "$WEIGHTS" $MODELS',
+                'python -m gpu_worker.models.weights stage "$WEIGHTS" $MODELS',
             ]
         },
     },

@@ -7,7 +7,7 @@ from typing import Final
 
 from lambdas.adapters import aws
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.jobs import QUEUED
+from lambdas.domain.jobs.job import QUEUED
 
 MEMORY_SECONDS: Final = 2.0
 _WAITING: Final = "ApproximateNumberOfMessages"  # those that could be received now: neither delayed nor in flight

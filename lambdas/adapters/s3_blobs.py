@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lambdas.adapters import aws
-from lambdas.domain.ports import NO_NOTES
+from lambdas.domain.ports.media import NO_NOTES
 
 
 class S3Blobs:

@@ -16,11 +16,11 @@ from pydantic import (
     field_validator,
 )
 
-from lambdas.domain import requests as r
 from lambdas.domain.ids import JOB_ID
-from lambdas.domain.invisible import is_blank
-from lambdas.domain.jobs import JobFilter
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs import request as r
+from lambdas.domain.jobs.job import JobFilter
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.prompts.invisible import is_blank
 
 
 def _visible(text: str) -> str:

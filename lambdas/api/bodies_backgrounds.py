@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, field_validator
 
 from lambdas.api.bodies import Body, NegativePrompt, Seed, Side, Visible, Whole
-from lambdas.domain import requests as r
 from lambdas.domain.backgrounds import MAX_PADDING
 from lambdas.domain.errors import FieldError, InvalidRequest
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs import request as r
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.paint_background import with_product
+from lambdas.usecases.jobs.product_background import with_product
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
 _BOTH = "width and height go together: send both, or neither for the product's own size"

@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctio
 from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt, Whole
 from lambdas.domain import ids
 from lambdas.domain.errors import InvalidRequest
-from lambdas.domain.requests import ImageRequest
-from lambdas.usecases.check_webhook import Verdict, check_webhooks
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.take_image import Intake
+from lambdas.usecases.jobs.attachments import Intake
+from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
 ProviderChoice = Literal["auto", "bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]

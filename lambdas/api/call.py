@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from lambdas.api import content_coding, multipart
 from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, UnsupportedMediaType
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.submit_job import Caller
+from lambdas.usecases.jobs.submit_job import Caller
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 FILE = "file"  # the one field of a form that is a file

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lambdas.api.call import Call
 from lambdas.api.routes import Route
-from lambdas.domain.budget import MICROUSD
 from lambdas.domain.errors import BudgetExceeded, RateLimited, ServiceError
-from lambdas.domain.rate import Verdict
+from lambdas.domain.limits.budget import MICROUSD
+from lambdas.domain.limits.rate import Verdict
 
 NAMES = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 Headers = dict[str, str]

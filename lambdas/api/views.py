@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lambdas.domain import catalogue
-from lambdas.domain.jobs import Attempt, Job
-from lambdas.domain.ports import Blobs
+from lambdas.domain.jobs.job import Attempt, Job
+from lambdas.domain.ports.media import Blobs
 
 
 class View(BaseModel):

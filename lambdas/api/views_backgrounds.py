@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from lambdas.api.views import Metadata, View
-from lambdas.domain.jobs import Job
-from lambdas.domain.ports import Blobs
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.ports.media import Blobs
 
 
 class BackgroundMetadata(Metadata):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from lambdas.api.views import View
-from lambdas.usecases.optimize_prompt import EngineState, Optimized, is_long
+from lambdas.usecases.prompts.optimize import EngineState, Optimized, is_long
 
 if TYPE_CHECKING:
     from lambdas.domain.prompts.analysis import Analysis

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lambdas.api.views import JobView, View, iso
-from lambdas.domain.jobs import Job
-from lambdas.domain.ports import Blobs
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.ports.media import Blobs
 from lambdas.domain.webhooks import MAX_BYTES, PENDING, Event
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
-from lambdas.domain.model_card import Size
+from lambdas.domain.catalogue.model_card import Size
 
 MIN_CANVAS: Final = 16
 MAX_CANVAS: Final = 4096
@@ -79,37 +79,3 @@ class Composed:
     confidence: float
     components: Mapping[str, float | None]
     warnings: tuple[str, ...] = ()
-
-
-class Backdrops(Protocol):
-    """What is done to the pixels of products. `photo` is a picture that Pictures.take gave.
-
-    `cutout` is the answer of a service that removes backgrounds; without one, the photo's alpha channel counts, and
-    without that the colour of its border.
-    """
-
-    def product(self, photo: bytes) -> tuple[Size, Box | None]:
-        """The photo's size, and where its alpha channel shows a product; `None` where it has none that says anything.
-
-        Raises Unplaceable where the channel leaves nothing.
-        """
-
-    def cuttable(self, photo: bytes) -> bytes:
-        """The photo as a service that removes backgrounds takes it."""
-
-    def check_cutout(self, photo: bytes, cutout: bytes) -> None:
-        """Raises ProviderFailure("bad_answer") where it is no cut-out of that photo, Unplaceable where it is empty."""
-
-    def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
-        """Raises Unplaceable."""
-
-    def compose(self, scene: bytes, photo: bytes, cutout: bytes | None, canvas: Canvas, fmt: str) -> Composed:
-        """The product on a scene that was painted around it. Raises ProviderFailure and Unplaceable."""
-
-    def accept(
-        self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str, at: tuple[int, int] | None = None
-    ) -> tuple[bytes, bytes, Size]:
-        """What a provider has composed itself, image and mask, checked and in its format. Raises ProviderFailure.
-
-        `at` is where it says that the photo's corner is on the image. It is believed only where the pixels agree.
-        """

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lambdas.domain.jobs import Job
+from lambdas.domain.jobs.job import Job
 
 PENDING, DELIVERED, EXHAUSTED, DISABLED = "pending", "delivered", "exhausted", "disabled"
 STATES: Final = (PENDING, DELIVERED, EXHAUSTED, DISABLED)

@@ -10,12 +10,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from lambdas.adapters.dynamodb_keys import DynamoKeys
-from lambdas.domain.doors import closed
+from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.domain.errors import Unavailable
+from lambdas.domain.open_routes import closed
 from lambdas.handlers import ready
 from lambdas.settings import Settings
-from lambdas.usecases.find_tenant import Finding, find_tenant
+from lambdas.usecases.authenticate import Finding, find_tenant
 
 
 @cache

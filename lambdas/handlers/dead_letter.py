@@ -8,7 +8,7 @@ from typing import Any
 from lambdas import wiring
 from lambdas.handlers import ready
 from lambdas.observability import job_dead_lettered, logger
-from lambdas.usecases.attend_job import give_up_job
+from lambdas.usecases.jobs.handle_message import give_up_job
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

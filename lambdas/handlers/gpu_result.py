@@ -9,7 +9,7 @@ from lambdas import wiring
 from lambdas.domain import ids
 from lambdas.handlers import ready
 from lambdas.observability import logger
-from lambdas.usecases.bring_result import bring_result
+from lambdas.usecases.jobs.requeue import bring_result
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:

@@ -10,7 +10,7 @@ from lambdas import wiring
 from lambdas.api.views_webhooks import render
 from lambdas.handlers import ready
 from lambdas.observability import logger
-from lambdas.usecases.deliver_webhook import Delivery, deliver_webhook
+from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook
 
 
 @cache

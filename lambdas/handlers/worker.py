@@ -9,7 +9,7 @@ from typing import Any
 from lambdas import wiring
 from lambdas.handlers import ready
 from lambdas.observability import logger
-from lambdas.usecases.attend_job import attend_job
+from lambdas.usecases.jobs.handle_message import attend_job
 
 RESERVE_SECONDS = 10.0  # of the function's time, kept for ending the job
 

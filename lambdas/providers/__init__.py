@@ -8,7 +8,7 @@ from typing import Final
 MODULES: Final = {
     "bedrock": "lambdas.providers.bedrock",
     "comfyui": "lambdas.providers.comfyui",
-    "demo": "lambdas.providers.demo",
+    "demo": "lambdas.providers.demo.provider",
     "gemini": "lambdas.providers.gemini",
     "leonardo_ai": "lambdas.providers.leonardo_ai",
     "runware_ai": "lambdas.providers.runware_ai",

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import MAX_SEED, Order, Painted
-from lambdas.domain.walls import keeping, unsent
+from lambdas.domain.failure_boundary import keeping, unsent
+from lambdas.domain.jobs.request import MAX_SEED, Order, Painted
 from lambdas.egress import retry_after
 from lambdas.egress.deadline import within
 from lambdas.settings import Settings

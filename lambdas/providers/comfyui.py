@@ -8,10 +8,10 @@ import time
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from lambdas.domain.cards.comfyui import LOADERS
+from lambdas.domain.catalogue.cards.comfyui import LOADERS
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import Order, Painted, Ticket
-from lambdas.providers import _http
+from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.providers._client import http
 from lambdas.settings import Settings
 
 WHO: Final = "ComfyUI"
@@ -45,13 +45,13 @@ class ComfyUI:
             self._upload(order, timeout)
         left = min(ends_at - time.monotonic(), SUBMIT_SECONDS)
         try:
-            answer = _http.post_json(f"{self._url}/prompt", to_payload(order), timeout=left, paid=True, who=WHO)
+            answer = http.post_json(f"{self._url}/prompt", to_payload(order), timeout=left, paid=True, who=WHO)
         except ProviderFailure as lost:
             if lost.paid == "unknown":  # it may have been queued
                 return Ticket(order.id)
             raise
         if answer.status != 200:
-            raise _http.judged(to_failure, answer, WHO)
+            raise http.judged(to_failure, answer, WHO)
         return Ticket(to_id(answer.body) or order.id)
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  the port's
@@ -68,9 +68,9 @@ class ComfyUI:
     def _upload(self, order: Order, timeout: float) -> None:
         media_type, body = to_upload(order)
         headers = {"Content-Type": media_type}
-        answer = _http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
+        answer = http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
         if answer.status != 200:
-            raise _http.failure(answer, WHO)
+            raise http.failure(answer, WHO)
         taken = _dict(answer.json(WHO))
         if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(order):
             raise ProviderFailure("bad_answer", f"{WHO} put the reference image elsewhere")
@@ -90,9 +90,9 @@ class ComfyUI:
             raise ProviderFailure("bad_answer", "the image was empty")
         return data
 
-    def _ask(self, path: str, ends_at: float) -> _http.Answer:
+    def _ask(self, path: str, ends_at: float) -> http.Answer:
         left = ends_at - time.monotonic()
-        answer = _http.settled(_http.ask("GET", self._url + path, timeout=left, who=WHO, max_bytes=MAX_IMAGE), WHO)
+        answer = http.settled(http.ask("GET", self._url + path, timeout=left, who=WHO, max_bytes=MAX_IMAGE), WHO)
         if answer.status in (401, 403):
             raise ProviderFailure("not_authorized", f"{WHO} does not let us ask")
         if answer.status != 200:
@@ -175,12 +175,12 @@ def to_file(entry: object) -> dict[str, str]:
     return texts
 
 
-def to_failure(answer: _http.Answer) -> ProviderFailure:
+def to_failure(answer: http.Answer) -> ProviderFailure:
     """What a refused submission means for us."""
     body = _parsed(answer.body)
     kind = _dict(body.get("error")).get("type")
     if answer.status != 400 or not kind:
-        failure = _http.failure(answer, WHO)
+        failure = http.failure(answer, WHO)
         failure.paid = "no"
         return failure
     if kind in ("invalid_prompt", "missing_node_type"):
@@ -193,7 +193,7 @@ def to_failure(answer: _http.Answer) -> ProviderFailure:
         if error.get("type") == "value_not_in_list" and name in _FILE_INPUTS:
             return ProviderFailure("model_gone", f"{WHO} lacks a file of the model ({name})")
     types = ", ".join(sorted({str(error.get("type")) for error in wrong})) or str(kind)
-    return ProviderFailure("invalid_request", f"{WHO} did not accept the graph: {_http.quote(types)}")
+    return ProviderFailure("invalid_request", f"{WHO} did not accept the graph: {http.quote(types)}")
 
 
 _ID: Final = re.compile(r"[!-~]{1,100}")

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, Final
 
 from lambdas.domain.base64_text import decode
-from lambdas.domain.cards.gemini import RATES
+from lambdas.domain.catalogue.cards.gemini import RATES
+from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import Size
-from lambdas.domain.requests import Order, Painted
-from lambdas.domain.walls import charged, keeping, unsent
-from lambdas.providers import _http
+from lambdas.domain.failure_boundary import charged, keeping, unsent
+from lambdas.domain.jobs.request import Order, Painted
+from lambdas.providers._client import http
 from lambdas.settings import Settings
 
 WHO: Final = "Gemini"
@@ -57,7 +57,7 @@ class Gemini:
         """One call, one image. Raises ProviderFailure for everything else."""
         with unsent(WHO):
             payload = to_payload(order)
-        answer = _http.post_json(
+        answer = http.post_json(
             f"{self._url}/models/{order.card.id}:generateContent",
             payload,
             headers={"x-goog-api-key": self._key},  # never as `?key=`: addresses are logged
@@ -67,7 +67,7 @@ class Gemini:
             who=WHO,
         )
         if answer.status != 200:
-            raise _http.judged(to_failure, answer, WHO, self._key)
+            raise http.judged(to_failure, answer, WHO, self._key)
         with keeping(answer.body):
             return to_image(answer.json(WHO), order.card.id)
 
@@ -113,7 +113,7 @@ def to_image(answer: Any, model: str) -> Painted:
     raise ended("failed", words)
 
 
-def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
+def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
     """What an error answer means for us. Google charges for none but those that took too long."""
     error = _error(answer.body)
     said = str(error.get("message", ""))
@@ -127,7 +127,7 @@ def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
             return ProviderFailure("out_of_credit", f"our quota at {WHO} is used up; waiting a little will not help")
         wait = next(filter(None, map(_delay, _details(error, "RetryInfo"))), answer.retry_after)
         return ProviderFailure("throttled", f"{WHO} is throttling this account", retry_after=wait)
-    failure = _http.failure(answer, WHO, _http.quote(said, key), speaks_json=True)
+    failure = http.failure(answer, WHO, http.quote(said, key), speaks_json=True)
     if answer.status == 500 and error:
         # "If your request fails with a 400 or 500 error, you won't be charged": https://ai.google.dev/gemini-api/docs/billing
         failure.paid = "no"
@@ -201,7 +201,7 @@ def _is_spent(violation: dict[str, Any]) -> bool:
 def _delay(info: dict[str, Any]) -> float | None:
     """The seconds of a text like `31s` or `0.4s`."""
     found = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,9})?)s", str(info.get("retryDelay")))
-    return min(float(found[1]), _http.MAX_RETRY_AFTER) if found else None
+    return min(float(found[1]), http.MAX_RETRY_AFTER) if found else None
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import time
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import Order, Painted, Ticket
-from lambdas.domain.walls import charged, unsent
-from lambdas.providers import _http
-from lambdas.providers._fetch import fetch_image, trusted_hosts
+from lambdas.domain.failure_boundary import charged, unsent
+from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.providers._client import http
+from lambdas.providers._client.fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
 
 WHO: Final = "Leonardo"
@@ -66,14 +66,14 @@ class Leonardo:
         url = f"{self._url}/v2/generations"
         with unsent(WHO):
             payload = to_payload(order)
-        answer = _http.post_json(url, payload, headers=self._headers, timeout=timeout, paid=True, who=WHO)
+        answer = http.post_json(url, payload, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, self._key)
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
         """One look at the generation and, if it is complete, the download of its image."""
         ends_at = time.monotonic() + timeout
         url = f"{self._url}/v1/generations/{ticket.id}"
-        found = to_image(_http.ask("GET", url, headers=self._headers, timeout=timeout, who=WHO))
+        found = to_image(http.ask("GET", url, headers=self._headers, timeout=timeout, who=WHO))
         if found is None:
             return None
         address, seed = found
@@ -113,30 +113,30 @@ def to_payload(order: Order) -> dict[str, Any]:
     return {"model": order.card.id, "public": False, "parameters": parameters}
 
 
-def to_ticket(answer: _http.Answer, key: str = "") -> Ticket:
+def to_ticket(answer: http.Answer, key: str = "") -> Ticket:
     """Read the answer to the create call, in the documented form, the one that was seen, and that of API v1."""
     if not answer.ok:
-        raise _http.judged(to_failure, answer, WHO, key)
+        raise http.judged(to_failure, answer, WHO, key)
     said = answer.json(WHO)
     if isinstance(said, dict):
         form = said.get("generate") or said.get("sdGenerationJob") or said
         generation = form.get("generationId") if isinstance(form, dict) else None
         if isinstance(generation, str) and GENERATION_ID.fullmatch(generation):
             return Ticket(generation, _cost(form.get("cost")))
-    raise _http.judged(to_failure, answer, WHO, key)
+    raise http.judged(to_failure, answer, WHO, key)
 
 
 def _cost(cost: object) -> float | None:
     """In dollars; `apiCreditCost`, its forerunner, counts credits of no fixed price."""
-    return _http.dollars(cost.get("amount")) if isinstance(cost, dict) and cost.get("unit") == "DOLLARS" else None
+    return http.dollars(cost.get("amount")) if isinstance(cost, dict) and cost.get("unit") == "DOLLARS" else None
 
 
-def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
+def to_image(answer: http.Answer) -> tuple[str, int | None] | None:
     """Read a generation: its image's address and seed, or `None` while it is not complete."""
     if answer.status == 404:
         raise ProviderFailure("outcome_unknown", f"{WHO} does not know the generation", paid="unknown")
     if not answer.ok:
-        if _http.failure(answer, WHO).code == "not_authorized":
+        if http.failure(answer, WHO).code == "not_authorized":
             raise ProviderFailure("not_authorized", f"{WHO} does not let us ask", paid="unknown")
         # Not what the status means: it was the question that was refused, the request is accepted and paid for.
         raise ProviderFailure("outcome_unknown", f"{WHO} did not say what became of the work", paid="unknown")
@@ -161,7 +161,7 @@ def to_image(answer: _http.Answer) -> tuple[str, int | None] | None:
     if image.get("nsfw") is True:
         said = f"the content filter of {WHO} marked the image"
         raise ProviderFailure("content_policy", said, paid="unknown", made=True)
-    return image["url"], _http.seed(found.get("seed"))
+    return image["url"], http.seed(found.get("seed"))
 
 
 def _is_moderated(found: object) -> bool:
@@ -170,21 +170,21 @@ def _is_moderated(found: object) -> bool:
     return any(isinstance(entry, dict) and entry.get("moderationClassification") for entry in entries)
 
 
-def to_failure(answer: _http.Answer, key: str = "") -> ProviderFailure:
+def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
     """What an answer without a generation means. Its body is `{error, path, code}`, or GraphQL's list of errors."""
     message = _message(answer)
     for pattern, code, sentence in MESSAGES:
         if pattern.search(message):
             return ProviderFailure(code, sentence)
-    said = _http.quote(message, key)
+    said = http.quote(message, key)
     if answer.ok:
         if said:
             return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
         return ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
-    return _http.failure(answer, WHO, said, speaks_json=True)
+    return http.failure(answer, WHO, said, speaks_json=True)
 
 
-def _message(answer: _http.Answer) -> str:
+def _message(answer: http.Answer) -> str:
     """The first text of an error, wherever it stands."""
     try:
         found = answer.json(WHO)

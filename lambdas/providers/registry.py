@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 
-from lambdas.domain.cards.scenes import DEMO_SCENES, GPU_SCENES
-from lambdas.domain.ports import Provider, TicketProvider
-from lambdas.domain.routing import DEMO
+from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES
+from lambdas.domain.ports.providers import Provider, TicketProvider
+from lambdas.domain.routing.planning import DEMO
 from lambdas.providers import MODULES
 from lambdas.settings import Settings
 

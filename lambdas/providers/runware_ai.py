@@ -8,10 +8,10 @@ import time
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import Order, Painted, Ticket
-from lambdas.domain.walls import charged, unsent
-from lambdas.providers import _http
-from lambdas.providers._fetch import fetch_image, trusted_hosts
+from lambdas.domain.failure_boundary import charged, unsent
+from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.providers._client import http
+from lambdas.providers._client.fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
 
 WHO: Final = "Runware"
@@ -92,7 +92,7 @@ class Runware:
         """One task in one call, which only queues it."""
         with unsent(WHO):
             tasks = [to_payload(order)]
-        answer = _http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
+        answer = http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, order.id, self._key)
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
@@ -100,7 +100,7 @@ class Runware:
         ends_at = time.monotonic() + timeout
         tasks = [{"taskType": "getResponse", "taskUUID": ticket.id}]
         found = to_image(
-            _http.ask("POST", self._url, tasks, headers=self._headers, timeout=timeout, who=WHO, any_status=True),
+            http.ask("POST", self._url, tasks, headers=self._headers, timeout=timeout, who=WHO, any_status=True),
             ticket.id,
             self._key,
         )
@@ -116,7 +116,7 @@ class Runware:
                 who=WHO,
                 later="unavailable",  # the next look may fetch it
             )
-        return Painted(data, _http.seed(found.get("seed")), cost)
+        return Painted(data, http.seed(found.get("seed")), cost)
 
 
 def to_payload(order: Order) -> dict[str, Any]:
@@ -151,17 +151,17 @@ def to_payload(order: Order) -> dict[str, Any]:
     return task
 
 
-def to_ticket(answer: _http.Answer, task_id: str, key: str = "") -> Ticket:
+def to_ticket(answer: http.Answer, task_id: str, key: str = "") -> Ticket:
     """Read the acknowledgement of a task."""
     data, errors = _read(answer)
     if not answer.ok or errors:
-        raise _http.judged(to_failure, answer, WHO, errors[0] if errors else {}, key)
+        raise http.judged(to_failure, answer, WHO, errors[0] if errors else {}, key)
     if not any(item.get("taskUUID") == task_id for item in data):
         raise ProviderFailure("bad_answer", f"{WHO} did not acknowledge the task", paid="unknown")
     return Ticket(task_id)
 
 
-def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any] | None:
+def to_image(answer: http.Answer, task_id: str, key: str = "") -> dict[str, Any] | None:
     """Read the answer about a task: its one item when it is done, or `None` while it is not.
 
     An error of the type getResponse is one of the question, any other how the task ended.
@@ -172,7 +172,7 @@ def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any
     for error in errors:
         if _code(error) in REFUSALS:
             raise _ended(to_failure(answer, error, key))
-    _http.settled(answer, WHO)
+    http.settled(answer, WHO)
     for error in errors:
         if error.get("taskType") != "getResponse" and (answer.ok or "taskType" in error):
             raise _ended(to_failure(answer, error, key))
@@ -195,15 +195,15 @@ def to_image(answer: _http.Answer, task_id: str, key: str = "") -> dict[str, Any
 
 def _cost(done: list[dict[str, Any]]) -> float | None:
     """What was charged for these images together; `None` where that is not said of each."""
-    sums = [_http.dollars(item.get("cost")) for item in done]
+    sums = [http.dollars(item.get("cost")) for item in done]
     told = [each for each in sums if each is not None]
     return round(sum(told), 6) if told and len(told) == len(sums) else None
 
 
-def to_failure(answer: _http.Answer, error: dict[str, Any], key: str = "") -> ProviderFailure:
+def to_failure(answer: http.Answer, error: dict[str, Any], key: str = "") -> ProviderFailure:
     """What an error means that came with the answer; `{}` where there was none."""
     code = _code(error)
-    said = _http.quote(error.get("message"), key)
+    said = http.quote(error.get("message"), key)
     if code in REFUSALS:
         return ProviderFailure("content_policy", f"the content filter of {WHO} refused the request")
     for words, meaning, end in WORDS:
@@ -211,7 +211,7 @@ def to_failure(answer: _http.Answer, error: dict[str, Any], key: str = "") -> Pr
             charged = answer.charged if meaning in ("timeout", "failed") else "no"
             return ProviderFailure(meaning, f"{WHO} {end}", paid=charged, retry_after=answer.retry_after)
     if not answer.ok:
-        return _http.failure(answer, WHO, said, speaks_json=True)
+        return http.failure(answer, WHO, said, speaks_json=True)
     if error.get("parameter"):
         return ProviderFailure("invalid_request", f"{WHO} did not accept the request: {said}")
     return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
@@ -228,7 +228,7 @@ def _ended(failure: ProviderFailure) -> ProviderFailure:
     return ProviderFailure(code, failure.detail, paid="unknown")
 
 
-def _read(answer: _http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _read(answer: http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The items and the errors of an answer; none of either in an error page that is no JSON.
 
     An error stands in `errors`, alone in `error`, in a bare list, or in the item of a task that failed: there within

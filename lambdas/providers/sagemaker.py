@@ -14,11 +14,10 @@ from typing import Any, Final
 from lambdas.domain import ids
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_cache import Purged
-from lambdas.domain.ports import Provider, TicketProvider
-from lambdas.domain.requests import BACKGROUND, MAX_SEED, Order, Painted, Ticket
-from lambdas.providers import _http, _sagemaker
-from lambdas.providers._gpu_answers import to_purged, with_mask
+from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.ports.providers import Provider, Purged, TicketProvider
+from lambdas.providers._client import http, sagemaker
+from lambdas.providers._client.gpu_answers import to_purged, with_mask
 from lambdas.settings import Settings
 
 WHO: Final = "the GPU worker"
@@ -84,10 +83,10 @@ class Worker:
         return to_purged(_object(self._invoke(to_purge(model_id), timeout)), WHO)
 
     def _invoke(self, payload: dict[str, Any], timeout: float) -> bytes:
-        answer = _http.post_json(f"{self._url}/invocations", payload, timeout=timeout, max_bytes=MAX_ANSWER, who=WHO)
+        answer = http.post_json(f"{self._url}/invocations", payload, timeout=timeout, max_bytes=MAX_ANSWER, who=WHO)
         if answer.status == 200:
             return answer.body
-        failure = to_failure(answer.body) or _http.failure(answer, WHO)
+        failure = to_failure(answer.body) or http.failure(answer, WHO)
         failure.retry_after = failure.retry_after or answer.retry_after
         raise failure
 
@@ -97,7 +96,7 @@ class Endpoint:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._aws = _sagemaker.Aws(WHO)
+        self._aws = sagemaker.Aws(WHO)
 
     def paint(self, order: Order, timeout: float) -> Painted:
         """One call, one image. Raises ProviderFailure for everything else."""
@@ -113,7 +112,7 @@ class Endpoint:
     def _invoke(self, body: bytes, call_id: str, timeout: float) -> bytes:
         try:
             return self._aws.invoke(self._name, body, call_id, timeout, MAX_ANSWER)
-        except _sagemaker.RefusedError as refused:
+        except sagemaker.RefusedError as refused:
             raise to_aws_failure(refused.response) from refused
 
 
@@ -126,7 +125,7 @@ class AsyncEndpoint:
     def __init__(self, name: str, bucket: str) -> None:
         self._name = name
         self._bucket = bucket
-        self._aws = _sagemaker.Aws(WHO)
+        self._aws = sagemaker.Aws(WHO)
 
     def submit(self, order: Order, timeout: float) -> Ticket:
         """Put the request into the bucket and call for it. The ticket says where the image or the failure will lie."""
@@ -135,7 +134,7 @@ class AsyncEndpoint:
         try:
             kept = int(order.card.max_seconds)  # nobody waits longer
             return Ticket(self._aws.start(self._name, self._bucket, key, body, order.id, kept, timeout))
-        except _sagemaker.RefusedError as refused:
+        except sagemaker.RefusedError as refused:
             raise to_aws_failure(refused.response) from refused
 
     def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
@@ -202,9 +201,9 @@ def to_failure(body: bytes | str) -> ProviderFailure | None:
     if not meaning or not isinstance(error, dict):
         return None
     code, end = meaning
-    said = _http.quote(error.get("message")) if code == "invalid_request" else ""
+    said = http.quote(error.get("message")) if code == "invalid_request" else ""
     wait = error.get("retry_after")
-    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= _http.MAX_RETRY_AFTER:
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= http.MAX_RETRY_AFTER:
         wait = None
     sentence = f"{WHO} {end}: {said}" if said else f"{WHO} {end}"
     return ProviderFailure(code, sentence, retry_after=wait)
@@ -222,7 +221,7 @@ def to_aws_failure(response: Mapping[str, Any]) -> ProviderFailure:
         return ProviderFailure(code, f"{WHO} {end}")
     # a class of AWS's is a name; what stands in front of it gives none, and botocore then puts the status there
     body = b"" if name[:1].isalpha() else b"<html>"
-    return _http.failure(_http.Answer(meta.get("HTTPStatusCode", 500), meta.get("HTTPHeaders", {}), body), WHO)
+    return http.failure(http.Answer(meta.get("HTTPStatusCode", 500), meta.get("HTTPHeaders", {}), body), WHO)
 
 
 def to_lost(said: str) -> ProviderFailure:

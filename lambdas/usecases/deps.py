@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lambdas.domain.backgrounds import Backdrops
-from lambdas.domain.budget import NO_CAPS, Caps
-from lambdas.domain.event_ports import EventQueue, Outbox, WebhookUrls
-from lambdas.domain.load_ports import Backlog, Slots
-from lambdas.domain.ports import (
-    Batches,
-    Blobs,
-    Books,
-    Clock,
-    Jobs,
-    Limits,
-    Meter,
-    Pictures,
-    Projects,
-    PromptEngine,
-    ProviderHealth,
-    Providers,
-    Queue,
-    Workers,
-)
-from lambdas.domain.routing import House
+from lambdas.domain.limits.budget import NO_CAPS, Caps
+from lambdas.domain.ports.accounts import Books, Limits, Projects
+from lambdas.domain.ports.jobs import Batches, Jobs, Queue, Workers
+from lambdas.domain.ports.load import Backlog, Slots
+from lambdas.domain.ports.media import Backdrops, Blobs, Pictures
+from lambdas.domain.ports.providers import PromptEngine, ProviderHealth, Providers
+from lambdas.domain.ports.runtime import Clock, Meter
+from lambdas.domain.ports.webhooks import EventQueue, Outbox, WebhookUrls
+from lambdas.domain.routing.planning import House
 from lambdas.usecases.heartbeat import Heart, beating
 
 

@@ -13,9 +13,10 @@ import boto3
 import pytest
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.adapters.dynamodb.keys import DynamoKeys
+from lambdas.adapters.lambda_workers import LambdaWorkers
+from lambdas.adapters.queues import SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
-from lambdas.adapters.workers import LambdaWorkers, SqsQueue
 
 
 @pytest.mark.usefixtures("cloud")

@@ -9,14 +9,14 @@ import boto3
 import pytest
 
 from lambdas import wiring
-from lambdas.adapters.dynamodb_jobs import DynamoJobs
-from lambdas.adapters.workers import SqsQueue
+from lambdas.adapters.dynamodb.jobs import DynamoJobs
+from lambdas.adapters.queues import SqsQueue
 from lambdas.domain import ids
-from lambdas.domain.jobs import Attempt, Job
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.job import Attempt, Job
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.handlers import gpu_result
 from lambdas.settings import Settings
-from tests.fakes import make_deps
+from tests.support.fakes import make_deps
 
 NOW = 1_790_000_000.0
 CALL = "01994c6e-0000-4000-8000-000000000001"

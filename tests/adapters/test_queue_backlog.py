@@ -9,11 +9,11 @@ import boto3
 import pytest
 
 from lambdas.adapters import queue_backlog
-from lambdas.adapters.dynamodb_jobs import DynamoJobs
+from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.queue_backlog import QueueBacklog
-from lambdas.adapters.workers import SqsQueue
-from lambdas.domain.jobs import Job
-from lambdas.domain.requests import ImageRequest
+from lambdas.adapters.queues import SqsQueue
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import ImageRequest
 
 NOW = 1_790_000_000.0
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from lambdas.api import app
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
-from tests.fakes import make_deps
+from tests.support.fakes import make_deps
 
 
 @dataclass

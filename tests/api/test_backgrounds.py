@@ -11,16 +11,16 @@ import jsonschema_rs
 import pytest
 from PIL import Image
 
-from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.api.openapi import document
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_cache import Purged
-from lambdas.providers.demo import Demo
+from lambdas.domain.ports.providers import Purged
+from lambdas.providers.demo.provider import Demo
 from lambdas.settings import Settings
 from tests.api.client import Answer, Client
-from tests.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
-from tests.forms import form, headers, hostile, part
 from tests.gpu_worker.background.products import draw
+from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
+from tests.support.forms import form, headers, hostile, part
 
 PRODUCT = draw(0).file(alpha=True)
 PLAIN = draw(1).file(alpha=False, kind="JPEG")

@@ -8,10 +8,10 @@ import pytest
 
 from lambdas.api import views
 from lambdas.domain.errors import ProviderFailure
-from lambdas.usecases.run_job import run_job
+from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import CORE, house
-from tests.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, make_deps
 
 
 @pytest.mark.parametrize(

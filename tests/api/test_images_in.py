@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.adapters.pictures import PillowPictures
-from lambdas.providers.demo import Demo
+from lambdas.adapters.images.pictures import PillowPictures
+from lambdas.providers.demo.provider import Demo
 from tests.api.client import Client
-from tests.fakes import FakeProvider, FakeProviders, make_deps
-from tests.forms import BOUNDARY, form, headers, part
 from tests.gpu_worker.background.products import draw
 from tests.pictures import profiles
 from tests.pictures.made import SIZE, file, picture, seeds
+from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.forms import BOUNDARY, form, headers, part
 
 SOUND = seeds()
 CONVERTED = "a colour profile other than sRGB was converted to sRGB"

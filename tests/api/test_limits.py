@@ -9,9 +9,9 @@ import pytest
 
 from lambdas.api import limits
 from lambdas.api.app import ROUTES
-from lambdas.domain.budget import Caps
+from lambdas.domain.limits.budget import Caps
 from tests.api.client import Answer, Client
-from tests.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
 
 
 def told(answer: Answer) -> tuple[int, ...]:

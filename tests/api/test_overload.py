@@ -9,7 +9,7 @@ import pytest
 from lambdas.api.app import ROUTES
 from lambdas.api.openapi import document
 from tests.api.client import Client
-from tests.fakes import FakeBacklog, FakeProvider, FakeProviders, FakeSlots, make_deps
+from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, FakeSlots, make_deps
 
 ASYNC = {"Prefer": "respond-async"}
 QUEUEING = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.usecases.run_job import run_job
+from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
 
 THEIRS = {"tenant": "umbrella", "auth": "ok"}

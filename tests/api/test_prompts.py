@@ -9,19 +9,19 @@ import jsonschema_rs
 import pytest
 
 from lambdas.api.openapi import document
-from lambdas.domain import budget
-from lambdas.domain.budget import Caps
 from lambdas.domain.errors import ProviderFailure, Unavailable
+from lambdas.domain.limits import budget
+from lambdas.domain.limits.budget import Caps
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
-from lambdas.domain.text_prices import TextPrice
+from lambdas.domain.prompts.prices import TextPrice
 from lambdas.settings import Settings
-from lambdas.usecases.optimize_prompt import guess
+from lambdas.usecases.prompts.optimize import guess
 from tests.api.client import Answer, Client
-from tests.budget_model import Books
-from tests.domain.prompt_corpus import CORPUS
-from tests.fakes import FakeBooks, make_deps
-from tests.usecases.test_optimize_prompt import FakeEngine
+from tests.support.budget_model import Books
+from tests.support.fakes import FakeBooks, make_deps
+from tests.support.prompt_corpus import CORPUS
+from tests.usecases.prompts.test_optimize import FakeEngine
 
 LONG = CORPUS[-8].prompt
 VALIDATE, HEALTH = "/unified/validate-prompt", "/unified/prompt-validator/health"

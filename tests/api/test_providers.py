@@ -9,9 +9,9 @@ import pytest
 
 from lambdas.api.openapi import document
 from lambdas.domain import catalogue
-from lambdas.domain.health import TRIP_AFTER
+from lambdas.domain.routing.health import TRIP_AFTER
 from tests.api.client import Client
-from tests.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
 
 CORE = catalogue.default_of("bedrock")
 

@@ -8,8 +8,8 @@ import zlib
 
 import pytest
 
-from tests import forms
 from tests.api.client import Answer, Client
+from tests.support import forms
 
 FOX = {"prompt": "A fox"}
 PLAIN = json.dumps(FOX).encode()

@@ -13,10 +13,10 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs import StoredImage
+from lambdas.domain.jobs.job import StoredImage
 from lambdas.settings import Settings
 from tests.api.client import Client
-from tests.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
 
 CORE = "stability.stable-image-core-v1:1"
 

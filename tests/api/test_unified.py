@@ -9,11 +9,11 @@ import uuid
 import pytest
 from PIL import Image
 
-from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.errors import ProviderFailure
-from lambdas.usecases.run_job import run_job
+from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Answer, Client
-from tests.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, make_deps
 
 CORE, SD35, TURBO = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0", "stabilityai/sdxl-turbo"
 
@@ -117,7 +117,7 @@ def test_when_everybody_fails_it_is_502_and_the_job_names_every_attempt() -> Non
 
 
 def test_a_picture_that_is_none_is_replaced_by_anothers() -> None:
-    from lambdas.domain.requests import Painted
+    from lambdas.domain.jobs.request import Painted
 
     client, _ = house(bedrock=[lambda order: Painted(b"<html>")], sagemaker=[])
     body = client("POST", "/unified/generate", {"prompt": "x", "provider": "bedrock"}).json()

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from lambdas.adapters.webhook_urls import GuardedUrls
+from lambdas.adapters.webhooks.urls import GuardedUrls
 from lambdas.api.views_webhooks import render
 from lambdas.domain import ids
-from lambdas.domain.jobs import Attempt, Job, StoredImage
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.job import Attempt, Job, StoredImage
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.webhooks import DISABLED, EXHAUSTED, MAX_BYTES, Event, event_of
-from lambdas.usecases.run_job import run_job
+from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
-from tests.fakes import FakeBlobs, FakeUrls, make_deps
-from tests.hostile_urls import MALFORMED, ODD, PRIVATE
+from tests.support.fakes import FakeBlobs, FakeUrls, make_deps
+from tests.support.hostile_urls import MALFORMED, ODD, PRIVATE
 
 URL = "https://a.example/h"
 ASYNC = {"Prefer": "respond-async"}

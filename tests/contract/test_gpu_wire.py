@@ -19,13 +19,16 @@ from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
 from gpu_worker.pipelines import table
 from gpu_worker.scenes import networks, scene
 from gpu_worker.scenes.scene import random_scene
-from lambdas.domain import backgrounds, catalogue, requests, routing, sizes
-from lambdas.domain.cards import scenes
+from lambdas.domain import backgrounds, catalogue
+from lambdas.domain.catalogue import sizes
+from lambdas.domain.catalogue.cards import scenes
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_cache import Purged
-from lambdas.domain.requests import Order, Painted
+from lambdas.domain.jobs import request
+from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.ports.providers import Purged
+from lambdas.domain.routing import planning
 from lambdas.providers import sagemaker
-from lambdas.providers._gpu_answers import to_purged
+from lambdas.providers._client.gpu_answers import to_purged
 
 ROOT = Path(__file__).parents[2]
 TURBO = catalogue.default_of("sagemaker")
@@ -73,27 +76,27 @@ def test_the_fullest_request() -> None:
 def test_whatever_the_service_lets_through_the_worker_takes() -> None:
     sides = TURBO.sides
     assert sides
-    assert (contract.FORMATS, contract.MAX_PROMPT) == (requests.FORMATS, requests.MAX_PROMPT)
+    assert (contract.FORMATS, contract.MAX_PROMPT) == (request.FORMATS, request.MAX_PROMPT)
     assert (contract.MAX_STEPS, contract.MAX_GUIDANCE, contract.MAX_SEED) == (
-        requests.MAX_STEPS,
-        requests.MAX_CFG,
-        requests.MAX_SEED,
+        request.MAX_STEPS,
+        request.MAX_CFG,
+        request.MAX_SEED,
     )
-    assert contract.MIN_SIDE == requests.MIN_SIDE
+    assert contract.MIN_SIDE == request.MIN_SIDE
     assert sides.least == table.TURBO.least
     assert sides.most <= contract.MAX_SIDE
     assert sides.step % contract.SIDE_STEP == 0
     assert set(TURBO.formats) <= set(contract.FORMATS)
     for size in [(sides.least, sides.most), (sides.most, sides.least)]:
-        PaintRequest.of(_sent(replace(FULL, generate=size, prompt="x" * requests.MAX_PROMPT, seed=requests.MAX_SEED)))
+        PaintRequest.of(_sent(replace(FULL, generate=size, prompt="x" * request.MAX_PROMPT, seed=request.MAX_SEED)))
 
 
 def test_no_model_is_asked_for_more_steps_than_it_takes() -> None:
-    wish = requests.ImageRequest("a cat", width=512, height=512, steps=30, given=("steps",))
+    wish = request.ImageRequest("a cat", width=512, height=512, steps=30, given=("steps",))
     cards = [card for card in catalogue.CARDS if card.provider == "sagemaker" and "steps" in card.honours]
     assert table.TURBO.id in {card.id for card in cards}
     for card in cards:
-        assert routing.order(wish, card, 7, 0).steps == min(30, table.MODELS[card.id].most_steps)
+        assert planning.order(wish, card, 7, 0).steps == min(30, table.MODELS[card.id].most_steps)
 
 
 def test_whatever_size_is_asked_for_the_small_model_is_asked_for_one_that_it_paints() -> None:
@@ -274,11 +277,11 @@ def test_a_background_of_a_size_and_a_padding() -> None:
 
 def test_whatever_a_client_may_ask_of_a_background_the_worker_takes() -> None:
     assert (contract.MAX_PADDING, contract.MAX_CANVAS) == (backgrounds.MAX_PADDING, backgrounds.MAX_CANVAS)
-    assert contract.MIN_CANVAS == backgrounds.MIN_CANVAS <= requests.MIN_SIDE
-    assert contract.MAX_CANVAS >= requests.MAX_SIDE
-    most = replace(AROUND, generate=(requests.MAX_SIDE, requests.MIN_SIDE), padding=backgrounds.MAX_PADDING)
+    assert contract.MIN_CANVAS == backgrounds.MIN_CANVAS <= request.MIN_SIDE
+    assert contract.MAX_CANVAS >= request.MAX_SIDE
+    most = replace(AROUND, generate=(request.MAX_SIDE, request.MIN_SIDE), padding=backgrounds.MAX_PADDING)
     for fmt in ("png", "webp"):
-        PaintRequest.of(_sent(replace(most, format=fmt, prompt="x" * requests.MAX_PROMPT, seed=requests.MAX_SEED)))
+        PaintRequest.of(_sent(replace(most, format=fmt, prompt="x" * request.MAX_PROMPT, seed=request.MAX_SEED)))
 
 
 def test_what_the_worker_says_of_a_product_is_read() -> None:

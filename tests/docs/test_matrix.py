@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from docs import matrix
-from lambdas.domain import fallback, health, ranking
 from lambdas.domain.catalogue import CARDS
+from lambdas.domain.routing import fallback, health, ranking
 
 ROUTING = matrix.FILE.with_name("routing.md").read_text(encoding="utf-8")
 

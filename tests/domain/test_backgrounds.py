@@ -6,12 +6,13 @@ import random
 
 import pytest
 
-from lambdas.domain import budget, routing
 from lambdas.domain.backgrounds import Canvas, Unplaceable
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
-from lambdas.domain.jobs import Job
-from lambdas.domain.requests import BACKGROUND, ImageRequest
-from lambdas.domain.routing import House
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.limits import budget
+from lambdas.domain.routing import planning
+from lambdas.domain.routing.planning import House
 
 PHOTO, PRODUCT = (300, 200), (60, 30, 240, 170)
 SCENE, CUTTER = (f"us.stability.stable-image-{name}-v1:0" for name in ("inpaint", "remove-background"))
@@ -57,7 +58,7 @@ def test_a_photo_that_is_no_canvas_is_refused(photo: tuple[int, int]) -> None:
 
 def _plan(request: ImageRequest, *configured: str) -> list[str]:
     house = House(frozenset(configured), "stabilityai/sdxl-turbo")
-    return [card.id for card in routing.plan(request, house, NOW, random.Random(1))]
+    return [card.id for card in planning.plan(request, house, NOW, random.Random(1))]
 
 
 def test_only_models_of_backgrounds_are_asked_for_one() -> None:
@@ -91,8 +92,8 @@ def test_the_budget_holds_room_for_every_paid_call(cut_out: bool, price: int) ->
 
 def test_what_is_avoided_around_a_product_is_also_what_is_avoided_anywhere() -> None:
     card = next(c for c in House(frozenset({"bedrock"}), "").cards(NOW) if c.id == SCENE)
-    avoided = routing.order(ImageRequest("a room", task=BACKGROUND), card, 7, 0).negative_prompt or ""
+    avoided = planning.order(ImageRequest("a room", task=BACKGROUND), card, 7, 0).negative_prompt or ""
     assert "nsfw" in avoided
     assert "second product" in avoided
     chosen = ImageRequest("a room", task=BACKGROUND, negative_prompt="plants")
-    assert routing.order(chosen, card, 7, 0).negative_prompt == "plants"
+    assert planning.order(chosen, card, 7, 0).negative_prompt == "plants"

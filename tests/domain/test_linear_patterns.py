@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import lambdas
+from lambdas.domain.jobs.request import MAX_PROMPT
 from lambdas.domain.prompts import guard
 from lambdas.domain.prompts.analysis import analyse
 from lambdas.domain.prompts.compress import compress
-from lambdas.domain.requests import MAX_PROMPT
 
 # Of each: what is repeated, what stands before, and what ends the run in a way that no pattern wants.
 RUNS = [

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.jobs import Job
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.webhooks import JITTER, KEPT_SECONDS, MAX_ATTEMPTS, MAX_RETRY_AFTER, SCHEDULE, event_of, next_due
 
 NOW = 1_790_000_000.0

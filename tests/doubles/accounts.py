@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date
 
-from lambdas.domain.cards import bedrock
+from lambdas.domain.catalogue.cards import bedrock
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.__main__ import look
 from lambdas.settings import Settings

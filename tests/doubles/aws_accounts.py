@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from tests.doubles.bedrock_checks import SCOPE
+from tests.doubles.bedrock.checks import SCOPE
 from tests.doubles.service import FakeService, RefusedError, Reply, Request, json_reply
 
 ENDPOINT = "image-api-gpu"

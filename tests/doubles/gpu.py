@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from gpu_worker import contract
 from gpu_worker.contract import PaintAnswer, PaintRequest, PurgeRequest, Refusal
 from tests.doubles import gpu_scenes
-from tests.doubles.bedrock_checks import SCOPE
+from tests.doubles.bedrock.checks import SCOPE
 from tests.doubles.edges import EDGES
 from tests.doubles.service import FakeService, RefusedError, Reply, Request, json_reply, paint
 

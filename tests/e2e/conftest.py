@@ -13,7 +13,7 @@ import pytest
 from local import settings
 from local.settings import ROOT
 from local.stack import Stack
-from tests.e2e.gpu import WorkerProcess
+from tests.e2e.gpu.process import WorkerProcess
 
 NO_ENV_FILE = ROOT / "no .env in tests"
 Start = Callable[..., AbstractContextManager[Stack]]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.gpu import SCENES, FakeGpu
 from tests.e2e.conftest import make_stack
 from tests.gpu_worker.background.products import draw

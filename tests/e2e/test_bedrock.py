@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
 from tests.e2e.test_contract import ended
 

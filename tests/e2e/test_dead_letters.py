@@ -10,8 +10,8 @@ import boto3
 import httpx2
 import pytest
 
-from lambdas.adapters.dynamodb_jobs import from_item, to_item
-from lambdas.domain.jobs import RUNNING
+from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.domain.jobs.job import RUNNING
 from tests.e2e.test_keys import receiving
 
 pytestmark = pytest.mark.e2e

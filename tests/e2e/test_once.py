@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
 from tests.e2e.test_contract import ended
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.egress import guard
 from lambdas.egress.guard import BarredError, is_public
-from tests.hostile_urls import MALFORMED, ODD, PRIVATE
+from tests.support.hostile_urls import MALFORMED, ODD, PRIVATE
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from lambdas.domain import budget, catalogue
-from lambdas.domain.jobs import COMPLETED, Job
+from lambdas.domain import catalogue
+from lambdas.domain.jobs.job import COMPLETED, Job
+from lambdas.domain.limits import budget
 from tests.faults.world import World
 
 

@@ -39,7 +39,7 @@ def world_of(injector: Injector, monkeypatch: pytest.MonkeyPatch) -> Callable[[F
         monkeypatch.setattr(wiring, "settings", Settings)
         monkeypatch.setattr(webhooks, "_delivery", lambda: world.delivery)
         monkeypatch.setattr(worker, "time", SimpleNamespace(time=world.clock.now))
-        monkeypatch.setattr("lambdas.usecases.submit_batch.WRITERS", 1)  # so that the calls have one order
+        monkeypatch.setattr("lambdas.usecases.jobs.submit_batch.WRITERS", 1)  # so that the calls have one order
         flow.prepare(world)
         return world
 

@@ -15,14 +15,14 @@ from typing import Any
 import boto3
 from PIL import Image
 
-from lambdas.adapters.dynamodb_keyring import DynamoKeyRing
-from lambdas.adapters.dynamodb_keys import DynamoKeys
+from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
+from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.domain.api_keys import new_key
 from lambdas.domain.ids import image_id
-from lambdas.domain.jobs import Attempt
+from lambdas.domain.jobs.job import Attempt
 from lambdas.handlers import authorizer
 from lambdas.settings import Settings
-from lambdas.usecases.run_job import LEASE_SECONDS
+from lambdas.usecases.jobs.run_job import LEASE_SECONDS
 from tests.api.client import Answer
 from tests.faults.flow import ASYNC, KEY, Flow, post
 from tests.faults.webhook_flows import WEBHOOKS

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lambdas.domain.event_ports import Reply
+from lambdas.domain.ports.webhooks import Reply
 from lambdas.domain.webhooks import DELIVERED, DISABLED, MAX_ATTEMPTS
-from tests.signatures import verified
+from tests.support.signatures import verified
 
 if TYPE_CHECKING:
     from tests.faults.injector import Plan

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_health import DynamoHealth
-from lambdas.adapters.dynamodb_limits import DynamoLimits
-from lambdas.adapters.dynamodb_listing import MAX_READS, read_items
-from lambdas.adapters.dynamodb_projects import DynamoProjects
-from lambdas.adapters.dynamodb_slots import DynamoSlots
+from lambdas.adapters.dynamodb.health import DynamoHealth
+from lambdas.adapters.dynamodb.limits import DynamoLimits
+from lambdas.adapters.dynamodb.listing import MAX_READS, read_items
+from lambdas.adapters.dynamodb.projects import DynamoProjects
+from lambdas.adapters.dynamodb.slots import DynamoSlots
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.health import FIRST_COOLDOWN, TRIP_AFTER, may_call
-from lambdas.domain.jobs import Batch, Idempotency, Job, RecordExists
+from lambdas.domain.jobs.job import Batch, Idempotency, Job, RecordExists
 from lambdas.domain.projects import Project
-from tests.adapters.test_dynamodb_jobs import NOW, image, job
+from lambdas.domain.routing.health import FIRST_COOLDOWN, TRIP_AFTER, may_call
+from tests.adapters.dynamodb.test_jobs import NOW, image, job
 from tests.faults.flow import Flow
 from tests.faults.flows import FLOWS
 from tests.faults.injector import FAULTS, Injector, Plan

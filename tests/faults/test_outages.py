@@ -10,13 +10,13 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdas.adapters.dynamodb_batches import DynamoBatches
+from lambdas.adapters.dynamodb.batches import DynamoBatches
 from lambdas.adapters.secret import CACHE_SECONDS, RETRY_SECONDS, ProviderSecret
 from lambdas.api.app import ROUTES
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.jobs import COMPLETED, FAILED
+from lambdas.domain.jobs.job import COMPLETED, FAILED
 from lambdas.handlers import worker
-from lambdas.usecases import insist
+from lambdas.usecases import retry
 from tests.faults.checks import check_all
 from tests.faults.flow import Flow
 from tests.faults.flows import BATCH, CACHED, FLOWS, KEY, REFERENCE
@@ -162,7 +162,7 @@ def test_a_bucket_that_is_away_for_a_moment_costs_no_paid_image(world_of: Open, 
         worker.handler({"tenant": world.tenant, "job_id": job.id}, Context())
     [job] = world.jobs()
     assert (job.status, len(world.providers.all[PAID_SHOT].charged)) == (COMPLETED, 1)
-    assert world.clock.slept[0] == insist.WAITS[0]
+    assert world.clock.slept[0] == retry.WAITS[0]
     world.settle()
     check_all(world)
 

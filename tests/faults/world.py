@@ -12,29 +12,30 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
-from lambdas.adapters.dynamodb_batches import DynamoBatches
-from lambdas.adapters.dynamodb_health import DynamoHealth
-from lambdas.adapters.dynamodb_jobs import DynamoJobs, from_item
-from lambdas.adapters.dynamodb_limits import DynamoLimits
-from lambdas.adapters.dynamodb_outbox import DynamoOutbox
-from lambdas.adapters.dynamodb_projects import DynamoProjects
-from lambdas.adapters.dynamodb_slots import DynamoSlots
+from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.health import DynamoHealth
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb.limits import DynamoLimits
+from lambdas.adapters.dynamodb.outbox import DynamoOutbox
+from lambdas.adapters.dynamodb.projects import DynamoProjects
+from lambdas.adapters.dynamodb.slots import DynamoSlots
+from lambdas.adapters.lambda_workers import LambdaWorkers
+from lambdas.adapters.queues import SqsEvents, SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
-from lambdas.adapters.webhook_secrets import StandardSigner
-from lambdas.adapters.workers import LambdaWorkers, SqsEvents, SqsQueue
+from lambdas.adapters.webhooks.signer import StandardSigner
 from lambdas.api.views_webhooks import render
-from lambdas.domain.budget import Caps
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs import Job
-from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.limits.budget import Caps
 from lambdas.handlers import dead_letter, webhooks, worker
-from lambdas.usecases.deliver_webhook import Delivery
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.webhooks.deliver import Delivery
 from tests.api.client import Client
-from tests.fake_events import FakeWebhookMeter
-from tests.fakes import FakeClock, FakeMeter, FakePictures, make_deps
 from tests.faults.injector import Injector, sent_to_queue
 from tests.faults.receiver import Receiver
+from tests.support.fake_events import FakeWebhookMeter
+from tests.support.fakes import FakeClock, FakeMeter, FakePictures, make_deps
 
 QUEUE, EVENTS = "https://sqs.eu-central-1.amazonaws.com/1/jobs", "https://sqs.eu-central-1.amazonaws.com/1/webhooks"
 CAPS = Caps(microusd=50_000_000, images=500)

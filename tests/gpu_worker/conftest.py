@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gpu_worker.engine import Engine
-from gpu_worker.metrics import Metrics
-from gpu_worker.server import Worker
-from tests.gpu_worker.models import TURBO, WAIT, FakeModels
+from gpu_worker.engine.engine import Engine
+from gpu_worker.http.metrics import Metrics
+from gpu_worker.http.server import Worker
+from tests.gpu_worker.fake_models import TURBO, WAIT, FakeModels
 
 MakeWorker = Callable[..., Worker]
 

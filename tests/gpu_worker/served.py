@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import threading
 
-from gpu_worker import logs, serve, settings
-from tests.gpu_worker.models import FakeModels
+from gpu_worker import settings
+from gpu_worker.http import logs, serve
+from tests.gpu_worker.fake_models import FakeModels
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpu_worker import logs
-from gpu_worker.encoding import encode
+from gpu_worker.http import logs
+from gpu_worker.http.encoding import encode
 from gpu_worker.settings import Settings
 
 PACKAGE = Path(__file__).parents[2] / "gpu_worker"

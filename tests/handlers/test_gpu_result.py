@@ -11,8 +11,8 @@ from lambdas import wiring
 from lambdas.domain import ids
 from lambdas.handlers import gpu_result
 from lambdas.settings import Settings
-from tests.fakes import make_deps
-from tests.usecases.test_bring_result import OPEN, job_with
+from tests.support.fakes import make_deps
+from tests.usecases.jobs.test_requeue import OPEN, job_with
 
 CALL = "01994c6e-0000-4000-8000-000000000001"
 

@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 
 from lambdas import wiring
-from lambdas.adapters import webhook_post, webhook_secrets
+from lambdas.adapters.webhooks import receiver as webhook_post
+from lambdas.adapters.webhooks import signer
 from lambdas.api.app import ROUTES
 from lambdas.api.routes import Route
-from lambdas.domain.doors import closed
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.open_routes import closed
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from lambdas.settings import Settings
-from lambdas.usecases.attend_job import give_up_job
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.submit_job import Caller, submit_job
-from tests.fake_events import FakeReceiver, FakeSigner
-from tests.fakes import FakeClock, make_deps
+from lambdas.usecases.jobs.handle_message import give_up_job
+from lambdas.usecases.jobs.submit_job import Caller, submit_job
+from tests.support.fake_events import FakeReceiver, FakeSigner
+from tests.support.fakes import FakeClock, make_deps
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,7 +90,7 @@ def test_the_webhooks_function_delivers_and_names_what_it_could_not(
     receiver = FakeReceiver()
     webhooks._delivery.cache_clear()
     monkeypatch.setattr(webhook_post, "HttpReceiver", lambda **_: receiver)
-    monkeypatch.setattr(webhook_secrets, "StandardSigner", lambda *_: FakeSigner())
+    monkeypatch.setattr(signer, "StandardSigner", lambda *_: FakeSigner())
     request = ImageRequest("x", webhook_url="https://a.example/h")
     job_id = submit_job(request, Caller("acme", "r"), deps)[0].id
     give_up_job("acme", job_id, deps)
@@ -105,7 +106,7 @@ def test_the_webhooks_function_delivers_and_names_what_it_could_not(
 
 @pytest.mark.parametrize("module", ["api", "authorizer", "dead_letter", "gpu_result", "worker"])
 def test_who_sends_no_webhooks_does_not_import_how(module: str) -> None:
-    names = ("standardwebhooks", "lambdas.egress", "lambdas.usecases.deliver_webhook")
+    names = ("standardwebhooks", "lambdas.egress", "lambdas.usecases.webhooks.deliver")
     code = f"import sys, lambdas.handlers.{module}; print([n for n in {names} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"

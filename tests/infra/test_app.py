@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from infra import config, node, snapshot
+from infra import config, snapshot
 from infra.build import ROOT
+from infra.deploy import node
 
 UNREACHABLE = "http://127.0.0.1:9"
 

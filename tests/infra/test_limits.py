@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from infra import config
-from lambdas.adapters.dynamodb_jobs import from_item, to_item
-from lambdas.domain import ids, slots, webhooks
-from lambdas.domain.jobs import Attempt, StoredImage
-from lambdas.domain.requests import MAX_PROMPT, ImageRequest
-from lambdas.usecases import replay_webhook, submit_job
-from tests.fakes import make_deps
+from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.domain import ids, webhooks
+from lambdas.domain.jobs.job import Attempt, StoredImage
+from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
+from lambdas.domain.limits import slots
+from lambdas.usecases.jobs import submit_job
+from lambdas.usecases.webhooks import replay
+from tests.support.fakes import make_deps
 
 WIDE = "\U0001f98a"  # four bytes in UTF-8
 REFERENCE = 160  # characters that a reference in a template comes to at the most: an ARN, a queue's address
@@ -106,7 +108,7 @@ def test_answers_of_the_gateway(made):
 
 def test_delays_of_messages():
     """15 minutes at the most."""
-    pauses = (submit_job.WATCHDOG_SECONDS, webhooks.MAX_DELAY, replay_webhook.SAFE_SECONDS, slots.LONGEST_PAUSE)
+    pauses = (submit_job.WATCHDOG_SECONDS, webhooks.MAX_DELAY, replay.SAFE_SECONDS, slots.LONGEST_PAUSE)
     assert all(0 <= pause <= 900 for pause in (*pauses, webhooks.LEASE_SECONDS))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lambdas.domain import webhooks
 from lambdas.settings import Settings
-from lambdas.usecases import attend_job, replay_webhook, run_job, submit_job
+from lambdas.usecases.jobs import handle_message, run_job, submit_job
+from lambdas.usecases.webhooks import replay
 
 
 def test_no_watchdog_comes_before_its_record_is_written_or_never_will_be(templates):
@@ -24,14 +25,14 @@ def test_a_watchdog_finds_the_lease_of_a_run_that_died_before_it_passed(template
 
 
 def test_the_first_message_of_a_replay_comes_after_its_function_has_ended(templates):
-    assert templates.function("api")["Timeout"] < replay_webhook.SAFE_SECONDS
+    assert templates.function("api")["Timeout"] < replay.SAFE_SECONDS
 
 
 def test_a_job_is_given_up_after_all_that_it_may_honestly_wait_for_and_before_its_messages_are(templates):
     """Lambda's own guard is off for what goes round by messages: the end of a job's life ends them."""
     waits = Settings().max_queue_seconds + run_job.MAX_RUNS * templates.function("worker")["Timeout"]
     [queue] = [q for id, q in templates.properties("AWS::SQS::Queue").items() if id[:-8] == "JobQueue"]
-    assert waits < attend_job.LIFE_SECONDS < queue["MessageRetentionPeriod"]
+    assert waits < handle_message.LIFE_SECONDS < queue["MessageRetentionPeriod"]
 
 
 def test_an_event_is_kept_for_longer_than_its_attempts_take():

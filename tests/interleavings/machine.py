@@ -10,7 +10,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.request import ImageRequest
 from tests.interleavings.providers import ENDS, LOOKS
 from tests.interleavings.scheduler import Actor
 from tests.interleavings.stores import DynamoStore, FakeStore

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lambdas.domain import catalogue, ids
-from lambdas.domain.jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
+from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
 from lambdas.domain.webhooks import Event
-from tests.budget_model import Books
 from tests.interleavings.providers import PAID, Call
 from tests.interleavings.scheduler import Actor
+from tests.support.budget_model import Books
 
 KEY_SECONDS = 24 * 3600
 MICROUSD = 1_000_000

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.event_ports import Reply
-from lambdas.domain.health import Health
-from lambdas.domain.ports import NO_NOTES
-from tests.fakes import FakeBlobs, FakeSlots
+from lambdas.domain.ports.media import NO_NOTES
+from lambdas.domain.ports.webhooks import Reply
+from lambdas.domain.routing.health import Health
 from tests.interleavings.model import law
-from tests.recursion import Chain
+from tests.support.fakes import FakeBlobs, FakeSlots
+from tests.support.recursion import Chain
 
 if TYPE_CHECKING:
     from tests.interleavings.world import World

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.jobs.request import Order, Painted, Ticket
 
 # How a call that asks for work ends: whether it was charged, and what the caller gets to see (`None`: its image).
 ENDS: Final[dict[str, tuple[bool, tuple[str, str] | None]]] = {

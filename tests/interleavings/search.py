@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from lambdas.usecases import deliver_webhook, run_job, submit_batch, submit_job
+from lambdas.usecases.jobs import run_job, submit_batch, submit_job
+from lambdas.usecases.webhooks import deliver
 from tests import conftest  # noqa: F401 - it sets the credentials of no account
 from tests.adapters.conftest import aws_in_process
 from tests.interleavings.machine import Interleavings, OverDynamo, OverFakes
@@ -52,7 +53,7 @@ def search(store: str, examples: int, steps: int, seed: int = 0, *, shrink: bool
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(submit_batch, "ThreadPoolExecutor", _OneByOne)
-        for module in (deliver_webhook, run_job, submit_job):
+        for module in (deliver, run_job, submit_job):
             patch.setattr(module, "random", SimpleNamespace(**{**vars(random), "Random": lambda: random.Random(0)}))
         if store == "dynamo":
             stack.enter_context(aws_in_process())

@@ -10,14 +10,14 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_batches import DynamoBatches
-from lambdas.adapters.dynamodb_jobs import DynamoJobs, from_item
-from lambdas.adapters.dynamodb_outbox import DynamoOutbox, _event
+from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb.outbox import DynamoOutbox, _event
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.jobs import Job
+from lambdas.domain.jobs.job import Job
 from lambdas.domain.webhooks import Event
-from tests.budget_model import Books
-from tests.fakes import FakeBatches, FakeJobs
+from tests.support.budget_model import Books
+from tests.support.fakes import FakeBatches, FakeJobs
 
 Pause = Callable[[str], str | None]
 

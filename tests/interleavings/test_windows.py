@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.request import ImageRequest
 from tests.adapters.conftest import aws_in_process
 from tests.interleavings.scheduler import Actor
 from tests.interleavings.stores import DynamoStore

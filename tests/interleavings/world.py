@@ -9,21 +9,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from lambdas.domain.budget import Caps
 from lambdas.domain.errors import JobEnded, JobStarted, Unavailable
-from lambdas.domain.jobs import Job
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.limits.budget import Caps
 from lambdas.domain.webhooks import Event
-from lambdas.usecases.attend_job import attend_job, give_up_job
-from lambdas.usecases.cancel_job import cancel_job
-from lambdas.usecases.deliver_webhook import Delivery, deliver_webhook
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.generate import generate
-from lambdas.usecases.submit_batch import submit_batch
-from lambdas.usecases.submit_job import Caller
-from tests import recursion
-from tests.fake_events import FakeWebhookMeter
-from tests.fakes import make_deps
+from lambdas.usecases.jobs.cancel_job import cancel_job
+from lambdas.usecases.jobs.generate import generate
+from lambdas.usecases.jobs.handle_message import attend_job, give_up_job
+from lambdas.usecases.jobs.submit_batch import submit_batch
+from lambdas.usecases.jobs.submit_job import Caller
+from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook
 from tests.interleavings.model import LawBroken, Model, law
 from tests.interleavings.ports import (
     Blobs,
@@ -41,6 +38,9 @@ from tests.interleavings.ports import (
 from tests.interleavings.providers import Ledger
 from tests.interleavings.scheduler import Actor, Scheduler
 from tests.interleavings.stores import DynamoStore, FakeStore
+from tests.support import recursion
+from tests.support.fake_events import FakeWebhookMeter
+from tests.support.fakes import make_deps
 
 TENANT: Final = "acme"
 API_SECONDS: Final = 29.0

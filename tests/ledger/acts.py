@@ -12,13 +12,13 @@ from typing import Any
 from lambdas import wiring
 from lambdas.api.views_webhooks import render
 from lambdas.domain.errors import ServiceError
-from lambdas.domain.requests import ImageRequest
+from lambdas.domain.jobs.request import ImageRequest
 from lambdas.handlers import dead_letter, webhooks, worker
-from lambdas.usecases.cancel_job import cancel_job
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.generate import generate
-from lambdas.usecases.submit_batch import submit_batch
-from lambdas.usecases.submit_job import Caller
+from lambdas.usecases.jobs.cancel_job import cancel_job
+from lambdas.usecases.jobs.generate import generate
+from lambdas.usecases.jobs.submit_batch import submit_batch
+from lambdas.usecases.jobs.submit_job import Caller
 from tests.ledger.plan import Case
 from tests.ledger.process import Clock, Tapped, Wire
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from lambdas.adapters.dynamodb_jobs import from_item
-from lambdas.domain import budget, catalogue, routing
-from lambdas.domain.jobs import COMPLETED, Attempt, Job
+from lambdas.adapters.dynamodb.jobs import from_item
+from lambdas.domain import catalogue
+from lambdas.domain.jobs.job import COMPLETED, Attempt, Job
+from lambdas.domain.limits import budget
+from lambdas.domain.routing import planning
 from lambdas.domain.webhooks import DELIVERED
 from tests.ledger import stage
 from tests.ledger.plan import FREE, Case
@@ -242,7 +244,7 @@ def _number_of(job: Job) -> int:
 def _seed_of(job: Job, attempt: Attempt) -> int:
     card = catalogue.card(attempt.model)
     assert card
-    return routing.order(job.request, card, job.seed, attempt.image).seed
+    return planning.order(job.request, card, job.seed, attempt.image).seed
 
 
 def _query(db: Any, table: str, key: str) -> list[Any]:

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lambdas.adapters import aws, dynamodb_budget, dynamodb_outbox
+from lambdas.adapters import aws
+from lambdas.adapters.dynamodb import budget, outbox
 from lambdas.domain import ids
-from lambdas.usecases import attend_job
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs import handle_message
 from tests.ledger.plan import KINDS, SHOTS, Case, Kill
 from tests.ledger.process import Wire
 
-_settle, _put = dynamodb_budget.settle, dynamodb_outbox.put
+_settle, _put = budget.settle, outbox.put
 
 
 class Without:
@@ -82,7 +83,7 @@ def _watchdog(deps: Deps, wire: Wire) -> Deps:
 
 def _settlement(deps: Deps, _wire: Wire) -> Deps:
     """The money is booked after the transaction that ends the job."""
-    dynamodb_budget.settle = lambda _table, _job: []
+    budget.settle = lambda _table, _job: []
 
     def finish(job: Any) -> bool:
         done = deps.jobs.finish(job)
@@ -95,7 +96,7 @@ def _settlement(deps: Deps, _wire: Wire) -> Deps:
 
 def _event(deps: Deps, _wire: Wire) -> Deps:
     """The event is written after the transaction that ends the job."""
-    dynamodb_outbox.put = lambda _table, _job: []
+    outbox.put = lambda _table, _job: []
 
     def finish(job: Any) -> bool:
         done = deps.jobs.finish(job)
@@ -108,7 +109,7 @@ def _event(deps: Deps, _wire: Wire) -> Deps:
 
 def _hand_over(deps: Deps, _wire: Wire) -> Deps:
     """The watchdog lets a job that has ended go, whatever became of its event."""
-    attend_job.hand_over = lambda *_: None
+    handle_message.hand_over = lambda *_: None
     return deps
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from tests import recursion
 from tests.ledger import acts, books, guards, shelf, stage
 from tests.ledger.mail import EVENT_VISIBILITY, MOST_EVENT_RECEIVES, Mail, Message
 from tests.ledger.plan import FREE, KINDS, Case, Kill
@@ -19,6 +18,7 @@ from tests.ledger.process import Clock, Process, Wire, fork, tap
 from tests.ledger.receiver import receiver, told
 from tests.ledger.sleeper import Sleeper
 from tests.ledger.warm import warm
+from tests.support import recursion
 
 PAST_LEASE = 25.0
 MOST_DELIVERIES = 60

@@ -14,8 +14,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from tests import recursion
 from tests.ledger.acts import message_of
+from tests.support import recursion
 
 VISIBILITY, MOST_RECEIVES = 5400.0, 5  # as the template's queue
 DEAD_VISIBILITY = 360.0

@@ -15,12 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb_health import DynamoHealth
-from lambdas.domain.ports import TicketProvider
+from lambdas.adapters.dynamodb.health import DynamoHealth
+from lambdas.domain.ports.providers import TicketProvider
 from lambdas.usecases.deps import Deps
-from tests import recursion
 from tests.ledger.plan import Kill
 from tests.ledger.sleeper import Sleeper
+from tests.support import recursion
 
 LONGEST = 40  # real seconds; a process that takes longer is a failure of the ledger
 

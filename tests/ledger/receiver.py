@@ -23,7 +23,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.ledger import stage
 from tests.ledger.process import Clock
-from tests.signatures import verified
+from tests.support.signatures import verified
 
 DAY = 86_400.0
 

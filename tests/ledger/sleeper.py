@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lambdas.domain.requests import Order, Painted, Ticket
+from lambdas.domain.jobs.request import Order, Painted, Ticket
 from tests.ledger.stage import plain
 
 

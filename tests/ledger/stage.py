@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from local.emulator import REGION, Emulator
+from local.emulator.emulator import REGION, Emulator
 from local.settings import ROOT
-from tests.doubles import bedrock_models, comfyui, gemini, gpu, leonardo, runware
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles import comfyui, gemini, gpu, leonardo, runware
+from tests.doubles.bedrock import models
+from tests.doubles.bedrock.service import FakeBedrock
 
 DOUBLES: dict[str, Any] = {
     "bedrock": FakeBedrock,
@@ -148,8 +149,8 @@ def _serve(tell: int, wait: int) -> None:
     gc.enable()
     for module in (comfyui, gemini, gpu, leonardo, runware):
         module.paint = plain  # type: ignore[attr-defined]
-    shapes = bedrock_models.RATIOS
-    from tests.doubles import bedrock
+    shapes = models.RATIOS
+    from tests.doubles.bedrock import service as bedrock
 
     bedrock.paint = lambda body: plain(repr(body), shapes[body.get("aspect_ratio", "1:1")])
     with ExitStack() as stack:

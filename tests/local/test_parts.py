@@ -9,12 +9,13 @@ import zipfile
 
 import pytest
 
-from local import package, verbs
+from local import verbs
 from local.banner import Console, banner
-from local.gateway import DROPPED, LOST, RENAMED, Answer, Gateway, failure, payload_size
-from local.metrics import Metric, metrics
+from local.emulator import package
+from local.emulator.metrics import Metric, metrics
+from local.emulator.template import fit
+from local.front.gateway import DROPPED, LOST, RENAMED, Answer, Gateway, failure, payload_size
 from local.settings import ROOT, load
-from local.template import fit
 from local.verbs import VERBS, missing
 from tests.local import standin
 

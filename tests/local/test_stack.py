@@ -16,12 +16,12 @@ import httpx2
 import pytest
 
 from local import settings
-from local.emulator import EmulatorError
-from local.front import CONCURRENCY
-from local.gateway import MAX_BODY
+from local.emulator.emulator import EmulatorError
+from local.emulator.template import DeployError, clients
+from local.front.front import CONCURRENCY
+from local.front.gateway import MAX_BODY
 from local.settings import ROOT
 from local.stack import Stack
-from local.template import DeployError, clients
 from tests.local import standin
 
 pytestmark = pytest.mark.e2e
@@ -171,7 +171,7 @@ def test_the_reason_of_a_failure_is_in_the_log(client, stack):
 
 
 def test_29_seconds_is_all(client, stack, monkeypatch):
-    monkeypatch.setattr("local.front.INTEGRATION_SECONDS", 0.5)
+    monkeypatch.setattr("local.front.front.INTEGRATION_SECONDS", 0.5)
     answer = client.get("/sleep?s=2")
     assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
 
@@ -396,9 +396,9 @@ def test_a_request_arrives_before_its_authorizer_runs(client):
 
 
 def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(service, tmp_path, monkeypatch):
-    monkeypatch.setattr("local.front.INTEGRATION_SECONDS", 0.5)
-    monkeypatch.setattr("local.front.CONCURRENCY", 1)
-    monkeypatch.setattr("local.room.PATIENCE", 1.0)
+    monkeypatch.setattr("local.front.front.INTEGRATION_SECONDS", 0.5)
+    monkeypatch.setattr("local.front.front.CONCURRENCY", 1)
+    monkeypatch.setattr("local.front.room.PATIENCE", 1.0)
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
         client = httpx2.Client(base_url=stack.url, timeout=60, trust_env=False)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
-from lambdas.adapters.backdrops import PillowBackdrops
-from lambdas.adapters.pictures import PillowPictures
+from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.backgrounds import Canvas, Unplaceable
 from lambdas.domain.errors import ProviderFailure
 from tests.api.client import Client
-from tests.fakes import FakeProvider, FakeProviders, make_deps
-from tests.forms import form
 from tests.gpu_worker.background.products import draw
 from tests.pictures.mutants import mutant
+from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.forms import form
 
 MOST_SECONDS = 2.0  # of CPU
 MOST_MEMORY = 256.0  # MB beyond what the process had

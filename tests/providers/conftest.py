@@ -12,7 +12,7 @@ from lambdas.providers.text.bedrock_text import BedrockText
 from lambdas.providers.text.ollama import Ollama
 from lambdas.settings import Settings
 from tests.doubles.accounts import KINDS, World
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.ollama import FakeOllama
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_cache import ModelCache, Purged
-from lambdas.domain.requests import Order
+from lambdas.domain.jobs.request import Order
+from lambdas.domain.ports.providers import ModelCache, Purged
 from lambdas.providers import bedrock, sagemaker
 from lambdas.settings import Settings
 from tests.doubles.gpu import ENDPOINT, SCENES, FakeGpu

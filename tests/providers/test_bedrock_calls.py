@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from lambdas.domain import catalogue
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import SAFE_NEGATIVE_PROMPT, Order
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, Order
 from lambdas.egress.deadline import within
 from lambdas.providers import bedrock
 from lambdas.settings import Settings
-from tests.doubles.bedrock import FakeBedrock
-from tests.doubles.bedrock_faults import FAULTS
+from tests.doubles.bedrock.faults import FAULTS
+from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.edges import EDGES
 from tests.doubles.service_wire import Reply
 

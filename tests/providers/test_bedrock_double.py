@@ -12,8 +12,8 @@ import pytest
 
 from lambdas import USER_AGENT
 from lambdas.domain import catalogue
-from tests.doubles import bedrock_editing, bedrock_models
-from tests.doubles.bedrock import FakeBedrock
+from tests.doubles.bedrock import editing, models
+from tests.doubles.bedrock.service import FakeBedrock
 
 CORE = "stability.stable-image-core-v1:1"
 GOOD = {"prompt": "a cat", "aspect_ratio": "1:1", "seed": 1, "output_format": "png"}
@@ -87,15 +87,15 @@ def test_sd35_has_its_own_rules(fake: FakeBedrock) -> None:
     assert _call(fake, model, {**GOOD, "image": "AAAA"})[0] == 400
 
 
-@pytest.mark.parametrize("model", sorted(bedrock_models.ENDED))
+@pytest.mark.parametrize("model", sorted(models.ENDED))
 def test_ended_models(fake: FakeBedrock, model: str) -> None:
     assert _call(fake, model) == (404, "ResourceNotFoundException")
 
 
 def test_the_catalogue_and_the_double_agree() -> None:
-    served = bedrock_models.SCHEMAS | bedrock_editing.SCHEMAS
+    served = models.SCHEMAS | editing.SCHEMAS
     assert {card.id for card in catalogue.cards_of("bedrock")} == set(served)
-    assert {m.id for m in catalogue.RETIRED if m.provider == "bedrock"} == bedrock_models.ENDED
+    assert {m.id for m in catalogue.RETIRED if m.provider == "bedrock"} == models.ENDED
 
 
 @pytest.mark.parametrize("model", ["stability.stable-image-inpaint-v1:0", "stability.unheard-of-v1:0", "x"])

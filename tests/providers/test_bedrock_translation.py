@@ -14,7 +14,7 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.requests import Order
+from lambdas.domain.jobs.request import Order
 from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, STRENGTH, _lost, to_failure, to_image, to_payload
 
 CORE = catalogue.default_of("bedrock")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.cards.comfyui import LOADERS
+from lambdas.domain.catalogue.cards.comfyui import LOADERS
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import MAX_CFG, MAX_STEPS, Order, Painted, Ticket
+from lambdas.domain.jobs.request import MAX_CFG, MAX_STEPS, Order, Painted, Ticket
 from lambdas.providers import comfyui
-from lambdas.providers._http import Answer
+from lambdas.providers._client.http import Answer
 from lambdas.providers.comfyui import to_failure, to_file, to_payload, to_upload
 from lambdas.settings import Settings
 from tests.doubles.comfyui import FakeComfyUI

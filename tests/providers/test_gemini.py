@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.cards.gemini import RATES
+from lambdas.domain.catalogue.cards.gemini import RATES
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import Order
+from lambdas.domain.jobs.request import Order
 from lambdas.providers import gemini
-from lambdas.providers._http import Answer
+from lambdas.providers._client.http import Answer
 from lambdas.providers.gemini import POLICY, to_failure, to_image, to_payload
 from lambdas.settings import Settings
 from tests.doubles.gemini import KEY, MODELS, ODD_BASE64, RATIOS, FakeGemini, usage

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.cards.leonardo_ai import CARDS
+from lambdas.domain.catalogue.cards.leonardo_ai import CARDS
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.ports import TicketProvider
-from lambdas.domain.requests import SAFE_NEGATIVE_PROMPT, Order, Painted, Ticket
-from lambdas.providers import _fetch, leonardo_ai
-from lambdas.providers._http import Answer
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, Order, Painted, Ticket
+from lambdas.domain.ports.providers import TicketProvider
+from lambdas.providers import leonardo_ai
+from lambdas.providers._client import fetch
+from lambdas.providers._client.http import Answer
 from lambdas.providers.leonardo_ai import MESSAGES, NO_STYLE, to_failure, to_image, to_payload, to_ticket
 from lambdas.settings import Settings
 from tests.doubles.leonardo import KEY, FakeLeonardo
@@ -37,7 +38,7 @@ def _fake() -> Iterator[FakeLeonardo]:
 
 @pytest.fixture
 def fake(_fake: FakeLeonardo, monkeypatch: pytest.MonkeyPatch) -> FakeLeonardo:
-    monkeypatch.setattr(_fetch, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0.01)
     _fake.clear()
     _fake.calls.clear()
     _fake.seconds = 0

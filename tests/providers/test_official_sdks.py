@@ -23,13 +23,13 @@ from ollama import ChatResponse, Options
 from ollama._types import ChatRequest
 from runware.types import task_map
 
-from lambdas.domain.cards import gemini as gemini_cards
-from lambdas.domain.cards import runware_ai as runware_cards
+from lambdas.domain.catalogue.cards import gemini as gemini_cards
+from lambdas.domain.catalogue.cards import runware_ai as runware_cards
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import Order
+from lambdas.domain.jobs.request import Order
 from lambdas.providers import gemini, runware_ai
-from lambdas.providers._http import Answer, post_json
+from lambdas.providers._client.http import Answer, post_json
 from lambdas.providers.text import bedrock_text, ollama
 from lambdas.settings import Settings
 from tests.doubles import gemini as gemini_double

@@ -12,10 +12,10 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.requests import BACKGROUND, Order
+from lambdas.domain.jobs.request import BACKGROUND, Order
 from lambdas.providers import bedrock, comfyui, gemini, leonardo_ai, runware_ai, sagemaker
-from lambdas.providers._gpu_answers import to_purged
-from lambdas.providers._http import Answer
+from lambdas.providers._client.gpu_answers import to_purged
+from lambdas.providers._client.http import Answer
 from lambdas.providers.models_check import asking
 from lambdas.providers.text import bedrock_text, ollama
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.cards.runware_ai import CARDS
+from lambdas.domain.catalogue.cards.runware_ai import CARDS
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.ports import TicketProvider
-from lambdas.domain.requests import Order, Painted, Ticket
-from lambdas.providers import _fetch, runware_ai
-from lambdas.providers._http import Answer
+from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.ports.providers import TicketProvider
+from lambdas.providers import runware_ai
+from lambdas.providers._client import fetch
+from lambdas.providers._client.http import Answer
 from lambdas.providers.runware_ai import REFUSALS, WORDS, to_failure, to_image, to_payload, to_ticket
 from lambdas.settings import Settings
 from tests.doubles.runware import KEY, FakeRunware
@@ -37,7 +38,7 @@ def _fake() -> Iterator[FakeRunware]:
 
 @pytest.fixture
 def fake(_fake: FakeRunware, monkeypatch: pytest.MonkeyPatch) -> FakeRunware:
-    monkeypatch.setattr(_fetch, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0.01)
     _fake.clear()
     _fake.calls.clear()
     _fake.tasks.clear()

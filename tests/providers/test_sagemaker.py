@@ -17,8 +17,8 @@ from moto import mock_aws
 
 from lambdas.domain import catalogue, ids
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.ports import TicketProvider
-from lambdas.domain.requests import FORMATS, MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.jobs.request import FORMATS, MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import sagemaker
 from lambdas.providers.sagemaker import (
     AWS_ERRORS,

@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from lambdas.domain import slots
-from tests.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
+from lambdas.domain.limits import slots
+from tests.support.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
 
 JOB = 8.0  # seconds of one image
 CROWD = Scene(crowd(5), workers=5, minutes=12, seconds=JOB)

@@ -8,7 +8,7 @@ from lambdas.api.routers.generate import background
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.api.views import AcceptedView
 from lambdas.api.views_backgrounds import BackgroundView, PurgeView
-from lambdas.usecases.purge_models import purge_models
+from lambdas.usecases.catalogue.purge_models import purge_models
 
 
 def _purge(call: Call) -> Answer:

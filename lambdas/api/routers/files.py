@@ -10,8 +10,8 @@ from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route
 from lambdas.domain import ids
 from lambdas.domain.errors import NotFound
-from lambdas.domain.jobs import StoredImage
-from lambdas.domain.requests import MEDIA_TYPES
+from lambdas.domain.jobs.job import StoredImage
+from lambdas.domain.jobs.request import MEDIA_TYPES
 
 # A function answers 6,291,556 bytes at the most, and base64 makes of each three bytes four.
 MAX_INLINE_BYTES = 4_500_000

@@ -13,9 +13,9 @@ from lambdas.api.call import Call
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.api.views_backgrounds import BackgroundView
 from lambdas.domain.errors import BY_CODE, FieldError, Gone, JobCancelled, ServiceError
-from lambdas.domain.jobs import CANCELLED, FAILED, QUEUED, Job
-from lambdas.domain.requests import ImageRequest
-from lambdas.usecases.generate import generate
+from lambdas.domain.jobs.job import CANCELLED, FAILED, QUEUED, Job
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.usecases.jobs.generate import generate
 
 
 def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], BaseModel]) -> Answer:

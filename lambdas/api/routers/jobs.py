@@ -11,9 +11,9 @@ from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.domain import ids
 from lambdas.domain.errors import Gone, NotFound
-from lambdas.domain.jobs import Job
-from lambdas.usecases.cancel_job import cancel_job
-from lambdas.usecases.delete_image import delete_image
+from lambdas.domain.jobs.job import Job
+from lambdas.usecases.jobs.cancel_job import cancel_job
+from lambdas.usecases.jobs.delete_image import delete_image
 
 # A function answers 6,291,556 bytes at the most, and a page of jobs with long prompts and many links has more.
 MAX_PAGE_BYTES = 5_000_000

@@ -9,7 +9,7 @@ from lambdas.api import views
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.domain.errors import NotFound
-from lambdas.usecases.list_models import find_model, list_models, takable
+from lambdas.usecases.catalogue.list_models import find_model, list_models, takable
 
 
 def _models(call: Call) -> Answer:

@@ -8,8 +8,8 @@ from lambdas.api.bodies_prompts import ValidatePromptBody
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.api.views_prompts import PromptHealthView, ValidatedPromptView
-from lambdas.usecases.optimize_prompt import engine_states
-from lambdas.usecases.validate_prompt import validate_prompt
+from lambdas.usecases.prompts.optimize import engine_states
+from lambdas.usecases.prompts.validate import validate_prompt
 
 SECONDS: Final = 20.0  # for the engines; nothing else waits here
 HEALTH_SECONDS: Final = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.api.views_providers import ProvidersView, ProviderView
-from lambdas.usecases.list_providers import list_providers
+from lambdas.usecases.catalogue.list_providers import list_providers
 
 
 def _providers(call: Call) -> Answer:

@@ -13,13 +13,13 @@ from lambdas.api.call import Call, invalid_request
 from lambdas.api.routers.generate import answer_with
 from lambdas.api.routes import GENERATING, Answer, Route, json_answer
 from lambdas.domain import ids
-from lambdas.domain import requests as r
 from lambdas.domain.errors import ServiceError, Unavailable
-from lambdas.domain.jobs import QUEUED, Job
-from lambdas.domain.requests import ImageRequest
-from lambdas.usecases.check_webhook import Verdict, check_webhooks
-from lambdas.usecases.submit_batch import Refused, find_batch, submit_batch
-from lambdas.usecases.take_image import Intake
+from lambdas.domain.jobs import request as r
+from lambdas.domain.jobs.job import QUEUED, Job
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.usecases.jobs.attachments import Intake
+from lambdas.usecases.jobs.submit_batch import Refused, find_batch, submit_batch
+from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 
 def _job(job: Job, call: Call) -> BaseModel:

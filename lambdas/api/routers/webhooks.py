@@ -6,7 +6,7 @@ from lambdas.api.bodies_webhooks import WebhooksQuery
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.api.views_webhooks import WebhooksView, WebhookView
-from lambdas.usecases.replay_webhook import list_webhooks, replay_webhook
+from lambdas.usecases.webhooks.replay import list_webhooks, replay_webhook
 
 
 def _list(call: Call) -> Answer:

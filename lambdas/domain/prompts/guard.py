@@ -11,8 +11,8 @@ import re
 import unicodedata
 from typing import Final
 
-from lambdas.domain.invisible import hidden
 from lambdas.domain.prompts import LIMIT
+from lambdas.domain.prompts.invisible import hidden
 from lambdas.domain.prompts.terms import factors, terms, words
 
 KEY_TERMS: Final = 20

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.providers import _http
+from lambdas.providers._client import http
 
 MAX_BYTES: Final = 40_000_000  # the list of nodes of a ComfyUI with many extensions has several megabytes
 
@@ -17,15 +17,15 @@ def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: 
     """The answer to a GET, of any form."""
     left = ends_at - time.monotonic()
     sent = {"Accept": "application/json", **headers}
-    answer = _http.call("GET", url, headers=sent, timeout=left, max_bytes=MAX_BYTES, who=who)
+    answer = http.call("GET", url, headers=sent, timeout=left, max_bytes=MAX_BYTES, who=who)
     if answer.status != 200:
         raise refused(answer, who, secret)
     return answer.json(who)
 
 
-def refused(answer: _http.Answer, who: str, secret: str = "") -> ProviderFailure:
+def refused(answer: http.Answer, who: str, secret: str = "") -> ProviderFailure:
     """A refusal in the service's own words; what it means for a picture is not asked here."""
-    said = _http.quote(_words(answer.body), secret)
+    said = http.quote(_words(answer.body), secret)
     return ProviderFailure("failed", f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
 
 

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 from lambdas import USER_AGENT
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.model_card import ModelCard
 from lambdas.egress.deadline import within
-from lambdas.providers import _http
+from lambdas.providers._client import http
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.asking import mapping, rows, texts
 from lambdas.settings import Settings
@@ -65,7 +65,7 @@ def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) 
         if failure.code != "model_gone":
             raise
         return [f.Finding("sagemaker", card.id, f.GONE, "there is no endpoint of that name") for card in cards]
-    status = _http.quote(mapping(answer).get("EndpointStatus"))
+    status = http.quote(mapping(answer).get("EndpointStatus"))
     if not status:
         raise ProviderFailure("bad_answer", "AWS did not tell the state of the endpoint")
     state = f.OK if status in SERVING else f.GONE if status in LOST else f.UNCHECKED
@@ -127,7 +127,7 @@ def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any],
     except ClientError as error:
         said = error.response.get("Error", {})
         missing = "could not find" in str(said.get("Message", "")).lower()
-        name = _http.quote(said.get("Code")) or "an error"
+        name = http.quote(said.get("Code")) or "an error"
         raise ProviderFailure("model_gone" if missing else "failed", f"AWS answered {name}") from error
     except TimeoutError:
         raise ProviderFailure("timeout", f"AWS did not answer within {timeout:.0f} s") from None

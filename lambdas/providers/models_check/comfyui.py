@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from lambdas.domain.model_card import ModelCard
-from lambdas.domain.requests import Order
+from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.jobs.request import Order
 from lambdas.providers.comfyui import to_graph
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.asking import get, mapping

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Final
 
 from lambdas.domain import catalogue
-from lambdas.domain.model_card import ModelCard
-from lambdas.providers._http import quote
+from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.providers._client.http import quote
 from lambdas.settings import Settings
 
 OK: Final = "ok"

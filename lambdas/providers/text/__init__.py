@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambdas.domain.ports import PromptEngine
+from lambdas.domain.ports.providers import PromptEngine
 from lambdas.settings import Settings
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from lambdas import USER_AGENT
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.ports import Rewrite
+from lambdas.domain.failure_boundary import charged
+from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts.brief import instruction
-from lambdas.domain.text_prices import TextPrice, price_of
-from lambdas.domain.walls import charged
+from lambdas.domain.prompts.prices import TextPrice, price_of
 from lambdas.egress.deadline import within
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number

@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.ports import Rewrite
+from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts.brief import instruction
 
 WHO: Final = "Ollama"
@@ -55,21 +55,21 @@ class Ollama:
 
     def health(self, timeout: float) -> bool:
         """Whether the server answers and has the model; it may still have to load it."""
-        from lambdas.providers import _http
+        from lambdas.providers._client import http
 
         try:
-            answer = _http.call("GET", f"{self._url}/api/tags", timeout=timeout, max_bytes=MAX_BYTES, who=WHO)
+            answer = http.call("GET", f"{self._url}/api/tags", timeout=timeout, max_bytes=MAX_BYTES, who=WHO)
             return answer.ok and self.model in to_names(answer.json(WHO))
         except ProviderFailure:
             return False
 
     def _chat(self, payload: dict[str, Any], ends_at: float) -> str:
-        from lambdas.providers import _http
+        from lambdas.providers._client import http
 
         left = ends_at - time.monotonic()
-        answer = _http.post_json(f"{self._url}/api/chat", payload, timeout=left, who=WHO, max_bytes=MAX_BYTES)
+        answer = http.post_json(f"{self._url}/api/chat", payload, timeout=left, who=WHO, max_bytes=MAX_BYTES)
         if not answer.ok:
-            raise _http.failure(answer, WHO)
+            raise http.failure(answer, WHO)
         return to_text(answer.json(WHO), structured="format" in payload)
 
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageFilter
 from gpu_worker.background.cutout import EDGE
 from gpu_worker.background.model import BackgroundPainter
 from gpu_worker.contract import NOT_EXACT, PaintRequest, Refusal
-from gpu_worker.encoding import encode
-from gpu_worker.painting import OutOfMemory, Painting
+from gpu_worker.engine.protocol import OutOfMemory, Painting
+from gpu_worker.http.encoding import encode
 from gpu_worker.pipelines.batch import Item, Run
 from gpu_worker.pipelines.table import BACKGROUND, Spec
 from tests.gpu_worker.background.products import Product, draw, falls, softened

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gpu_worker.background.segment import OnnxSegmenter
-from gpu_worker.painting import DeviceLost, OutOfMemory
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.table import SEGMENTERS, SegmenterSpec
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from gpu_worker.contract import Refusal
-from gpu_worker.painting import DeviceLost, OutOfMemory
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.adapters import Folder, parse
 from gpu_worker.pipelines.batch import Item, Run
 

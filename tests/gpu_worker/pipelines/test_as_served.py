@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_worker import models
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.engine import Engine
-from gpu_worker.metrics import Metrics
+from gpu_worker.engine.engine import Engine
+from gpu_worker.http.metrics import Metrics
+from gpu_worker.models import registry
 from gpu_worker.pipelines.table import BACKGROUND, TURBO
 from gpu_worker.settings import Settings
 from tests.gpu_worker.background.products import draw
@@ -25,7 +25,7 @@ WAIT = 60
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("served")
     settings = Settings(model_dir=str(tiny.stock(folder / "model")), weights_dir=str(folder / "w"), weights_hub=0)
-    made = Engine(models.of(settings), Metrics(), settings.buckets)
+    made = Engine(registry.of(settings), Metrics(), settings.buckets)
     made.start([TURBO.id]).result(WAIT)
     yield made
     made.stop()

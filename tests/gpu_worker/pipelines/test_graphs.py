@@ -72,7 +72,7 @@ def test_the_shape_used_least_recently_is_let_go(new_sampler: Any) -> None:
 
 
 def test_no_room_for_a_recording_is_told_to_the_engine(new_sampler: Any) -> None:
-    from gpu_worker.painting import OutOfMemory
+    from gpu_worker.engine.protocol import OutOfMemory
 
     made = new_sampler()
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.loader import Loader
-from gpu_worker.models import Registry
-from gpu_worker.painting import DeviceLost, OutOfMemory
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory
+from gpu_worker.models.loader import Loader
+from gpu_worker.models.registry import Registry
+from gpu_worker.models.weights import Sources
 from gpu_worker.pipelines.adapters import Folder
-from gpu_worker.weights import Sources
 from tests.gpu_worker.pipelines import tiny
 
 REQUEST = PaintRequest("text-to-image", "1", "one", "a cat", 64, 64, 5, "png")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.painting import Painting
+from gpu_worker.engine.protocol import Painting
 from gpu_worker.pipelines.model import Painter
 from tests.gpu_worker.pipelines import tiny
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from gpu_worker.contract import Refusal
-from gpu_worker.painting import DeviceLost, OutOfMemory
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory
 from gpu_worker.pipelines.batch import Item, Run
 from gpu_worker.pipelines.faults import told_apart
 from gpu_worker.pipelines.loading import dtype_of, load

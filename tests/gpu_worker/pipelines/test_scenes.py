@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.background.model import BackgroundPainter
 from gpu_worker.contract import PaintRequest
-from gpu_worker.painting import Painting
+from gpu_worker.engine.protocol import Painting
 from tests.gpu_worker.background.products import draw
 
 

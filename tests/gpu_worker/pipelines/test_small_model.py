@@ -13,13 +13,13 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.loader import Loader
-from gpu_worker.models import Registry
-from gpu_worker.painting import Painting
+from gpu_worker.engine.protocol import Painting
+from gpu_worker.models.loader import Loader
+from gpu_worker.models.registry import Registry
+from gpu_worker.models.weights import Sources
 from gpu_worker.pipelines.adapters import Folder
 from gpu_worker.pipelines.model import Painter
 from gpu_worker.pipelines.table import MODELS, SCENES
-from gpu_worker.weights import Sources
 from tests.gpu_worker.scenes import random_scenes
 
 

@@ -18,7 +18,7 @@ from gpu_worker.scenes.drawing import Pixels
 from gpu_worker.scenes.judging import judge
 from gpu_worker.scenes.lessons import scenes
 from gpu_worker.scenes.scene import COLORS, Scene
-from lambdas.providers._scenes import Scenes
+from lambdas.providers.demo.scenes import Scenes
 
 WEIGHTS = Path(gpu_worker.scenes.__file__).parent / "weights"
 RIGHT = 0.9  # of the held-out scenes, at least

@@ -1,0 +1,1 @@
+"""Batching: requests for the same model are gathered and painted together."""

@@ -1,0 +1,1 @@
+"""The worker's HTTP server: routes, bodies, answers, metrics and log lines."""

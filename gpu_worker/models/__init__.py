@@ -1,0 +1,1 @@
+"""The models in memory, and their weights on disk."""

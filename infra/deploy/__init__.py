@@ -1,0 +1,1 @@
+"""The deployment as commands: checks of the account, Node, and the CDK command line."""

@@ -1,0 +1,162 @@
+"""What must be there before a deployment, checked one by one; nothing is created or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import config
+from infra.grants import EDITING_MODELS, IMAGE_MODELS, PROFILE, text_model
+
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+BOOTSTRAP_VERSION = 6  # the least that this library's templates ask for
+REFUSED = (BotoCoreError, ClientError)
+
+Clients = Callable[..., Any]  # client(service, region_name=...)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`stop` ends the deployment before it begins, `warn` does not; `todo` says what to do."""
+
+    level: Literal["ok", "warn", "stop"]
+    what: str
+    todo: str = ""
+
+
+def credentials(client: Clients) -> Finding:
+    """Whose account it is."""
+    try:
+        found = client("sts").get_caller_identity()
+    except REFUSED as error:
+        return Finding(
+            "stop",
+            f"AWS cannot be called: {error}",
+            "Put credentials and a region into the environment, or name a profile: AWS_PROFILE=... AWS_REGION=...",
+        )
+    return Finding("ok", f"account {found['Account']}, as {found['Arn']}")
+
+
+def bootstrap(client: Clients) -> Finding:
+    """Whether the account and region were prepared for the CDK, by a version that is new enough."""
+    todo = "Once per account and region: .venv/bin/python -m infra.deploy.cli bootstrap"
+    ssm = client("ssm")
+    try:
+        version = int(ssm.get_parameter(Name=BOOTSTRAP)["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        return Finding("stop", "the account is not bootstrapped for the CDK in this region", todo)
+    except REFUSED as error:
+        return Finding("warn", f"the version of the CDK bootstrap could not be read: {error}", todo)
+    if version < BOOTSTRAP_VERSION:
+        return Finding("stop", f"the CDK bootstrap has version {version}, and {BOOTSTRAP_VERSION} is needed", todo)
+    return Finding("ok", f"CDK bootstrap version {version}")
+
+
+def outputs(client: Clients, stack: str) -> dict[str, str] | None:
+    """The outputs of a stack that is there; `None` where none is, or none can be seen."""
+    try:
+        [found] = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except REFUSED:
+        return None
+    return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+
+
+def standing(client: Clients, stack: str) -> str:
+    """The mode of the endpoint that a GPU stack has brought up; `off` where none is there."""
+    endpoint = (outputs(client, stack) or {}).get("Endpoint", "")
+    mode = endpoint.rpartition("-")[2]
+    return mode if mode in config.GPU_MODES else "off"
+
+
+def secrets(client: Clients, secret: str | None) -> Finding:
+    """Which providers' keys are there; a first deployment makes the secret that takes them."""
+    todo = "Put the keys you have in: docs/deploy.md, Settings. A provider without a key is not offered."
+    if secret is None:
+        return Finding("warn", "the secret of the providers' keys is made by this deployment, empty", todo)
+    try:
+        text = client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    except REFUSED as error:
+        return Finding("warn", f"the secret of the providers' keys could not be read: {error}", todo)
+    there = sorted(name for name in config.SECRETS if f'"{name}"' in text)
+    if not there:
+        return Finding("warn", "the secret holds no key of a provider", todo)
+    return Finding("ok", f"the secret holds {', '.join(there)}")
+
+
+def models(client: Clients) -> Finding:
+    """Whether Bedrock would let this account call the catalogue's models."""
+    return _access(client, config.REGION_OF_BEDROCK, IMAGE_MODELS, "image")
+
+
+def text(client: Clients, settings: Mapping[str, str]) -> Finding:
+    """Whether it would let it call the model that shortens prompts; one of the account's own stands in no list."""
+    name, region = text_model(settings)
+    if name.startswith("arn:"):
+        return Finding("ok", f"long prompts are shortened by {name}")
+    found = _access(client, region, (PROFILE.sub("", name, count=1),), "text")
+    return found if not found.todo else replace(found, todo=f"{found.todo} Until then, prompts are shortened by rule.")
+
+
+def editing(client: Clients, gpu: bool) -> Finding:
+    """Whether Bedrock would let it call the services that edit: without a GPU they alone paint product backgrounds."""
+    found = _access(client, config.REGION_OF_BEDROCK, EDITING_MODELS, "editing")
+    if not found.todo:
+        return found
+    without = "product backgrounds are left to the GPU alone" if gpu else "there will be no product backgrounds"
+    return Finding(found.level, found.what, f"{found.todo} Until then, {without}.")
+
+
+def _access(client: Clients, region: str, models: Collection[str], kind: str) -> Finding:
+    bedrock = client("bedrock", region_name=region)
+    todo = f"Open each once in the Bedrock console of {region}, as somebody who may subscribe: docs/deploy.md."
+    closed = []
+    try:
+        for model in models:
+            found = bedrock.get_foundation_model_availability(modelId=model)
+            open_ = found["agreementAvailability"]["status"] == "AVAILABLE"
+            if not open_ or found["authorizationStatus"] != "AUTHORIZED" or found["regionAvailability"] != "AVAILABLE":
+                closed.append(model)
+    except REFUSED as error:
+        return Finding("warn", f"access to Bedrock's {kind} models could not be checked: {error}", todo)
+    if closed:
+        return Finding("warn", f"Bedrock does not give access to {', '.join(closed)}", todo)
+    return Finding("ok", f"Bedrock gives access to its {len(models)} {kind} model{'s' * (len(models) > 1)} in {region}")
+
+
+def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:
+    """Instance type to how many endpoints may have; a type that the region does not offer is missing.
+
+    `None` where the quotas could not be read.
+    """
+    wanted = {f"{name} for endpoint usage": name for name in types}
+    found: dict[str, float] = {}
+    try:
+        service = client("service-quotas")
+        for listing in (
+            "list_aws_default_service_quotas",
+            "list_service_quotas",
+        ):  # what is applied goes last, and wins
+            for page in service.get_paginator(listing).paginate(ServiceCode="sagemaker"):
+                for quota in page["Quotas"]:
+                    if quota["QuotaName"] in wanted:
+                        found[wanted[quota["QuotaName"]]] = quota["Value"]
+    except REFUSED:
+        return None
+    return found
+
+
+def licences(models: Collection[str], context: Mapping[str, object]) -> Finding:
+    """Whether the deployer has accepted the licences of those models that ask for it."""
+    accepted = {part.strip() for part in str(context.get("accept_licences", "")).split(",")}
+    missing = [model for model in models if model in config.LICENCES and model not in accepted]
+    if not missing:
+        return Finding("ok", "the licences of the GPU's models are accepted")
+    pages = ", ".join(config.LICENCES[model] for model in missing)
+    return Finding(
+        "stop",
+        f"the licence of {', '.join(missing)} is not accepted",
+        f"Read {pages} and, if you may use the model, add -c accept_licences={','.join(missing)}; or -c gpu=off.",
+    )

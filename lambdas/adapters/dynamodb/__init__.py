@@ -1,0 +1,1 @@
+"""The ports over DynamoDB, one module for each kind of item."""

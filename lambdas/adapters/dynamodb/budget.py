@@ -1,0 +1,81 @@
+"""A month's books in the table `jobs`: parts of the transactions that accept and end a job, and what is no job's.
+
+Each part is one update of the row `{tenant}#budget`, `{month}`; because it is written with the job's own conditional
+move or not at all, nothing is reserved, charged or given back twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.limits import budget
+from lambdas.domain.limits.budget import Caps
+
+Part = dict[str, Any]
+
+
+def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
+    """Adds the job's reservation, on the condition that no cap is passed; nothing where it reserves nothing."""
+    wanted = {
+        "committed_microusd": (job.reserved_microusd, caps.microusd),
+        "committed_images": (job.reserved_images, caps.images),
+    }
+    return _reserve(table, job.tenant, job.created_at, wanted)
+
+
+def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, int]]) -> list[Part]:
+    """`wanted` has an amount and its cap for each column."""
+    added = {column: amount for column, (amount, _) in wanted.items() if amount}
+    if not added:
+        return []
+    conditions, rooms = [], {}
+    for column, (amount, cap) in wanted.items():
+        if not amount or cap <= 0:
+            continue
+        rooms[f":room_{column}"] = {"N": str(cap - amount)}
+        fits = f"{column} <= :room_{column}"
+        conditions.append(f"({fits} OR attribute_not_exists({column}))" if cap >= amount else fits)
+    part = _update(table, tenant, at, added)
+    if conditions:
+        part["ConditionExpression"] = " AND ".join(conditions)
+        part["ExpressionAttributeValues"] |= rooms
+    return [{"Update": part}]
+
+
+def settle(table: str, job: Job) -> list[Part]:
+    """Replaces the reservation of a job in its final state by what it cost; nothing where nothing changes."""
+    change = budget.settlement(job)
+    return [{"Update": _update(table, job.tenant, job.created_at, asdict(change))}] if change.any else []
+
+
+class DynamoBooks:
+    """The port Books over the table `jobs`."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        wanted = {"committed_microusd": (amount, caps.microusd)}
+        if transact(_reserve(self._table, tenant, at, wanted)):
+            raise budget.exceeded(caps, at)
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        change = {"committed_microusd": spent - held, "spent_microusd": spent, "lost_microusd": lost}
+        transact([{"Update": _update(self._table, tenant, at, change)}])
+
+
+def _update(table: str, tenant: str, at: float, added: dict[str, int]) -> Part:
+    kept_until = int((budget.month_end(at) + budget.KEPT).timestamp())
+    added = {column: amount for column, amount in added.items() if amount}
+    return {
+        "TableName": table,
+        "Key": {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": budget.month(at)}},
+        "UpdateExpression": "SET expires_at = :kept ADD " + ", ".join(f"{column} :{column}" for column in added),
+        "ExpressionAttributeValues": {
+            ":kept": {"N": str(kept_until)},
+            **{f":{column}": {"N": str(amount)} for column, amount in added.items()},
+        },
+    }

@@ -1,0 +1,92 @@
+"""The tenants' rates in DynamoDB: one number each, moved by one conditional update for each admitted request."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, Final
+
+from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
+from lambdas.domain.limits import rate
+from lambdas.domain.limits.rate import SECOND, WINDOW, Verdict
+
+KEPT_SECONDS: Final = 3600  # a bucket that has long been full is as good as none
+TRIES: Final = 3
+
+
+class _Uncertain(Exception):
+    """Nobody knows whether the update was made."""
+
+
+class DynamoLimits:
+    """The port Limits over the table `jobs`; the algorithm is told in domain/rate.py.
+
+    An update knows no maximum of two values, so an idle bucket (`tat` is past) and one in use are moved by different
+    updates. Since `tat` only grows, one that was once seen in the future rules out the first of them, and a process
+    that serves a busy tenant needs a single write. For the same reason the two, in this order, decide for good.
+
+    A request whose update may have been made or not is let through: sent again it could be counted twice, and then
+    refuse another that the limit allows.
+    """
+
+    def __init__(self, table: str, per_minute: int) -> None:
+        self._table = table
+        self._limit = per_minute
+        self._seen: dict[str, int] = {}  # tenant -> its tat when last seen
+
+    def admit(self, tenant: str, cost: int, now: float) -> Verdict | None:
+        if self._limit <= 0:
+            return None
+        at = int(now * SECOND)
+        step = cost * rate.interval(self._limit)
+        tat = None
+        try:
+            if cost <= self._limit:
+                if self._seen.get(tenant, 0) <= at:
+                    idle = {":now": at, ":next": at + step}
+                    tat = self._move(tenant, at, "tat = :next", "attribute_not_exists(tat) OR tat <= :now", idle)
+                if tat is None:
+                    busy = {":now": at, ":step": step, ":room": at + WINDOW - step}
+                    tat = self._move(tenant, at, "tat = tat + :step", "tat > :now AND tat <= :room", busy)
+        except _Uncertain:
+            return rate.admitted(self._limit, max(self._seen.get(tenant, 0), at) + step, at)
+        if tat is not None:
+            self._seen[tenant] = tat
+            return rate.admitted(self._limit, tat, at)
+        left = self._seen[tenant] = self._read(tenant)
+        return rate.refused(self._limit, left, at, cost)
+
+    def _move(self, tenant: str, at: int, change: str, condition: str, values: dict[str, int]) -> int | None:
+        db = aws.dynamodb_once()
+        values = {**values, ":expires": at // SECOND + KEPT_SECONDS}
+        for number in range(TRIES):
+            try:
+                moved = db.update_item(
+                    TableName=self._table,
+                    Key=_key(tenant),
+                    UpdateExpression=f"SET {change}, expires_at = :expires",
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                    ReturnValues="UPDATED_NEW",
+                )
+            except db.exceptions.ConditionalCheckFailedException:
+                return None
+            except Unavailable as failure:
+                if not aws.surely_not_done(failure):
+                    raise _Uncertain from failure
+                if number == TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.05 * 2**number))
+                continue
+            return int(moved["Attributes"]["tat"]["N"])
+        raise AssertionError("the last try either returned or failed")
+
+    def _read(self, tenant: str) -> int:
+        db = aws.dynamodb_once()
+        item = db.get_item(TableName=self._table, Key=_key(tenant), ConsistentRead=True).get("Item")
+        return int(item["tat"]["N"]) if item else 0
+
+
+def _key(tenant: str) -> dict[str, Any]:
+    return {"pk": {"S": f"{tenant}#rate"}, "sk": {"S": "minute"}}

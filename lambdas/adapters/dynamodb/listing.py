@@ -1,0 +1,102 @@
+"""Pages of jobs, newest first, at a cost that does not grow with the number of jobs.
+
+Job ids are ordered by time, so a time range is a range of ids and a cursor is the last id looked at.
+One index answers the most selective filter; what the others reject is bounded per page, so a page may
+hold fewer jobs than asked for and still have a cursor.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from typing import Any
+
+from lambdas.adapters import aws
+from lambdas.domain.errors import InvalidRequest, Unavailable
+from lambdas.domain.ids import JOB_ID, job_id_at
+from lambdas.domain.jobs.job import JobFilter
+
+MAX_QUERIES = 4  # of one page
+MAX_READS = 8  # of one page's records, where the table answers with a part of them
+Item = dict[str, Any]
+
+
+def list_jobs(
+    table: str, tenant: str, where: JobFilter, limit: int, cursor: str | None
+) -> tuple[list[Item], str | None]:
+    """The items of one page and the next cursor. Raises InvalidRequest for a cursor that was never given out."""
+    first = job_id_at(where.since) if where.since is not None else str(uuid.UUID(int=0))
+    last = job_id_at(where.until, end=True) if where.until is not None else str(uuid.UUID(int=(1 << 128) - 1))
+    if cursor is not None:
+        last = min(last, just_below(cursor))
+    found: list[Item] = []
+    for _ in range(MAX_QUERIES):
+        if first > last:
+            return found, None
+        ids, more = _ids(table, tenant, where, first, last, limit)
+        for item in read_items(table, tenant, ids):
+            if _matches(item, tenant, where):
+                found.append(item)
+                if len(found) == limit:
+                    following = item["sk"]["S"]
+                    return found, following if more or following != ids[-1] else None
+        if not more:
+            return found, None
+        last = just_below(ids[-1])
+    return found, ids[-1]
+
+
+def just_below(job_id: str) -> str:
+    """The largest id below this one; empty text, which is below every id, where there is none."""
+    if not JOB_ID.fullmatch(job_id):
+        raise InvalidRequest("cursor must be a next_cursor of an earlier page")
+    number = uuid.UUID(job_id).int
+    return str(uuid.UUID(int=number - 1)) if number else ""
+
+
+def _ids(table: str, tenant: str, where: JobFilter, first: str, last: str, limit: int) -> tuple[list[str], bool]:
+    index, attribute, value = _index(tenant, where)
+    answer = aws.client("dynamodb").query(
+        TableName=table,
+        KeyConditionExpression="#k = :k AND sk BETWEEN :first AND :last",
+        ExpressionAttributeNames={"#k": attribute},
+        ExpressionAttributeValues={":k": {"S": value}, ":first": {"S": first}, ":last": {"S": last}},
+        ProjectionExpression="sk",
+        ScanIndexForward=False,
+        Limit=limit + 1,  # the one more tells whether this was the last page
+        **({"IndexName": index} if index else {}),
+    )
+    ids = [item["sk"]["S"] for item in answer["Items"]]
+    return ids[:limit], len(ids) > limit
+
+
+def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:
+    if where.project_id is not None:
+        return "by_project", "project_key", f"{tenant}#{where.project_id}"
+    if where.status is not None:
+        return "by_status", "status_key", f"{tenant}#{where.status}"
+    if where.provider is not None:
+        return "by_provider", "provider_key", f"{tenant}#{where.provider}"
+    return None, "pk", tenant
+
+
+def read_items(table: str, tenant: str, ids: list[str]) -> list[Item]:
+    """The records of these ids, in their order; one deleted in between is left out. Raises Unavailable."""
+    wanted = [{"pk": {"S": tenant}, "sk": {"S": job_id}} for job_id in ids]
+    got: dict[str, Item] = {}
+    for number in range(MAX_READS):
+        if not wanted:
+            return [got[job_id] for job_id in ids if job_id in got]
+        if number:
+            time.sleep(random.uniform(0, 0.05 * 2**number))
+        answer = aws.client("dynamodb").batch_get_item(RequestItems={table: {"Keys": wanted}})
+        got |= {item["sk"]["S"]: item for item in answer["Responses"].get(table, [])}
+        wanted = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+    raise Unavailable("the records could not be read, the table has no room now", retry_after=1)
+
+
+def _matches(item: Item, tenant: str, where: JobFilter) -> bool:
+    """Whether the record still is what the index said, and passes the other filters too."""
+    wanted = {"project_key": where.project_id, "status_key": where.status, "provider_key": where.provider}
+    return all(item[name]["S"] == f"{tenant}#{value}" for name, value in wanted.items() if value is not None)

@@ -1,0 +1,1 @@
+"""Decoding, checking, scaling and compositing of pictures."""

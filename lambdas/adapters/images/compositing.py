@@ -1,0 +1,160 @@
+"""The port Backdrops with Pillow: products cut out, placed by whole pixels, and put back byte for byte."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from lambdas.adapters.images.cutouts import Cutout, border_colour, fully, seen
+from lambdas.adapters.images.frames import shown, unshown
+from lambdas.adapters.images.pictures import answered, decoded
+from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged, Unplaceable
+from lambdas.domain.catalogue.model_card import Size
+from lambdas.domain.errors import ProviderFailure
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCENE_PIXELS: Final = 1_048_576  # what models paint best; the scene is then scaled to its canvas, the product never
+CUT_PIXELS: Final = 4_194_304  # a mask of more says little more
+SIZE: Final = "the image and its mask are not of the size that was asked for"
+NOTHING: Final = 127, 127, 127  # what a model that paints around a product sees around it
+
+# Without loss where the format can. JPEG cannot; there it is as good as it gets.
+ENCODING: Final[dict[str, dict[str, Any]]] = {
+    "png": {"format": "PNG", "compress_level": 4},
+    "webp": {"format": "WEBP", "lossless": True, "quality": 40, "method": 2},  # without loss, 40 is the effort
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
+
+
+class PillowBackdrops:
+    def product(self, photo: bytes) -> tuple[Size, Box | None]:
+        """See the port."""
+        picture = decoded(photo)
+        cut = Cutout.by_alpha(picture)
+        return picture.size, cut.box if cut else None
+
+    def cuttable(self, photo: bytes) -> bytes:
+        """See the port."""
+        picture = decoded(photo).convert("RGB")
+        return _encoded(shown(picture, CUT_PIXELS, border_colour(picture)), "jpeg")  # only the mask is of use
+
+    def check_cutout(self, photo: bytes, cutout: bytes) -> None:
+        """See the port."""
+        _ = _cut(photo, cutout).box
+
+    def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
+        """See the port."""
+        from PIL import Image
+
+        placed = _Placed(_cut(photo, cutout), canvas)
+        seen = Image.new("RGB", placed.size, NOTHING)
+        seen.paste(placed.rgb, mask=placed.alpha)
+        image = shown(seen, SCENE_PIXELS, NOTHING)
+        free = shown(placed.alpha.point([255] + [0] * 255), SCENE_PIXELS, 255)
+        return Staged(image.size, _encoded(image, "png"), _encoded(fully(free), "png"))
+
+    def compose(self, scene: bytes, photo: bytes, cutout: bytes | None, canvas: Canvas, fmt: str) -> Composed:
+        """See the port."""
+        cut = _cut(photo, cutout)
+        placed = _Placed(cut, canvas)
+        made = unshown(decoded(scene).convert("RGB"), placed.size)
+        made.paste(placed.rgb, mask=placed.alpha)
+        kept = placed.share_kept(made)
+        if kept is None:
+            raise ProviderFailure("failed", "the product's own pixels could not be kept", paid="unknown")
+        confidence, parts, warnings = cut.judged()
+        parts["exact_pixel_fraction"] = kept
+        mask = _encoded(placed.alpha, "png")
+        return Composed(placed.size, _encoded(made, fmt), mask, confidence, parts, warnings)
+
+    def accept(
+        self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str, at: tuple[int, int] | None = None
+    ) -> tuple[bytes, bytes, Size]:
+        """See the port. What product it is says the photo's own alpha channel, else the mask, at its place in the
+        photo; it must then stand on the canvas where it would have been put here."""
+        came, alpha, picture = answered(image), seen(decoded(mask).convert("L")), decoded(photo)
+        made = came.picture
+        if not made.size == alpha.size == _expected(canvas, picture.size, made.size):
+            raise ProviderFailure("bad_answer", SIZE)
+        own = Cutout.by_alpha(picture)
+        try:
+            placed = _Placed(own or _by_mask(picture, alpha, (0, 0) if canvas.keeps_framing else at), canvas)
+        except Unplaceable:
+            if own is not None:
+                raise
+            raise ProviderFailure("bad_answer", "the mask shows no product that fits the canvas") from None
+        if placed.size != made.size:
+            raise ProviderFailure("bad_answer", SIZE)
+        whole = made.convert("RGB")
+        if placed.share_kept(whole) is None or placed.differs(alpha):
+            raise ProviderFailure("bad_answer", "the product's own pixels were not kept")
+        plain = came.kind == fmt and made.mode == "RGB" and came.plain
+        return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), placed.size
+
+
+class _Placed:
+    """The product on its canvas, moved by whole pixels. Raises Unplaceable."""
+
+    def __init__(self, cut: Cutout, canvas: Canvas) -> None:
+        from PIL import Image
+
+        box = cut.box
+        self.size, at = canvas.place(cut.alpha.size, box)
+        corner = box[0] + at[0], box[1] + at[1]
+        self.rgb, self.alpha = Image.new("RGB", self.size), Image.new("L", self.size)
+        self.rgb.paste(cut.rgb.crop(box), corner)
+        self.alpha.paste(cut.alpha.crop(box), corner)
+
+    def share_kept(self, made: Image) -> float | None:
+        """The share of the product's pixels that `made` has to the bit; `None` where one of its opaque core differs."""
+        from PIL import Image, ImageChops
+
+        bands = ImageChops.difference(made, self.rgb).split()
+        worst = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
+        nothing = Image.new("L", self.size)
+        if Image.composite(worst, nothing, fully(self.alpha)).getbbox():
+            return None
+        there = self.alpha.point([0] + [255] * 255)
+        kept = Image.composite(worst.point([255] + [0] * 255), nothing, there)
+        return kept.histogram()[255] / there.histogram()[255]
+
+    def differs(self, mask: Image) -> bool:
+        from PIL import ImageChops
+
+        return ImageChops.difference(mask, self.alpha).getbbox() is not None
+
+
+def _cut(photo: bytes, cutout: bytes | None) -> Cutout:
+    """The product by the service's answer, else by the photo's own alpha channel, else by its border."""
+    picture = decoded(photo)
+    if cutout is not None:
+        return Cutout.by_service(picture, decoded(cutout))
+    return Cutout.by_alpha(picture) or Cutout.by_border(picture)
+
+
+def _by_mask(photo: Image, mask: Image, at: tuple[int, int] | None) -> Cutout:
+    """The product in its photo, whose corner is at that place of the mask. Raises ProviderFailure."""
+    from PIL import Image
+
+    if at is None:
+        raise ProviderFailure(
+            "bad_answer", "it was not said where the product is, so that its pixels cannot be compared"
+        )
+    alpha = Image.new("L", photo.size)
+    alpha.paste(mask, (-at[0], -at[1]))
+    return Cutout(photo.convert("RGB"), alpha)
+
+
+def _expected(canvas: Canvas, photo: Size, otherwise: Size) -> Size:
+    """The size of an answer, as far as it is known before the product is."""
+    if canvas.keeps_framing:
+        return photo
+    return (canvas.width, canvas.height) if canvas.width and canvas.height else otherwise
+
+
+def _encoded(picture: Image, fmt: str) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, **ENCODING[fmt])
+    return out.getvalue()

@@ -1,0 +1,177 @@
+"""The one place where bytes become a picture, whoever sent them: of a known kind, at a known cost, upright and in sRGB.
+
+First the bytes say what they are and the file's structure what decoding it takes; then one decoder runs, on a file that
+was put together anew from the parts of its picture alone. Whatever it raises is an end of this module's own.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from lambdas.adapters.images.colours import to_srgb
+from lambdas.adapters.images.files import outlined
+from lambdas.adapters.images.jpeg import noted
+from lambdas.adapters.images.kinds import is_cut_or_text, named
+from lambdas.adapters.images.outline import Broken, Outline
+from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_MEMORY: Final = 320_000_000  # bytes while a picture is decoded
+MAX_WORK: Final = 1_000_000_000  # samples gone through: 40 times all those of the largest upload, or 100 of a small one
+
+_BAD: Final = "the image is cut off or damaged"
+_TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # from EXIF's orientations to Pillow's Transpose
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`picture`: RGB or RGBA, upright, in sRGB, without notes.
+
+    `file`: a file of its kind with just these pixels and nothing else, where that is had without encoding. `turned`:
+    the same of a JPEG that lies on its side, with the note that says so. `plain`: whether `file` is what came.
+    `warnings` are for whoever sent it.
+    """
+
+    picture: Image
+    kind: str
+    lossy: bool
+    file: bytes | None = field(repr=False)
+    turned: bytes | None = field(default=None, repr=False)
+    plain: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def measured(data: bytes, most_pixels: int) -> Outline:
+    """What the file's structure says. Raises UnsupportedMediaType, MalformedBody, TooLarge."""
+    try:
+        found = outlined(data)
+    except Broken as broken:
+        raise MalformedBody(str(broken)) from None
+    if found is None:
+        kind = named(data)
+        if kind is None and is_cut_or_text(data):
+            raise MalformedBody("the image could not be read: it must be a whole PNG, JPEG or WebP file")
+        raise UnsupportedMediaType(f"an image must be PNG, JPEG or WebP, not {kind or 'a file of another type'}")
+    if found.pixels > most_pixels:
+        raise TooLarge(f"an image may have {most_pixels} pixels at the most, not {found.pixels}")
+    if found.memory > MAX_MEMORY:
+        raise TooLarge(f"an image of {found.width}x{found.height} pixels that is stored in this way is too large")
+    if found.work > MAX_WORK:
+        raise MalformedBody("the image has more scans than one of its size can need")
+    return found
+
+
+def opened(data: bytes, most_pixels: int) -> Opened:
+    """Raises as `measured`."""
+    from PIL import Image
+
+    outline = measured(data, most_pixels)
+    try:
+        picture = _decoded(outline)
+        picture, said = to_srgb(picture, outline.colours)
+        if (turn := _TURNS.get(outline.orientation)) is not None:
+            picture = picture.transpose(Image.Transpose(turn))
+    except Exception as error:  # any at all: codecs raise far more than they say
+        raise MalformedBody(_BAD) from error
+    picture.info.clear()
+    kept = said is None and outline.frame is None and outline.key is None
+    same = kept and outline.orientation == 1
+    return Opened(
+        picture,
+        outline.kind,
+        outline.lossy,
+        outline.file if same and (outline.direct or outline.kind == "jpeg") else None,
+        noted(outline.file, outline.orientation) if kept and not same and outline.kind == "jpeg" else None,
+        plain=outline.plain and outline.direct and same,
+        warnings=(said,) if said else (),
+    )
+
+
+def _decoded(outline: Outline) -> Image:
+    from PIL import Image
+
+    if outline.kind == "webp":
+        return _webp(outline)
+    picture = Image.open(io.BytesIO(outline.file), formats=(outline.kind.upper(),))
+    if picture.size != (outline.width, outline.height):
+        raise ValueError("another size than its structure says")
+    if outline.depth == 16 and picture.mode == "I;16":
+        return _deep_grey(picture, outline.key)
+    if outline.depth == 16 and outline.key:
+        return _deep_colours(picture, outline)
+    picture.load()
+    if outline.key:
+        scale = 255 // ((1 << outline.depth) - 1)  # the decoder has brought the samples to 8 bits, and not the key
+        key = tuple(value * scale for value in outline.key)
+        picture.info["transparency"] = key[0] if len(key) == 1 else key
+        return picture.convert("RGBA" if len(key) == 3 else "LA")
+    return picture
+
+
+def _deep_grey(picture: Image, key: tuple[int, ...] | None) -> Image:
+    """16 bits of grey as their upper 8. What is clear is told by all 16."""
+    from PIL import Image
+
+    raw, size = picture.tobytes(), picture.size  # the lower 8 bits first
+    picture.close()  # 50 MB at 25 megapixels
+    grey = Image.frombytes("L", size, raw[1::2])
+    if key is None:
+        return grey
+    below = Image.frombytes("L", size, raw[::2])
+    del raw
+    return _with_alpha(grey, [(grey, key[0] >> 8), (below, key[0] & 255)])
+
+
+def _deep_colours(picture: Image, outline: Outline) -> Image:
+    """16 bits a colour as their upper 8. What is clear is told by all 16, so the lower ones are decoded as well."""
+    from PIL import Image
+
+    assert outline.key  # noqa: S101 - asked for by a picture with one alone
+    below = Image.open(io.BytesIO(outline.file), formats=("PNG",))
+    below.tile = [tile._replace(args="RGB;16L") for tile in below.tile]  # takes the second byte of each two
+    picture.load()
+    below.load()
+    wanted = [(band, value >> 8) for band, value in zip(picture.split(), outline.key, strict=True)]
+    wanted += [(band, value & 255) for band, value in zip(below.split(), outline.key, strict=True)]
+    return _with_alpha(picture, wanted)
+
+
+def _with_alpha(picture: Image, clear: list[tuple[Image, int]]) -> Image:
+    """The picture, clear where each of the bands has its value."""
+    from PIL import ImageChops
+
+    alpha = None
+    for band, value in clear:
+        other = band.point([0 if level == value else 255 for level in range(256)])
+        alpha = other if alpha is None else ImageChops.lighter(alpha, other)
+    made = picture.convert("LA" if picture.mode == "L" else "RGBA")
+    if alpha is not None:
+        made.putalpha(alpha)
+    return made
+
+
+def _webp(outline: Outline) -> Image:
+    """By Pillow's decoder itself: its plugin holds the picture once more, which at 25 megapixels are 100 MB."""
+    from PIL import Image, _webp
+
+    decoder = _webp.WebPAnimDecoder(outline.file)
+    told, _, _, _, mode = decoder.get_info()
+    size = outline.frame[2:] if outline.frame else (outline.width, outline.height)
+    if told != size:
+        raise ValueError("another size than its structure says")
+    found = decoder.get_next()
+    if found is None:
+        raise ValueError("no frame")
+    del decoder
+    picture = Image.frombuffer("RGBA", size, found[0], "raw", "RGBA", 0, 1)
+    if mode != "RGBA":
+        picture = picture.convert("RGB")
+    if outline.frame and size != (outline.width, outline.height):
+        canvas = Image.new("RGBA", (outline.width, outline.height))
+        canvas.paste(picture, outline.frame[:2])
+        return canvas
+    return picture

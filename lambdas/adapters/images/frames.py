@@ -1,0 +1,48 @@
+"""Pictures as editing services take them: within limits of proportion and pixels, and the way back."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from lambdas.domain.catalogue.model_card import Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_RATIO: Final = 2.4  # Stability takes 1:2.5 to 2.5:1; the rest is room for rounding
+LEAST_SIDE: Final = 64
+
+
+def shown(picture: Image, most_pixels: int, around: Any) -> Image:
+    """The picture extended by the colour `around` to a proportion that services take, then scaled to their size."""
+    from PIL import Image
+
+    wide, corner = extended(picture.size)
+    if wide != picture.size:
+        room = Image.new(picture.mode, wide, around)
+        room.paste(picture, corner)
+        picture = room
+    scale = min(1.0, math.sqrt(most_pixels / (wide[0] * wide[1])))
+    scale = max(scale, LEAST_SIDE / min(wide))
+    size = math.ceil(wide[0] * scale), math.ceil(wide[1] * scale)
+    return picture if size == wide else picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def unshown(answer: Image, size: Size) -> Image:
+    """What a service made of such a picture, at the `size` that the picture had, of whatever size the answer is."""
+    from PIL import Image
+
+    wide, corner = extended(size)
+    if answer.size != wide:
+        answer = answer.resize(wide, Image.Resampling.LANCZOS)
+    if wide == size:
+        return answer.copy()
+    return answer.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
+
+
+def extended(size: Size) -> tuple[Size, tuple[int, int]]:
+    """The least size of a proportion that services take around `size`, and where on it that one's corner is."""
+    width, height = size
+    wide = max(width, math.ceil(height / MOST_RATIO)), max(height, math.ceil(width / MOST_RATIO))
+    return wide, ((wide[0] - width) // 2, (wide[1] - height) // 2)

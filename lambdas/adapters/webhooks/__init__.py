@@ -1,0 +1,1 @@
+"""Outgoing events over HTTP: the call, its signature, and which addresses are allowed."""

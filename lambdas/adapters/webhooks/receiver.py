@@ -1,0 +1,45 @@
+"""One attempt to deliver an event: one POST to a checked address, of whose answer only the status counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from http.client import HTTPException
+
+from lambdas.domain.ports.webhooks import Reply
+from lambdas.domain.webhooks import MAX_RETRY_AFTER
+from lambdas.egress import guard, retry_after, wire
+
+# By the guard's word for it: what the tenant gets to read.
+BARRED = {
+    "invalid": "the address is not valid",
+    "scheme": "the address is not https",
+    "port": "the port is not that of https",
+    "private": "the address is not public",
+}
+
+
+class HttpReceiver:
+    """The port Receiver. A redirect is an answer like any other: it is not followed."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
+        ends_at = time.monotonic() + timeout
+        try:
+            target = guard.target(url, allow_private=self._allow_private)
+            peer = guard.peer(target, ends_at)
+            status, answered = wire.acknowledged(peer, "POST", target.path, headers, body, ends_at=ends_at)
+        except guard.BarredError as barred:
+            return Reply(None, BARRED[barred.fault])
+        except wire.NotReachedError as error:
+            return Reply(None, str(error))
+        except wire.NotSendableError:
+            return Reply(None, BARRED["invalid"])
+        except TimeoutError:
+            return Reply(None, f"no answer within {timeout:.0f} s")
+        except (wire.TooLargeError, OSError, HTTPException):
+            return Reply(None, "the connection broke before an answer")
+        wait = retry_after.seconds(answered.get("retry-after", ""), MAX_RETRY_AFTER, answered.get("date", ""))
+        return Reply(status, retry_after=wait)

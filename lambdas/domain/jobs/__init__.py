@@ -1,0 +1,1 @@
+"""A job, and the request that it serves."""

@@ -1,0 +1,178 @@
+"""A job: the record of one request, from acceptance to its one final state."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from lambdas.domain.jobs.request import ImageRequest
+
+QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
+STATUSES = (QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED)
+FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+
+
+class RecordExists(Exception):
+    """There is a record of this id already, and another request has made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One image in the bucket."""
+
+    id: str
+    name: str  # file name, id and extension
+    key: str  # in the bucket: images/{tenant}/{project-id}/{provider}/{name}
+    job_id: str
+    project_id: str
+    provider: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    seed: int
+    created_at: float
+    mask_key: str = ""  # in the bucket, beside the image: what of it is the product, for a background
+    confidence: float | None = None  # in that mask, 0 to 1
+    components: dict[str, float | None] = field(default_factory=dict)  # what the confidence is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a provider. It is written as `unknown` before the call and settled after it."""
+
+    provider: str
+    model: str
+    outcome: str = "unknown"  # success, failed, refused, unknown
+    error_code: str | None = None
+    duration: float = 0.0
+    cost_usd: float = 0.0
+    image: int = 0  # which of the job's images the call was for
+    started_at: float = 0.0
+    ticket: str | None = None  # the provider's own id of the work, once it has accepted it
+    paid: str = "unknown"  # no; yes: `cost_usd`, known also of work that goes on; unknown: it may have been charged
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may have been charged for, and nobody knows."""
+        return self.paid == "unknown" and self.outcome != "success" and not self.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The record. Times are Unix seconds. `fence` counts the claims: a write of an older claim is refused."""
+
+    tenant: str
+    id: str
+    request: ImageRequest
+    model: str  # that answers, or is to answer
+    provider: str
+    seed: int
+    created_at: float
+    request_id: str = ""
+    plan: tuple[str, ...] = ()  # the models to ask, in order
+    prompt: str = ""  # as sent to the provider, where it is not the request's own
+    rewriting: dict[str, Any] | None = None  # how the prompt came to be, and what that cost
+    cache_key: str | None = None
+    cached: bool = False  # its images are those of an earlier job
+    status: str = QUEUED
+    fence: int = 0
+    lease_until: float = 0.0
+    started_at: float | None = None
+    finished_at: float | None = None
+    images: tuple[StoredImage, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    dropped: tuple[dict[str, str], ...] = ()
+    sizing: dict[str, str] | None = None
+    warnings: tuple[str, ...] = ()
+    wrong_field: str = ""  # of the request, where its error is the fault of one
+    cutout: str | None = None  # where the bucket keeps the product as a paid call has cut it out
+    error: dict[str, str] | None = None
+    expires_at: int = 0
+    reserved_microusd: int = 0  # of the month's budget, until the job has ended
+    reserved_images: int = 0
+    released: int = 0  # how often it was given back to the queue, because no provider could take it
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it is made, or may be paid: until then it can be begun later as well as now."""
+        return bool(self.images) or any(attempt.paid != "no" for attempt in self.attempts)
+
+    @property
+    def runs(self) -> int:
+        """How many runs have claimed it and did not give it back: all but the newest have died."""
+        return self.fence - self.released
+
+    @property
+    def cost_usd(self) -> float:
+        """What its calls were charged, those of the language model that shortened its prompt included."""
+        text: float = (self.rewriting or {}).get("cost_usd", 0.0)
+        return round(sum(a.cost_usd for a in self.attempts) + text, 6)
+
+    def completed(self, now: float) -> Job:
+        return replace(self, status=COMPLETED, finished_at=now)
+
+    def failed(self, now: float, code: str, message: str, field: str = "") -> Job:
+        """`field`: what is at fault of what the client sent, where that is one field."""
+        return replace(
+            self, status=FAILED, finished_at=now, error={"code": code, "message": message}, wrong_field=field
+        )
+
+    def given_back(self) -> Job:
+        """Queued again as if it had not been claimed, but for its fence."""
+        return replace(self, status=QUEUED, lease_until=0.0, started_at=None, released=self.released + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored: plain values only."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Job:
+        return cls(
+            **{
+                **data,
+                "request": ImageRequest.from_dict(data["request"]),
+                "images": tuple(StoredImage(**i) for i in data["images"]),
+                "attempts": tuple(Attempt(**a) for a in data["attempts"]),
+                "plan": tuple(data.get("plan", ())),
+                "dropped": tuple(data["dropped"]),
+                "warnings": tuple(data["warnings"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """That a key was used: for which request (by fingerprint) and which job, until when."""
+
+    tenant: str
+    key: str
+    fingerprint: str
+    job_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that were asked for together, by their ids."""
+
+    tenant: str
+    id: str
+    job_ids: tuple[str, ...]
+    created_at: float
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; `None` does not filter. Times are Unix seconds, both ends included."""
+
+    project_id: str | None = None
+    status: str | None = None
+    provider: str | None = None
+    since: float | None = None
+    until: float | None = None

@@ -1,0 +1,158 @@
+"""What a client asks for, and the order that is given to a provider for one image of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from lambdas.domain.catalogue.model_card import ModelCard, Size
+
+MAX_PROMPT = 10_000
+DEFAULT_STRATEGY = "default"  # the default model where it is configured, else as `balanced`
+MAX_SIDE = 2048
+MIN_SIDE = 64
+SIDE_STEP = 8
+MAX_STEPS = 150
+MAX_CFG = 30.0
+MAX_SEED = 4294967295
+FORMATS = ("png", "jpeg", "webp")
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+
+TEXT_TO_IMAGE, BACKGROUND = "text-to-image", "background"
+
+_THE_CLIENTS_OWN = frozenset({"labels", "ignored", "given", "project_id", "webhook_url", "warnings", "reference_field"})
+
+# What a request without a negative prompt is given where the model reads one.
+SAFE_NEGATIVE_PROMPT = "nsfw, nudity, gore, lowres, blurry, deformed, bad anatomy, watermark, text, jpeg artifacts"
+# The same for the scene around a product.
+SCENE_PROMPT = "an empty table in a bright, softly lit room, plain surroundings, product photography"
+SCENE_NEGATIVE_PROMPT = f"{SAFE_NEGATIVE_PROMPT}, people, hands, second product, frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A checked picture that came with a request, and the key under which it is stored once that is accepted."""
+
+    key: str
+    data: bytes = field(repr=False)
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """A validated request. `None` means that the client left it to the service.
+
+    `given` names the parameters that the client itself sent: only these are reported when a model
+    cannot honour them, since a route's own default is no wish of the client.
+    """
+
+    prompt: str
+    negative_prompt: str | None = None
+    provider: str = "auto"
+    model: str | None = None
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    seed: int | None = None
+    n: int = 1
+    format: str = "png"
+    project_id: str = "default"
+    reference_key: str | None = None  # where the reference image stands in the bucket
+    reference_type: str = ""
+    reference_field: str = "image"  # what the client calls the reference image
+    task: str = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
+    padding: int | None = None  # pixels around the product, for BACKGROUND
+    cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
+    strategy: str = DEFAULT_STRATEGY
+    fallback: bool | tuple[str, ...] = True  # or the providers to ask, in order
+    optimize_prompt: bool = True
+    cache: bool = False  # whether an earlier image of an equal request may be the answer
+    webhook_url: str | None = None  # where the job's end is told
+    labels: dict[str, str] = field(default_factory=dict)  # the client's own `metadata`
+    ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
+    warnings: tuple[str, ...] = ()  # what the client should know of what it sent
+    given: tuple[str, ...] = ()
+    attachment: Attachment | None = None  # the reference image until it is stored; on no record
+
+    def bare(self) -> ImageRequest:
+        """The request as it goes onto a record."""
+        return replace(self, attachment=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored on the job record."""
+        return asdict(self)
+
+    def cache_key(self) -> str | None:
+        """Equal for requests that must give the same images; `None` where the client gave no seed or wants none.
+
+        What only concerns the client (its labels, its project, its webhook) does not count.
+        """
+        if not self.cache or self.seed is None:
+            return None
+        asked = {k: v for k, v in asdict(self).items() if k not in _THE_CLIENTS_OWN}
+        asked["own"] = sorted({"steps", "cfg"}.intersection(self.given))  # a distilled model is asked for no others
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ImageRequest:
+        fallback = data.get("fallback", True)
+        lists = {
+            "given": tuple(data.get("given", ())),
+            "ignored": tuple(data.get("ignored", ())),
+            "warnings": tuple(data.get("warnings", ())),
+            "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
+        }
+        return cls(**{**data, **lists})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One image to be made by one model: everything in it is already decided.
+
+    `generate` is the size asked of the provider, `ratio` its aspect ratio where the model is chosen by
+    one. `steps` and `cfg` are `None` where the model has none. `seed` is within the card's range.
+    """
+
+    card: ModelCard
+    prompt: str
+    seed: int
+    generate: Size
+    ratio: str | None = None
+    negative_prompt: str | None = None
+    steps: int | None = None
+    cfg: float | None = None
+    format: str = "png"  # one of card.formats
+    id: str = ""  # a UUID of ours for this call: the same when the call is taken up again by another process
+    owner: str = ""  # tenant/job, for the names of what is stored on the call's behalf
+    reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
+    reference_type: str = ""  # its media type
+    task: str = TEXT_TO_IMAGE
+    padding: int | None = None  # for BACKGROUND alone, as is `generate` of (0, 0): the product's own size
+    mask: bytes | None = field(default=None, repr=False)  # PNG of the reference's size, white where to paint
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A provider's answer for one order: the bytes as they came, unchecked, and the seed it says it used."""
+
+    data: bytes = field(repr=False)
+    seed: int | None = None
+    cost_usd: float | None = None  # where the provider says what it charged
+    # Of a background whose product the provider itself has cut out: a PNG, 0 to 1, what that is made of, sentences.
+    mask: bytes | None = field(default=None, repr=False)
+    confidence: float | None = None
+    components: dict[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A provider's own id of work it has accepted (and may charge for); enough to ask after it from anywhere."""
+
+    id: str
+    cost_usd: float | None = None  # where the provider says so on acceptance

@@ -1,0 +1,263 @@
+"""Which models are asked for a request, in which order, and what of the request the chosen one cannot honour."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lambdas.domain import catalogue
+from lambdas.domain.catalogue import sizes
+from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.errors import (
+    FieldError,
+    InvalidRequest,
+    NoneAvailable,
+    ProviderUnconfigured,
+    RetiredModel,
+    UnknownModel,
+)
+from lambdas.domain.jobs.request import (
+    BACKGROUND,
+    DEFAULT_STRATEGY,
+    MAX_SEED,
+    SAFE_NEGATIVE_PROMPT,
+    SCENE_NEGATIVE_PROMPT,
+    ImageRequest,
+    Order,
+)
+from lambdas.domain.routing import fallback
+from lambdas.domain.routing.health import Health
+from lambdas.domain.routing.ranking import Strategy, rank
+
+PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
+DEMO = "demo"
+WARN_BEFORE = timedelta(days=60)  # a model that ends within this time warns in its answers
+_FEW_WORDS = "{} reads only the words of scenes such as 'two red stars on white', and this prompt has others"
+
+Dropped = tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What this deployment offers: its configured providers, what is known of them, and its choice of models."""
+
+    configured: frozenset[str]
+    default_model: str
+    allowed_models: Collection[str] = ()
+    healths: Mapping[str, Health] | None = None
+    weights: Mapping[str, float] | None = None  # shares of traffic by provider, before any strategy
+    small_models: Collection[str] = ()  # the ids of those models with words of their own that are here
+
+    def allows(self, model_id: str) -> bool:
+        return not self.allowed_models or model_id in self.allowed_models
+
+    def has(self, card: ModelCard) -> bool:
+        """Whether the model is here, if it is one of few words: the others are wherever their provider is."""
+        return not card.words or card.id in self.small_models
+
+    def cards(self, now: float) -> list[ModelCard]:
+        """The models that could be asked: configured, allowed, and living."""
+        today = datetime.fromtimestamp(now, UTC).date()
+        return [
+            card
+            for card in catalogue.CARDS
+            if card.provider in self.configured
+            and (card.provider == DEMO or self.allows(card.id))  # the demo stands in where nothing is configured
+            and self.has(card)
+            and not catalogue.retired(card.id, today)
+        ]
+
+
+def plan(request: ImageRequest, house: House, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
+    """The models to ask, in order; at least one.
+
+    Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for what no
+    model can do; NoneAvailable where every model that could is resting.
+    """
+    _check_providers(request, house)
+    named = None
+    if request.model is not None:
+        named = _named(request.model, house, now)
+        if request.provider not in ("auto", named.provider):
+            said = f"model {named.id!r} belongs to provider {named.provider!r}, not {request.provider!r}"
+            raise _refused(FieldError("model", said))
+        if named.provider not in house.configured:
+            if house.configured != {DEMO}:
+                message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
+                raise ProviderUnconfigured(message, errors=(FieldError("model", message),))
+            if (reason := fallback.able(named, request)) and request.task not in named.capabilities:
+                raise _refused(reason)
+            named = None  # the demo stands in, and says so: see replaced()
+    pool = house.cards(now)
+    references = int(request.reference_key is not None)
+    reasons = {card.id: fallback.able(card, request, references) or _unread(card, request) for card in pool}
+    if named and (reason := reasons.get(named.id)):
+        raise _refused(reason)
+    fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, house.default_model))
+    wanted = [card for card in fit if request.provider in ("auto", card.provider)]
+    if not wanted:
+        asked = [card for card in pool if request.provider in ("auto", card.provider)]
+        reason = next((found for card in asked if (found := reasons[card.id])), None)
+        if request.task == BACKGROUND and not fit:
+            raise ProviderUnconfigured("product backgrounds need the GPU worker or Bedrock, and neither is there")
+        if reason:
+            raise _refused(reason)
+        raise NoneAvailable("no configured provider has an allowed model")
+    strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
+    losses = {card.id: len(dropped(request, card)) + _enlarges(request, card) for card in fit}
+    ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
+    model = named.id if named else _preferred(request, house, fit, now)
+    cards = fallback.candidates(model, request.provider, request.fallback, ranking)
+    if request.fallback is True:
+        cards += [card for card in ranking.spare if card.provider == DEMO and card not in cards]  # its last resort
+    if not cards:
+        wait = max(1, round((ranking.free_at or now) - now))
+        raise NoneAvailable("every provider that could do this is resting after failures", retry_after=wait)
+    return tuple(cards)
+
+
+def _refused(wrong: FieldError) -> InvalidRequest:
+    return InvalidRequest(wrong.message, errors=(wrong,))
+
+
+def _check_providers(request: ImageRequest, house: House) -> None:
+    others = request.fallback if isinstance(request.fallback, tuple) else ()
+    for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
+        if provider == "auto" or provider in house.configured:
+            continue
+        if provider in PROVIDERS or provider == DEMO:
+            said = f"provider {provider!r} is not configured here"
+            raise ProviderUnconfigured(said, errors=(FieldError(field, said),))
+        raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))
+
+
+def _named(model: str, house: House, now: float) -> ModelCard:
+    if end := catalogue.retired(model, datetime.fromtimestamp(now, UTC).date()):
+        raise RetiredModel(f"model {model!r} is retired: {end.reason} Use {end.replacement!r} instead.")
+    card = catalogue.card(model)
+    if card is None:
+        raise UnknownModel(f"unknown model {model!r}; GET /v1/models lists those that exist")
+    if not house.allows(model):
+        raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(house.allowed_models)}")
+    if not house.has(card):
+        raise ProviderUnconfigured(f"model {model!r} is not here; GET /v1/models lists those that are")
+    return card
+
+
+def _unread(card: ModelCard, request: ImageRequest) -> FieldError | None:
+    """Why a model of few words is not asked: the client did not name it, and the prompt has others.
+
+    `able` comes first: it refuses what would be shortened, so that the prompt looked at is the one that is sent.
+    """
+    if card.id == request.model or card.reads(request.prompt):
+        return None
+    return FieldError("prompt", _FEW_WORDS.format(card.id))
+
+
+def _enlarges(request: ImageRequest, card: ModelCard) -> bool:
+    """Whether a model of the provider that the client named would make less than the size that was asked for.
+
+    Another of its models may make all of it. Where a strategy was named as well, that one decides.
+    """
+    if request.provider != card.provider or request.strategy not in (DEFAULT_STRATEGY, "balanced"):
+        return False
+    size = sizes.plan(card, request.width, request.height)
+    return size.generate[0] < size.final[0] or size.generate[1] < size.final[1]
+
+
+def _without_small(fit: list[ModelCard], named: Collection[str | None]) -> list[ModelCard]:
+    """The models without those of few words that are neither named nor the first of their provider: a bigger one is."""
+    first = {card.provider: card for card in reversed(fit)}
+    return [card for card in fit if not card.words or card.id in named or card is first[card.provider]]
+
+
+def _preferred(request: ImageRequest, house: House, fit: list[ModelCard], now: float) -> str | None:
+    """The default model, awake, for a request that leaves model, provider and strategy to the house."""
+    if request.strategy != DEFAULT_STRATEGY or request.provider != "auto":
+        return None
+    asleep = {provider for provider, seen in (house.healths or {}).items() if now < seen.asleep_until}
+    return next((card.id for card in fit if card.id == house.default_model and card.provider not in asleep), None)
+
+
+def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
+    """What the client sent that the model cannot honour, each with the reason."""
+    gone = [
+        {"name": name, "reason": f"{card.id} has no such parameter"}
+        for name in ("negative_prompt", "steps", "cfg", "seed")
+        if name in request.given and name not in card.honours
+    ]
+    if "negative_prompt" in request.given and "negative_prompt" in card.honours and not _avoids(request, card):
+        reason = f"{card.id} heeds it only where `cfg` is above {card.negative_above_cfg:g}"
+        gone.append({"name": "negative_prompt", "reason": reason})
+    if "seed" in card.honours and request.seed is not None and not card.seed_min <= request.seed <= card.seed_max:
+        reason = f"{card.id} takes seeds from {card.seed_min} to {card.seed_max}; one was drawn instead"
+        gone.append({"name": "seed", "reason": reason})
+    if "steps" in card.honours and "steps" in request.given and (request.steps or 0) > card.steps_max:
+        reason = f"{card.id} takes {card.steps_max} steps at the most and was given those"
+        gone.append({"name": "steps", "reason": reason})
+    return tuple(gone)
+
+
+def replaced(request: ImageRequest, card: ModelCard) -> Dropped:
+    """That another model answered than the one, or the provider, that the client named."""
+    if request.model is not None and request.model != card.id:
+        named = catalogue.card(request.model)
+        stands_in = card.provider == DEMO and (named is None or named.provider != DEMO)
+        what = "no provider is configured" if stands_in else f"{request.model} gave no image"
+        return ({"name": "model", "reason": f"{what}: {card.id} answered instead"},)
+    if request.provider not in ("auto", card.provider):
+        return ({"name": "provider", "reason": f"{request.provider} gave no image: {card.provider} answered instead"},)
+    return ()
+
+
+def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[str, ...]:
+    """What the client should know of the model that answers, or has answered to that prompt."""
+    said = []
+    if card.retires_on and card.retires_on - datetime.fromtimestamp(now, UTC).date() <= WARN_BEFORE:
+        said.append(f"model {card.id} retires on {card.retires_on.isoformat()}")
+    if prompt is not None and not card.reads(prompt):
+        said.append(_FEW_WORDS.format(card.id))
+    return tuple(said)
+
+
+def draw_seed(request: ImageRequest, card: ModelCard) -> int:
+    """The client's own seed where the model takes it, else a drawn one. Never 0: some models read it as `random`."""
+    if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
+        return request.seed
+    return random.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
+
+
+def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Order:
+    """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
+    size = sizes.plan(card, request.width, request.height)
+    usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
+    avoid = request.negative_prompt or usual
+    direct = request.format in card.formats and size.generate == size.final
+    if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
+        seed = request.seed  # the job's own may have been drawn, for a model that does not take the client's
+    span = card.seed_max - card.seed_min + 1
+
+    def takes(name: str) -> bool:
+        return name in card.honours and (name in request.given or not card.distilled)
+
+    return Order(
+        card=card,
+        prompt=request.prompt,
+        negative_prompt=avoid if _avoids(request, card) else None,
+        seed=card.seed_min + (seed - card.seed_min + index) % span,
+        generate=size.generate,
+        ratio=size.ratio,
+        steps=min(request.steps, card.steps_max) if request.steps and takes("steps") else None,
+        cfg=request.cfg if takes("cfg") else None,
+        format=request.format if direct else _lossless(card),  # what will be scaled is taken without loss
+    )
+
+
+def _avoids(request: ImageRequest, card: ModelCard) -> bool:
+    return fallback.heeds(card, request, "negative_prompt")
+
+
+def _lossless(card: ModelCard) -> str:
+    return "png" if "png" in card.formats else card.formats[0]

@@ -1,0 +1,66 @@
+"""What the GPU worker answers beside an image: a product's mask with its confidence, and the models it let go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from lambdas.domain.base64_text import decode
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.jobs.request import Painted
+from lambdas.domain.ports.providers import Purged
+
+MOST_PARTS: Final = 20
+MOST_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
+MOST_WARNINGS: Final = 10
+MOST_MODELS: Final = 100
+FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer side
+
+
+def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
+    """The image of a background with what the answer says of its product. Raises ProviderFailure("bad_answer")."""
+    try:
+        mask = decode(answer.get("mask", ""))
+    except ValueError:
+        mask = b""
+    confidence, parts, said = (answer.get(name) for name in ("confidence", "components", "warnings"))
+    if not mask or not _is_number(confidence) or not 0 <= confidence <= 1:  # type: ignore[operator]
+        raise ProviderFailure("bad_answer", f"{who} gave no mask, or no confidence from 0 to 1")
+    return replace(
+        painted,
+        mask=mask,
+        confidence=float(confidence or 0),
+        components=_parts(parts) if isinstance(parts, dict) else {},
+        warnings=tuple(str(text)[:200] for text in said[:MOST_WARNINGS]) if isinstance(said, list) else (),
+        at=_corner(answer.get("at"), who),
+    )
+
+
+def to_purged(answer: dict[str, Any] | None, who: str) -> Purged:
+    """Raises ProviderFailure("bad_answer")."""
+    lists = [answer.get(name) if answer else None for name in ("removed", "remaining")]
+    if not all(isinstance(found, list) for found in lists):
+        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+    removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MOST_MODELS]) for found in lists)
+    return Purged(removed, remaining)
+
+
+def _corner(at: object, who: str) -> tuple[int, int] | None:
+    """Two whole numbers, which may be negative: the photo is larger than the canvas where its edges are left out."""
+    if at is None:
+        return None
+    if isinstance(at, list) and len(at) == 2 and all(type(n) is int and abs(n) <= FARTHEST for n in at):
+        return at[0], at[1]
+    raise ProviderFailure("bad_answer", f"{who} did not say in whole pixels where the product is")
+
+
+def _parts(parts: dict[str, Any]) -> dict[str, float | None]:
+    return {
+        str(name)[:40]: None if value is None else float(value)
+        for name, value in list(parts.items())[:MOST_PARTS]
+        if value is None or (_is_number(value) and abs(value) < MOST_OF_A_PART)
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

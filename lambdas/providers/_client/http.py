@@ -1,0 +1,261 @@
+"""The one HTTP client of the providers, and what its failures mean."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from lambdas.domain import failure_boundary
+from lambdas.domain.errors import ProviderFailure
+from lambdas.egress import retry_after, wire
+
+MAX_BYTES: Final = 25_000_000
+MAX_RETRY_AFTER: Final = 3600.0
+MAX_QUOTE: Final = 200
+MAX_PRICE: Final = 100.0  # of one picture, in USD; what is over it is no price
+MAX_SEED: Final = 2**63 - 1  # of what a service says it used; a greater number is no seed, and no store would take it
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
+# By HTTP status: our code, whether a paid call may then have been charged, and the end of a sentence about the service.
+# Every other status has the meaning of the 400 or the 500.
+STATUSES: Final[dict[int, tuple[str, str, str]]] = {
+    400: ("invalid_request", "no", "did not accept the request"),
+    401: ("not_authorized", "no", "did not accept our key"),
+    402: ("out_of_credit", "no", "says that our account is out of credit"),
+    403: ("not_authorized", "no", "did not accept our key"),
+    404: ("model_gone", "no", "does not know the model"),
+    408: ("timeout", "unknown", "took too long"),
+    410: ("model_gone", "no", "has ended the model"),
+    429: ("throttled", "no", "is throttling this account"),
+    500: ("failed", "unknown", "had an internal error"),
+    502: ("failed", "unknown", "had an internal error"),
+    503: ("unavailable", "no", "is not available now"),
+    504: ("timeout", "unknown", "took too long"),
+    # Cloudflare's own, before a service: 521 to 523 did not reach it, 524 got no answer from it.
+    521: ("unavailable", "no", "is not available now"),
+    522: ("unavailable", "no", "is not available now"),
+    523: ("unavailable", "no", "is not available now"),
+    524: ("timeout", "unknown", "took too long"),
+    529: ("unavailable", "no", "is overloaded"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `paid`: it answers a call that may have been charged."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    paid: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def charged(self) -> str:
+        """The `paid` of a failure to make use of this answer."""
+        return "unknown" if self.paid else "no"
+
+    def json(self, who: str) -> Any:
+        """The body as JSON, of any form. Raises ProviderFailure("bad_answer")."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ProviderFailure("bad_answer", f"{who} answered with no JSON", paid=self.charged) from None
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service asks us to wait, from a number or a date."""
+        return retry_after.seconds(self.headers.get("retry-after", ""), MAX_RETRY_AFTER, self.headers.get("date", ""))
+
+    @property
+    def from_in_front(self) -> bool:
+        """Whether an error is that of a proxy or of an edge in front of the service: a page, or one's own marks.
+
+        An empty one, or a text, may be the service's own: see `failure` for those that speak JSON alone.
+        """
+        if self.status < 400:
+            return False
+        page = self.body[:200].lstrip().lower()
+        return (
+            self.status == 407  # a proxy wants a password
+            or "cf-mitigated" in self.headers
+            or "text/html" in self.headers.get("content-type", "").lower()
+            or page.startswith((b"<!doctype", b"<html", b"<head", b"error code: 1"))
+        )
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    body: bytes | None = None,
+    timeout: float,
+    max_bytes: int = MAX_BYTES,
+    paid: bool = False,
+    who: str,
+) -> Answer:
+    """One exchange within `timeout` seconds in all, never repeated. Any HTTP status is an answer.
+
+    Raises ProviderFailure where there is none: `unavailable` when nothing was sent, else `timeout`, `bad_answer` (too
+    large, or in a coding that was not asked for), or for a broken connection `outcome_unknown` (`unavailable` if the
+    call costs nothing). `who` is the service's name for the sentence. The address is one of our settings: it is not
+    guarded as a picture's is.
+    """
+    ends_at = time.monotonic() + timeout
+    if timeout <= 0:
+        raise ProviderFailure("timeout", f"no time was left to call {who}")
+    charged = "unknown" if paid else "no"
+    try:
+        peer, path = _target(url, ends_at)
+        return Answer(*wire.exchange(peer, method, path, headers, body, ends_at=ends_at, max_bytes=max_bytes), paid)
+    except wire.NotReachedError as error:
+        raise ProviderFailure("unavailable", f"{who} could not be reached: {error}") from error
+    except wire.NotSendableError:
+        raise ProviderFailure("not_authorized", f"our key or address for {who} cannot be used") from None
+    except TimeoutError as error:
+        raise ProviderFailure("timeout", f"{who} did not answer within {timeout:.0f} s", paid=charged) from error
+    except wire.TooLargeError as error:
+        raise ProviderFailure("bad_answer", f"{who} answered too much", paid=charged) from error
+    except wire.UnreadableError as error:
+        raise ProviderFailure("bad_answer", f"{who} answered in a coding that is not read", paid=charged) from error
+    except (OSError, HTTPException) as error:
+        code = "outcome_unknown" if paid else "unavailable"
+        raise ProviderFailure(code, f"the connection to {who} broke before its answer", paid=charged) from error
+
+
+def post_json(
+    url: str,
+    payload: Any,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    timeout: float,
+    paid: bool = False,
+    who: str,
+    max_bytes: int = MAX_BYTES,
+) -> Answer:
+    """POST the payload as JSON; otherwise as `call`."""
+    sent = {"Accept": "application/json", "Content-Type": "application/json", **headers}
+    body = json.dumps(payload).encode()
+    return call("POST", url, headers=sent, body=body, timeout=timeout, max_bytes=max_bytes, paid=paid, who=who)
+
+
+def ask(
+    method: str,
+    url: str,
+    payload: Any = None,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    timeout: float,
+    who: str,
+    max_bytes: int = MAX_BYTES,
+    any_status: bool = False,
+) -> Answer:
+    """Ask about work that has been accepted; see `settled` for what is an answer, unless `any_status` is one.
+
+    Asking is free, so all that may pass by itself is raised as `throttled` or `unavailable`. Whatever fails here, the
+    work itself may have been charged.
+    """
+    try:
+        if method == "POST":
+            answer = post_json(url, payload, headers=headers, timeout=timeout, max_bytes=max_bytes, who=who)
+        else:
+            answer = call(method, url, headers=headers, timeout=timeout, max_bytes=max_bytes, who=who)
+    except ProviderFailure as failed:
+        code = "unavailable" if failed.code in ("unavailable", "timeout") else failed.code
+        raise ProviderFailure(code, failed.detail, paid="unknown") from failed
+    answer = replace(answer, paid=True)
+    return answer if any_status else settled(answer, who)
+
+
+def settled(answer: Answer, who: str) -> Answer:
+    """The answer to a question about work, if it says anything of it; else raises `throttled` or `unavailable`."""
+    if answer.status in (408, 425, 429) or answer.status >= 500 or answer.from_in_front:
+        code = "throttled" if answer.status == 429 else "unavailable"
+        said = f"{who} could not say now what became of the work"
+        raise ProviderFailure(code, said, paid="unknown", retry_after=answer.retry_after)
+    return answer
+
+
+def failure(answer: Answer, who: str, said: str = "", *, speaks_json: bool = False) -> ProviderFailure:
+    """What an HTTP error status means by itself; `said` is the service's own words, ready to be shown (see `quote`).
+
+    A status is believed in the service's own form alone: what stands in front of it knows neither keys nor models.
+    `speaks_json`: every error of the service that has a body has one of JSON.
+    """
+    if answer.status < 400:
+        return ProviderFailure("bad_answer", f"{who} answered with HTTP {answer.status}", paid=answer.charged)
+    code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
+    if code not in ("throttled", "timeout") and (answer.from_in_front or (speaks_json and not _is_json(answer.body))):
+        code, end = "unavailable", "was not reached: something in front of it refused the call"
+    sentence = f"{who} {end}: {said}" if said and code == "invalid_request" else f"{who} {end}"
+    return ProviderFailure(code, sentence, paid=charged if answer.paid else "no", retry_after=answer.retry_after)
+
+
+def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str, *more: Any) -> ProviderFailure:
+    """What a provider's own `to_failure` makes of an answer; where that breaks, what the status says by itself."""
+    try:
+        return to_failure(answer, *more)
+    except ProviderFailure as failed:
+        return failed
+    except Exception as error:  # noqa: BLE001 - a wall: what the status says of the money is known
+        if answer.status < 400:
+            return failure_boundary.broken(
+                error, "bad_answer", f"{who} answered in an unknown form", paid=answer.charged
+            )
+        code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
+        return failure_boundary.broken(error, code, f"{who} {end}", paid=charged if answer.paid else "no")
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether there is an object or a list, or nothing at all."""
+    try:
+        return not body.strip() or isinstance(json.loads(body), (dict, list))
+    except (ValueError, RecursionError):
+        return False
+
+
+def quote(text: object, *secrets: str) -> str:
+    """A service's own words as one short printable line that holds none of our secrets."""
+    line = " ".join(text.split()) if isinstance(text, str) else ""
+    for secret in filter(None, secrets):
+        line = line.replace(secret, "***")
+    return "".join(c for c in line if c.isprintable())[:MAX_QUOTE]
+
+
+def dollars(amount: object) -> float | None:
+    """A sum that a service says it charged, as number or text; `None` for what cannot be one."""
+    if isinstance(amount, str):
+        amount = float(amount) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?", amount, re.ASCII) else None
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < MAX_PRICE:
+        return None
+    return float(amount)
+
+
+def seed(used: object) -> int | None:
+    """The seed that a service says it used, as number or text; `None` for what cannot be one."""
+    if isinstance(used, str) and re.fullmatch(r"[0-9]{1,19}", used):
+        used = int(used)
+    return used if type(used) is int and 0 <= used <= MAX_SEED else None
+
+
+def _target(url: str, ends_at: float) -> tuple[wire.Peer, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise wire.NotSendableError from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise wire.NotSendableError
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    addresses = wire.resolve(parts.hostname, port, ends_at)
+    return wire.Peer(parts.scheme == "https", parts.hostname, port, addresses), path

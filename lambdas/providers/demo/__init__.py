@@ -1,0 +1,1 @@
+"""Images drawn on the spot, where no real provider is configured."""

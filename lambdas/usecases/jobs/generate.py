@@ -1,0 +1,47 @@
+"""Answer a request for images: at once where that can be, else with a job that goes on."""
+
+from __future__ import annotations
+
+from lambdas.domain import catalogue
+from lambdas.domain.errors import StillInProgress, Unavailable
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.run_job import run_job
+from lambdas.usecases.jobs.submit_job import Caller, submit_job
+
+SHORTEST_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
+
+
+def generate(
+    request: ImageRequest, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float
+) -> tuple[Job, bool]:
+    """Returns the job, final or not, and whether it is an earlier one answered again.
+
+    Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
+    to end what it began: this function only waits for it, until `deadline` (Unix seconds). Where a slow start has
+    left no time for either, the job goes by the queue.
+    """
+    job, replayed = submit_job(request, caller, deps, queued=respond_async)
+    if replayed:
+        if not job.final and not respond_async:
+            raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)
+        return job, True
+    if job.final:
+        return job, False
+    if respond_async:
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+        return job, False
+    if deadline - deps.clock.now() < SHORTEST_SECONDS:
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+        return job, False
+    cards = [catalogue.card(model) for model in job.plan]
+    try:
+        if all(card and card.call == "instant" for card in cards):
+            ended = run_job(job.tenant, job.id, deadline, deps)
+        else:
+            deps.workers.run(job.tenant, job.id, deadline - deps.clock.now())
+            ended = deps.jobs.get(job.tenant, job.id)
+    except Unavailable:
+        ended = None  # it is accepted, and its watchdog sees to it: an error would make the client ask for another
+    return ended or job, False

@@ -1,0 +1,183 @@
+"""What a background needs beside a picture's usual way: the product cut out first, staged, and put back unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from lambdas.domain import catalogue
+from lambdas.domain.backgrounds import JPEG, LOW, Canvas, Unplaceable
+from lambdas.domain.catalogue import sizes
+from lambdas.domain.catalogue.model_card import ModelCard, Size
+from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
+from lambdas.domain.failure_boundary import unsent, wall
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import BACKGROUND, ImageRequest, Order, Painted
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.attachments import Intake
+
+GONE = "the photo of the product is no longer there"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture as it is kept. `sizing` says how it came to its size; the rest is of a background alone."""
+
+    data: bytes
+    size: Size
+    sizing: dict[str, str] | None = None
+    mask: bytes | None = None
+    confidence: float | None = None
+    components: Mapping[str, float | None] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
+    """The request with its product's photo, base64 or a data URI, attached. `name` is what the client calls it.
+
+    What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of Intake.take.
+    """
+    intake = Intake(deps)
+    clean = intake.take(text, name, exact=True)
+    try:
+        photo, product = deps.backdrops.product(clean.data)
+        _canvas(request).place(photo, product or (0, 0, 1, 1))
+    except Unplaceable as no:
+        raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
+    attachment = clean.attached(tenant)
+    return replace(
+        request,
+        task=BACKGROUND,
+        attachment=attachment,
+        reference_key=attachment.key,
+        reference_type=clean.media_type,
+        reference_field=name,
+        warnings=clean.warnings,
+        cut_out=product is not None,
+    )
+
+
+def cutter_of(job: Job, card: ModelCard) -> ModelCard | None:
+    """The model that must be asked, and paid, for a cut-out before this one can paint; `None` where none must."""
+    request = job.request
+    if request.task != BACKGROUND or request.cut_out or job.cutout is not None:
+        return None
+    return catalogue.card(card.cut_by)
+
+
+def staged(order: Order, job: Job, deps: Deps) -> Order:
+    """The order with what its model is shown. Raises InvalidRequest where the product cannot be placed."""
+    request, photo = job.request, _photo(job, deps)
+    if photo is None:
+        raise _wrong(request, GONE)
+    if _cuts(order.card):
+        with unsent(order.card.provider):
+            shown = deps.backdrops.cuttable(photo)
+        return replace(order, reference=shown, format="png", task=BACKGROUND)
+    if not order.card.cut_by:  # it does all of it itself
+        fmt = "png" if request.format == "jpeg" else request.format
+        size = request.width or 0, request.height or 0
+        return replace(
+            order, reference=photo, task=BACKGROUND, padding=request.padding, generate=size, ratio=None, format=fmt
+        )
+    cutout = _cutout(job, deps)
+    try:
+        with unsent(order.card.provider, Unplaceable):
+            stage = deps.backdrops.stage(photo, cutout, _canvas(request))
+    except Unplaceable as no:
+        raise _wrong(request, str(no)) from None
+    return replace(
+        order,
+        reference=stage.image,
+        mask=stage.mask,
+        task=BACKGROUND,
+        generate=stage.size,
+        ratio=None,
+        format="png",
+    )
+
+
+def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | None:
+    """The picture of what a provider answered; `None` for a good cut-out, which is no picture of the job's.
+
+    Raises ProviderFailure.
+    """
+    request = job.request
+    if request.task != BACKGROUND:
+        size = sizes.plan(card, request.width, request.height)
+        with _codec():
+            data, came = deps.pictures.fit(painted.data, size.final, request.format)
+        return Made(data, size.final, size.note(came))
+    photo = _photo(job, deps)
+    if photo is None:
+        raise ProviderFailure("failed", GONE, paid="unknown")
+    cutout = _cutout(job, deps)
+    try:
+        with _codec():
+            if _cuts(card):
+                deps.backdrops.check_cutout(photo, painted.data)
+                return None
+            made = (
+                _composed(request, photo, cutout, painted, deps)
+                if card.cut_by
+                else _accepted(request, photo, painted, deps)
+            )
+    except Unplaceable as no:
+        failure = ProviderFailure("invalid_request", str(no), paid="unknown")
+        failure.field = request.reference_field
+        raise failure from None
+    if request.format != "jpeg":
+        return made
+    parts = {**made.components, "exact_pixel_fraction": None}  # what was measured before encoding holds no more
+    return replace(made, warnings=(*made.warnings, JPEG), components=parts)
+
+
+def _codec() -> AbstractContextManager[None]:
+    """Around what is done to the pixels of an answer: whatever breaks there is the answer's fault."""
+    return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
+
+
+def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: Painted, deps: Deps) -> Made:
+    made = deps.backdrops.compose(painted.data, photo, cutout, _canvas(request), request.format)
+    return Made(
+        made.image,
+        made.size,
+        mask=made.mask,
+        confidence=made.confidence,
+        components=made.components,
+        warnings=made.warnings,
+    )
+
+
+def _accepted(request: ImageRequest, photo: bytes, painted: Painted, deps: Deps) -> Made:
+    if painted.mask is None or painted.confidence is None:
+        raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
+    data, mask, size = deps.backdrops.accept(
+        painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
+    )
+    said = painted.warnings
+    if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
+        said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")
+    return Made(data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said)
+
+
+def _wrong(request: ImageRequest, said: str) -> InvalidRequest:
+    """What is wrong with the photo, by the name that the client gave it."""
+    return InvalidRequest(said, errors=(FieldError(request.reference_field, said),))
+
+
+def _cuts(card: ModelCard) -> bool:
+    return "remove-background" in card.capabilities
+
+
+def _canvas(request: ImageRequest) -> Canvas:
+    return Canvas(request.width, request.height, request.padding)
+
+
+def _photo(job: Job, deps: Deps) -> bytes | None:
+    return deps.blobs.get(job.request.reference_key) if job.request.reference_key else None
+
+
+def _cutout(job: Job, deps: Deps) -> bytes | None:
+    return deps.blobs.get(job.cutout) if job.cutout else None

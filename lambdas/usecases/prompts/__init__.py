@@ -1,0 +1,1 @@
+"""Prompts: checked, and shortened by a language model."""

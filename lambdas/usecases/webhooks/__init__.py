@@ -1,0 +1,1 @@
+"""Webhook events: announced, delivered, sent again."""

@@ -1,0 +1,38 @@
+"""See what became of a tenant's events, and have one delivered again."""
+
+from __future__ import annotations
+
+from lambdas.domain import ids
+from lambdas.domain.errors import NotFound, WebhookPending
+from lambdas.domain.ports.webhooks import EventPage
+from lambdas.domain.webhooks import PENDING, Event
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.webhooks.announce import send_now
+
+# The first message of a replay comes this late: its function has written the event by then, or never will.
+SAFE_SECONDS = 60
+
+
+def list_webhooks(tenant: str, state: str | None, limit: int, cursor: str | None, deps: Deps) -> EventPage:
+    """Newest first. Raises InvalidRequest for a cursor that was never given out."""
+    return deps.outbox.list(tenant, state, limit, cursor)
+
+
+def replay_webhook(tenant: str, job_id: str, deps: Deps) -> Event:
+    """Begin anew with the same `webhook-id`; an address that had answered 410 gets events again.
+
+    Raises NotFound, and WebhookPending for an event that is being delivered.
+    """
+    event = deps.outbox.get(tenant, job_id) if ids.JOB_ID.fullmatch(job_id) else None
+    if event is None:
+        raise NotFound("no such webhook")
+    if event.state == PENDING:
+        raise WebhookPending("this webhook is being delivered; it can be sent again when that has ended")
+    again = event.again(deps.clock.now())
+    # Before the event, so that no crash can leave it pending without a message.
+    deps.events.send(tenant, job_id, again.due, delay=SAFE_SECONDS)
+    deps.outbox.enable(tenant, event.url)
+    if not deps.outbox.move(event, again):
+        raise WebhookPending("this webhook is being delivered; it can be sent again when that has ended")
+    send_now(again, deps)
+    return again

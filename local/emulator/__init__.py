@@ -1,0 +1,1 @@
+"""The AWS emulator: its process, who may call it, and the template deployed on it."""

@@ -1,0 +1,51 @@
+"""More at once than the laptop has processes for: a quick word to come again, no lost job, and all well afterwards."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from tests.doubles.bedrock import service
+from tests.e2e.crowd import ended
+
+pytestmark = pytest.mark.e2e
+SLOW = 20.0  # seconds that the provider takes for an image
+ASKED = {"width": 1024, "height": 1024}
+
+
+@pytest.mark.timeout(300)
+def test_forty_at_once_on_a_slow_provider(start):
+    with service.FakeBedrock() as fake, start(AWS_ENDPOINT_URL_BEDROCK_RUNTIME=fake.url) as stack:
+
+        def ask(number):
+            began = time.monotonic()
+            body = {"prompt": f"fox {number}", **ASKED}
+            answer = httpx2.post(f"{stack.url}/generate", json=body, timeout=120, trust_env=False)
+            return answer, time.monotonic() - began
+
+        assert ask(-1)[0].status_code == 200
+        fake.seconds = SLOW
+        with ThreadPoolExecutor(41) as pool:
+            asked = [pool.submit(ask, n) for n in range(40)]
+            time.sleep(12)
+            assert httpx2.get(f"{stack.url}/health", timeout=30, trust_env=False).status_code == 200
+            got = [future.result() for future in asked]
+        turned_away = [(answer, took) for answer, took in got if answer.status_code == 503]
+        accepted = [answer for answer, _ in got if answer.status_code in (200, 202)]
+        assert len(turned_away) + len(accepted) == 40, [answer.text for answer, _ in got]
+        assert len(accepted) >= 4
+        for answer, took in turned_away:
+            assert took < SLOW
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert (answer.json()["code"], answer.json()["status"]) == ("overloaded", 503)
+        fake.seconds = 0.0
+        assert ask(40)[0].status_code == 200
+        with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as client:
+            for answer in accepted:
+                assert ended(client, answer.json()["generation_id"])["status"] == "completed"
+            jobs = client.get("/unified/jobs", params={"limit": 100}).json()["jobs"]
+        assert len(jobs) == len(accepted) + 2, "whoever was turned away has no job"

@@ -1,0 +1,474 @@
+"""In-memory implementations of the ports, strict where the real ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.domain import ids
+from lambdas.domain.catalogue.model_card import Size
+from lambdas.domain.errors import ProviderFailure, UnsupportedMediaType
+from lambdas.domain.jobs.job import (
+    CANCELLED,
+    QUEUED,
+    RUNNING,
+    Batch,
+    Idempotency,
+    Job,
+    JobFilter,
+    RecordExists,
+    StoredImage,
+)
+from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.limits import budget, rate, slots
+from lambdas.domain.limits.budget import NO_CAPS, Caps
+from lambdas.domain.limits.slots import Slot
+from lambdas.domain.ports.jobs import Page
+from lambdas.domain.ports.media import NO_NOTES
+from lambdas.domain.projects import Counts, Project
+from lambdas.domain.routing.health import Health, may_call, observed, probing
+from lambdas.usecases.deps import Deps
+from tests.support.budget_model import Books
+from tests.support.fake_events import FakeEvents, FakeOutbox, FakeUrls
+from tests.support.recursion import API, Chain
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, now: float = 1_790_000_000.0) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+class FakeJobs:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Job] = {}
+        self.images: dict[tuple[str, str], StoredImage] = {}
+        self.keys: dict[tuple[str, str], Idempotency] = {}
+        self.saved: list[Job] = []
+        self.cache: dict[tuple[str, str], str] = {}
+        self.books: dict[tuple[str, str], Books] = {}
+        self.outbox = FakeOutbox()
+
+    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
+        known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
+        if known and known.expires_at >= job.created_at:
+            return known
+        if (job.tenant, job.id) in self.rows:
+            raise RecordExists
+        if not self.of_month(job).reserve(job, caps):
+            raise budget.exceeded(caps, job.created_at)
+        if idempotency:
+            self.keys[idempotency.tenant, idempotency.key] = idempotency
+        self.rows[job.tenant, job.id] = job
+        self.outbox.put(job)
+        return None
+
+    def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
+        known = self.keys.get((tenant, key))
+        return known if known and known.expires_at >= now else None
+
+    def get(self, tenant: str, job_id: str) -> Job | None:
+        job = self.rows.get((tenant, job_id))
+        if job and job.cached:  # of another job's images, those that are there
+            job = replace(job, images=tuple(i for i in job.images if (tenant, i.name) in self.images))
+        return job
+
+    def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:
+        job = self.get(tenant, job_id)
+        if job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
+            return None
+        claimed = replace(
+            job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
+        )
+        self.rows[tenant, job_id] = claimed
+        return claimed
+
+    def _mine(self, job: Job) -> Job | None:
+        row = self.rows[job.tenant, job.id]
+        return row if row.status == RUNNING and row.fence == job.fence else None
+
+    def renew(self, job: Job, lease_until: float) -> bool:
+        row = self._mine(job)
+        if row:
+            self.rows[job.tenant, job.id] = replace(row, lease_until=lease_until)
+        return row is not None
+
+    def save(self, job: Job) -> bool:
+        row = self._mine(job)
+        if row:
+            self.rows[job.tenant, job.id] = replace(job, lease_until=row.lease_until)
+            self.saved.append(job)
+        return row is not None
+
+    def release(self, job: Job) -> bool:
+        assert not job.begun or job.attempts[-1].ticket
+        if self._mine(job) is None:
+            return False
+        self.rows[job.tenant, job.id] = job.given_back()
+        return True
+
+    def finish(self, job: Job) -> bool:
+        assert job.final
+        if self._mine(job) is None:
+            return False
+        self.rows[job.tenant, job.id] = job
+        self.of_month(job).settle(job)
+        self.outbox.put(job)
+        self.images |= {(job.tenant, image.name): image for image in job.images}
+        return True
+
+    def cancel(self, tenant: str, job_id: str, now: float) -> bool:
+        job = self.get(tenant, job_id)
+        if job is None or job.status != QUEUED:
+            return False
+        self.rows[tenant, job_id] = cancelled = replace(job, status=CANCELLED, finished_at=now)
+        self.of_month(job).settle(cancelled)
+        self.outbox.put(cancelled)
+        return True
+
+    def of_month(self, job: Job) -> Books:
+        return self.books.setdefault((job.tenant, budget.month(job.created_at)), Books())
+
+    def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
+        jobs = sorted((j for (t, _), j in self.rows.items() if t == tenant), key=lambda j: j.id, reverse=True)
+        jobs = [j for j in jobs if _meets(j, where) and (cursor is None or j.id < cursor)]
+        return Page(jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None)
+
+    def remember(self, job: Job) -> None:
+        self.cache[job.tenant, job.cache_key or ""] = job.id
+
+    def recall(self, tenant: str, cache_key: str) -> Job | None:
+        job = self.get(tenant, self.cache.get((tenant, cache_key), ""))
+        return job if job and len(job.images) == job.request.n else None
+
+    def find_image(self, tenant: str, name: str) -> StoredImage | None:
+        return self.images.get((tenant, name))
+
+    def drop_image(self, tenant: str, image: StoredImage) -> bool:
+        owner = self.rows.get((tenant, image.job_id))
+        if owner is None or image not in owner.images:
+            return False
+        del self.images[tenant, image.name]
+        self.rows[tenant, owner.id] = replace(owner, images=tuple(i for i in owner.images if i != image))
+        return True
+
+
+def _meets(job: Job, where: JobFilter) -> bool:
+    wanted = ((where.project_id, job.request.project_id), (where.status, job.status), (where.provider, job.provider))
+    after = where.since is None or job.id >= ids.job_id_at(where.since)
+    before = where.until is None or job.id <= ids.job_id_at(where.until, end=True)
+    return all(name in (None, has) for name, has in wanted) and after and before
+
+
+class FakeBlobs:
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, str]] = {}
+        self.notes: dict[str, Mapping[str, str]] = {}
+
+    def put(self, key: str, data: bytes, media_type: str, notes: Mapping[str, str] = NO_NOTES) -> None:
+        assert all(f"{name}{word}".isascii() for name, word in notes.items())
+        self.objects[key] = (data, media_type)
+        self.notes[key] = dict(notes)
+
+    def get(self, key: str) -> bytes | None:
+        found = self.objects.get(key)
+        return found[0] if found else None
+
+    def get_noted(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        data = self.get(key)
+        return None if data is None else (data, self.notes.get(key, NO_NOTES))
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def presign(self, key: str) -> str:
+        return f"https://bucket.example/{key}?X-Amz-Signature=0"
+
+
+class FakePictures:
+    """Takes `WxH:anything` for a picture of that size."""
+
+    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+        head, _, rest = data.partition(b":")
+        try:
+            width, height = (int(side) for side in head.split(b"x"))
+        except ValueError:
+            raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
+        return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
+
+    def pixels(self, data: bytes) -> int:
+        return 1
+
+    def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
+        if data.startswith(b"GIF8"):
+            raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
+        return data, "image/png"
+
+    def at_least(self, data: bytes, side: int) -> bytes:
+        return data
+
+
+@dataclass
+class FakeProvider:
+    """Plays a script: each entry is an exception to raise or a function of the order; then paints."""
+
+    script: list[Exception | Callable[[Order], Painted]] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+
+    def paint(self, order: Order, timeout: float) -> Painted:
+        self.orders.append(order)
+        self.timeouts.append(timeout)
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, BaseException):
+            raise step
+        if step:
+            return step(order)
+        return Painted(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
+
+
+class FakeProviders:
+    def __init__(self, **providers: FakeProvider) -> None:
+        self.providers = providers
+
+    def configured(self) -> frozenset[str]:
+        return frozenset(self.providers)
+
+    def get(self, provider_id: str) -> FakeProvider:
+        return self.providers[provider_id]
+
+
+class FakeBatches:
+    def __init__(self, jobs: FakeJobs) -> None:
+        self.all = jobs
+        self.rows: dict[tuple[str, str], Batch] = {}
+
+    def create(self, batch: Batch, idempotency: Idempotency | None) -> Idempotency | None:
+        if idempotency:
+            at = (idempotency.tenant, idempotency.key)
+            if at in self.all.keys:
+                return self.all.keys[at]
+            self.all.keys[at] = idempotency
+        self.rows[batch.tenant, batch.id] = batch
+        return None
+
+    def get(self, tenant: str, batch_id: str) -> Batch | None:
+        return self.rows.get((tenant, batch_id))
+
+    def jobs(self, batch: Batch) -> list[Job]:
+        found = (self.all.get(batch.tenant, job_id) for job_id in batch.job_ids)
+        return [job for job in found if job]
+
+
+class FakeQueue:
+    """`chain` is what whoever sends now stands in."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.chain: Chain = API
+        self.chains: list[Chain] = []
+
+    def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
+        self.sent.append({"tenant": tenant, "job_id": job_id, "watchdog": watchdog, "delay": delay})
+        self.chains.append(self.chain)
+
+
+@dataclass
+class FakeWorkers:
+    """Runs the job at once, unless told to let it go on."""
+
+    deps: Deps | None = None
+    busy: bool = False
+    called: list[tuple[str, float]] = field(default_factory=list)
+
+    def run(self, tenant: str, job_id: str, timeout: float) -> None:
+        from lambdas.usecases.jobs.run_job import run_job
+
+        self.called.append((job_id, timeout))
+        if not self.busy and self.deps:
+            run_job(tenant, job_id, self.deps.clock.now() + 800, self.deps)
+
+
+class FakeMeter:
+    def __init__(self) -> None:
+        self.attempts: list[tuple[str, str, str]] = []
+        self.jobs: list[str] = []
+        self.takeovers = 0
+        self.costs: list[tuple[str, str, float]] = []
+        self.rate_hits = 0
+
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+        self.attempts.append((provider, model, outcome))
+
+    def cost(self, provider: str, model: str, usd: float) -> None:
+        self.costs.append((provider, model, usd))
+
+    def rate_limited(self) -> None:
+        self.rate_hits += 1
+
+    def abandoned(self) -> None:
+        self.takeovers += 1
+
+    def job(self, job: Job) -> None:
+        self.jobs.append(job.status)
+
+
+def make_deps(**changes: Any) -> Deps:
+    """A service with the demo provider alone, or what `changes` give instead."""
+    workers = changes.pop("workers", None) or FakeWorkers()
+    ports: dict[str, Any] = {
+        "jobs": FakeJobs(),
+        "blobs": FakeBlobs(),
+        "pictures": FakePictures(),
+        "queue": FakeQueue(),
+        "workers": workers,
+        "providers": FakeProviders(demo=FakeProvider()),
+        "clock": FakeClock(),
+        "meter": FakeMeter(),
+        "health": FakeHealth(),
+        "limits": FakeLimits(),
+        "webhook_urls": FakeUrls(),
+        "backdrops": PillowBackdrops(),
+        "slots": FakeSlots(),
+        "backlog": FakeBacklog(),
+        "default_model": "stabilityai/sdxl-turbo",
+    }
+    ports |= changes
+    ports.setdefault("batches", FakeBatches(ports["jobs"]))
+    ports.setdefault("projects", FakeProjects(ports["jobs"]))
+    ports.setdefault("books", FakeBooks(ports["jobs"]))
+    if "outbox" not in ports:
+        ports["outbox"] = ports["jobs"].outbox
+    ports.setdefault("events", FakeEvents(ports["clock"].now))
+    deps = Deps(**ports)
+    workers.deps = deps
+    return deps
+
+
+class FakeHealth:
+    def __init__(self, **rows: Health) -> None:
+        self.rows: dict[str, Health] = dict(rows)
+        self.observed: list[tuple[str, str, str]] = []
+
+    def snapshot(self) -> dict[str, Health]:
+        return dict(self.rows)
+
+    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
+        self.observed.append((provider, model, outcome_code))
+        self.rows[provider] = observed(self.rows.get(provider, Health()), outcome_code, seconds, cost, now, model)
+
+    def claim_probe(self, provider: str, now: float) -> bool:
+        health = self.rows.get(provider, Health())
+        verdict = may_call(health, now)
+        if verdict == "probe":
+            self.rows[provider] = probing(health, now)
+        return verdict != "no"
+
+
+class FakeSlots:
+    """Without caps there is always room, and nothing is counted."""
+
+    def __init__(self, **caps: int) -> None:
+        self.caps = caps
+        self.held: dict[str, dict[str, Slot]] = {}
+
+    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+        if provider not in self.caps:
+            return True
+        after = slots.taken(self.held.get(provider, {}), call, Slot(tenant, until), self.caps[provider], now)
+        if after is not None:
+            self.held[provider] = after
+        return after is not None
+
+    def free(self, provider: str, call: str) -> None:
+        self.held.get(provider, {}).pop(call, None)
+
+
+@dataclass
+class FakeBacklog:
+    """As many messages and queued jobs as it is told."""
+
+    messages: int | None = 0
+    jobs: dict[str, int] = field(default_factory=dict)
+    counted: list[tuple[str, int]] = field(default_factory=list)
+
+    def waiting(self) -> int | None:
+        return self.messages
+
+    def queued(self, tenant: str, most: int) -> int:
+        self.counted.append((tenant, most))
+        return min(self.jobs.get(tenant, 0), most)
+
+
+class FakeLimits:
+    """GCRA as the textbook has it."""
+
+    def __init__(self, per_minute: int = 0) -> None:
+        self.limit = per_minute
+        self.tats: dict[str, int] = {}
+
+    def admit(self, tenant: str, cost: int, now: float) -> rate.Verdict | None:
+        if not self.limit:
+            return None
+        at, tat = int(now * rate.SECOND), self.tats.get(tenant, 0)
+        moved = max(tat, at) + cost * rate.interval(self.limit)
+        if cost > self.limit or moved - at > rate.WINDOW:
+            return rate.refused(self.limit, tat, at, cost)
+        self.tats[tenant] = moved
+        return rate.admitted(self.limit, moved, at)
+
+
+class FakeBooks:
+    """The same months as those of the jobs."""
+
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+
+    def _month(self, tenant: str, at: float) -> Books:
+        return self._jobs.books.setdefault((tenant, budget.month(at)), Books())
+
+    def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
+        month = self._month(tenant, at)
+        if caps.microusd and month.committed_microusd + amount > caps.microusd:
+            raise budget.exceeded(caps, at)
+        month.committed_microusd += amount
+
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+        month = self._month(tenant, at)
+        month.committed_microusd += spent - held
+        month.spent_microusd += spent
+        month.lost_microusd += lost
+
+
+class FakeProjects:
+    def __init__(self, jobs: FakeJobs) -> None:
+        self.all = jobs
+        self.rows: dict[tuple[str, str], Project] = {}
+
+    def create(self, project: Project) -> bool:
+        return self.rows.setdefault((project.tenant, project.id), project) is project
+
+    def ensure(self, tenant: str, project_id: str, now: float) -> None:
+        self.create(Project(tenant, project_id, project_id, now))
+
+    def get(self, tenant: str, project_id: str) -> Project | None:
+        return self.rows.get((tenant, project_id))
+
+    def list(self, tenant: str, limit: int, after: str | None) -> list[Project]:
+        return [p for (t, name), p in sorted(self.rows.items()) if t == tenant and name > (after or "")][:limit]
+
+    def counts(self, tenant: str, project_id: str) -> Counts:
+        jobs = sum(t == tenant and job.request.project_id == project_id for (t, _), job in self.all.rows.items())
+        images = sum(t == tenant and image.project_id == project_id for (t, _), image in self.all.images.items())
+        return Counts(jobs, images)

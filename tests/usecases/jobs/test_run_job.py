@@ -1,0 +1,268 @@
+"""run_job: one claim, one paid call per image, one final state, whatever happens in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
+from lambdas.domain.jobs.request import ImageRequest, Order, Painted
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.handle_message import attend_job, give_up_job
+from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
+from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
+from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, make_deps
+
+CORE = "stability.stable-image-core-v1:1"
+
+
+def bedrock(*script: object, **changes: object) -> tuple[Deps, FakeProvider]:
+    provider = FakeProvider(list(script))  # type: ignore[arg-type]
+    return make_deps(providers=FakeProviders(bedrock=provider), **changes), provider
+
+
+def submitted(deps: Deps, **request: object) -> Job:
+    job, _ = submit_job(ImageRequest("a red fox", **request), Caller("acme", "req-1"), deps)  # type: ignore[arg-type]
+    return job
+
+
+def run(deps: Deps, job: Job) -> Job:
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended is not None
+    return ended
+
+
+def test_a_job_ends_with_its_image_and_receipt() -> None:
+    deps, _provider = bedrock()
+    job = run(deps, submitted(deps, width=512, height=512, seed=7))
+    assert job.status == COMPLETED
+    [image] = job.images
+    assert image.key == f"images/acme/default/bedrock/{image.name}"
+    assert (image.width, image.height, image.seed) == (512, 512, 7)
+    assert deps.blobs.get(image.key) == b"512x512:png:7"
+    [attempt] = job.attempts
+    assert (attempt.outcome, attempt.cost_usd, attempt.model) == ("success", 0.04, CORE)
+    assert job.sizing == {"generated": "1024x1024", "returned": "512x512", "by": "reduced"}
+    assert deps.jobs.find_image("acme", image.name) == image
+
+
+def test_several_images_have_seeds_in_a_row_and_one_call_each() -> None:
+    deps, provider = bedrock()
+    job = run(deps, submitted(deps, n=3, seed=41))
+    assert [i.seed for i in job.images] == [41, 42, 43]
+    assert len({i.key for i in job.images}) == 3
+    assert len(provider.orders) == 3
+    assert job.cost_usd == pytest.approx(0.12)
+
+
+def test_the_intent_is_on_record_before_the_paid_call() -> None:
+    seen: list[Job | None] = []
+    deps, _ = bedrock(lambda o: (seen.append(deps.jobs.get("acme", job.id)), Painted(b"1024x1024:x"))[1])
+    job = submitted(deps)
+    run(deps, job)
+    assert seen[0] and seen[0].status == RUNNING
+    assert seen[0].attempts[-1].outcome == "unknown"
+
+
+def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
+    deps, _ = bedrock(lambda o: Painted(b"not a picture"))
+    job = run(deps, submitted(deps))
+    assert (job.status, job.error and job.error["code"]) == (FAILED, "providers_failed")
+    assert deps.blobs.get(f"raw/acme/{job.id}/0") == b"not a picture"
+    assert job.attempts[0].error_code == "bad_answer"
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "outcome"),
+    [
+        (ProviderFailure("content_policy", "no"), "content_policy", "refused"),
+        (ProviderFailure("timeout", "slow", paid="unknown"), "generation_timeout", "unknown"),
+        (ProviderFailure("outcome_unknown", "reset", paid="unknown"), "outcome_unknown", "unknown"),
+        (ProviderFailure("not_authorized", "denied"), "providers_failed", "failed"),
+        (ProviderFailure("failed", "inference error", paid="unknown"), "providers_failed", "failed"),
+    ],
+)
+def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailure, code: str, outcome: str) -> None:
+    deps, provider = bedrock(failure)
+    job = run(deps, submitted(deps))
+    assert job.status == FAILED
+    assert job.error and job.error["code"] == code
+    assert [a.outcome for a in job.attempts] == [outcome]
+    assert job.cost_usd == 0
+    assert len(provider.orders) == 1
+
+
+def test_throttling_is_waited_out_by_the_providers_own_hint() -> None:
+    deps, provider = bedrock(
+        ProviderFailure("throttled", "slow down", retry_after=7), ProviderFailure("unavailable", "x")
+    )
+    job = run(deps, submitted(deps))
+    assert job.status == COMPLETED
+    assert [a.error_code for a in job.attempts] == ["throttled", "unavailable", None]
+    assert deps.clock.slept[0] == 7  # type: ignore[attr-defined]
+    assert len(provider.orders) == 3
+
+
+def test_retries_end() -> None:
+    deps, provider = bedrock(*[ProviderFailure("throttled", "slow down")] * 9)
+    job = run(deps, submitted(deps))
+    assert (job.status, len(provider.orders)) == (FAILED, 3)
+
+
+def test_a_hint_past_the_deadline_is_not_waited_for() -> None:
+    deps, _provider = bedrock(ProviderFailure("throttled", "slow down", retry_after=900))
+    assert run(deps, submitted(deps)).status == FAILED
+    assert deps.clock.slept == []  # type: ignore[attr-defined]
+
+
+def test_the_generation_timeout_bounds_the_call() -> None:
+    deps, provider = bedrock(generation_timeout=5.0)
+    run(deps, submitted(deps))
+    assert provider.timeouts[0] == pytest.approx(5.0)
+
+
+def test_a_job_that_waited_too_long_is_not_begun() -> None:
+    deps, provider = bedrock(generation_timeout=5.0)
+    job = submitted(deps)
+    deps.clock.sleep(6)
+    ended = run(deps, job)
+    assert ended.error and ended.error["code"] == "generation_timeout"
+    assert provider.orders == []
+
+
+def interrupted(deps: Deps, job: Job) -> Job:
+    """The record as a run leaves it that is killed during its paid call."""
+    now = deps.clock.now()
+    claimed = deps.jobs.claim(job.tenant, job.id, now, now + LEASE_SECONDS)
+    assert claimed
+    attempt = Attempt(claimed.provider, claimed.model, started_at=now)
+    claimed = replace(claimed, attempts=(attempt,))
+    assert deps.jobs.save(claimed)
+    return claimed
+
+
+def test_a_running_job_is_left_alone_until_its_lease_has_passed() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    interrupted(deps, job)
+    assert run(deps, job).status == RUNNING
+    assert provider.orders == []
+
+
+def test_an_interrupted_paid_call_is_not_repeated() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    interrupted(deps, job)
+    deps.clock.sleep(LEASE_SECONDS + 1)
+    ended = run(deps, job)
+    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert [a.outcome for a in ended.attempts] == ["unknown"]
+    assert provider.orders == []
+
+
+def test_an_interrupted_run_that_had_stored_the_bytes_is_finished_from_them() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    interrupted(deps, job)
+    deps.blobs.put(f"raw/acme/{job.id}/0", b"1024x1024:paid", "application/octet-stream")
+    deps.clock.sleep(LEASE_SECONDS + 1)
+    ended = run(deps, job)
+    assert ended.status == COMPLETED
+    assert [(a.outcome, a.cost_usd) for a in ended.attempts] == [("success", 0.04)]
+    assert provider.orders == []
+    assert deps.meter.takeovers == 1  # type: ignore[attr-defined]
+
+
+def test_an_interrupted_free_call_is_made_again() -> None:
+    deps = make_deps()
+    job = submitted(deps)
+    interrupted(deps, job)
+    deps.clock.sleep(LEASE_SECONDS + 1)
+    ended = run(deps, job)
+    assert ended.status == COMPLETED
+    assert [a.outcome for a in ended.attempts] == ["unknown", "success"]
+
+
+def test_a_zombie_run_cannot_write_over_its_successor() -> None:
+    def slow(order: Order) -> Painted:
+        deps.clock.sleep(LEASE_SECONDS + 1)
+        run_job(job.tenant, job.id, deps.clock.now() + 800, deps)  # the successor finds the unknown call
+        return Painted(b"1024x1024:late")
+
+    deps, _ = bedrock(slow)
+    job = submitted(deps)
+    ended = run(deps, job)
+    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.images == ()
+
+
+def test_a_job_that_kills_its_workers_is_given_up() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    for _ in range(MAX_RUNS):
+        assert deps.jobs.claim(job.tenant, job.id, deps.clock.now(), deps.clock.now() + LEASE_SECONDS)
+        deps.clock.sleep(LEASE_SECONDS + 1)
+    assert run(deps, job).status == FAILED
+    assert provider.orders == []
+
+
+def test_a_final_job_is_not_run_again() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    first, second = run(deps, job), run(deps, job)
+    assert first.images == second.images
+    assert len(provider.orders) == 1
+
+
+def test_the_watchdog_follows_a_job_until_it_has_ended() -> None:
+    deps, _ = bedrock()
+    job = submitted(deps)
+    assert deps.queue.sent == [  # type: ignore[attr-defined]
+        {"tenant": "acme", "job_id": job.id, "watchdog": True, "delay": WATCHDOG_SECONDS}
+    ]
+    assert WATCHDOG_SECONDS > LEASE_SECONDS
+    interrupted(deps, job)
+    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    assert len(deps.queue.sent) == 2  # type: ignore[attr-defined]
+    deps.clock.sleep(WATCHDOG_SECONDS)
+    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    ended = deps.jobs.get(job.tenant, job.id)
+    assert ended and ended.final
+    sent = len(deps.queue.sent)  # type: ignore[attr-defined]
+    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    assert len(deps.queue.sent) == sent  # type: ignore[attr-defined]
+
+
+def test_a_message_about_an_unknown_job_is_let_go() -> None:
+    deps, _ = bedrock()
+    attend_job("acme", "0", deps.clock.now() + 800, deps, watchdog=True)
+    assert deps.queue.sent == []  # type: ignore[attr-defined]
+
+
+def test_giving_up_ends_a_free_job_and_waits_for_a_held_one() -> None:
+    deps, _ = bedrock()
+    job = submitted(deps)
+    interrupted(deps, job)
+    assert not give_up_job(job.tenant, job.id, deps)
+    deps.clock.sleep(LEASE_SECONDS + 1)
+    assert give_up_job(job.tenant, job.id, deps)
+    ended = deps.jobs.get(job.tenant, job.id)
+    assert ended and ended.status == FAILED
+    assert give_up_job(job.tenant, job.id, deps)
+
+
+def test_a_lost_write_of_the_bytes_leaves_the_job_to_its_watchdog() -> None:
+    class Broken(FakeBlobs):
+        def put(self, key: str, data: bytes, media_type: str) -> None:
+            raise OSError("no space")
+
+    deps, _provider = bedrock(blobs=Broken())
+    job = submitted(deps)
+    with pytest.raises(OSError, match="no space"):
+        run(deps, job)
+    left = deps.jobs.get(job.tenant, job.id)
+    assert left and left.status == RUNNING
+    assert left.attempts[-1].outcome == "unknown"
+    assert left.status != QUEUED
