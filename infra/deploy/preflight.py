@@ -1,6 +1,7 @@
 """Checks, before anything is created, whether a deployment can succeed.
 
-`python -m infra.deploy.preflight [-c NAME=...]`."""
+`python -m infra.deploy.preflight [-c NAME=...]`.
+"""
 
 from __future__ import annotations
 
