@@ -49,14 +49,14 @@ def in_handler(rounds: int) -> list[Row]:
     """Milliseconds per request in this process, API Gateway's event and answer included."""
     from benchmarks.zero_delay import picture, zero_delay
     from lambdas import wiring
-    from lambdas.domain.jobs.request import Painted
+    from lambdas.domain.jobs.request import GeneratedImage
     from lambdas.observability import EmfMeter
     from tests.api.client import Client
     from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
 
     data = picture()
     provider = FakeProvider()
-    provider.paint = lambda order, _timeout: Painted(data, order.seed)  # type: ignore[method-assign]
+    provider.paint = lambda order, _timeout: GeneratedImage(data, order.seed)  # type: ignore[method-assign]
     workers = FakeWorkers()
     real = workers.deps = replace(wiring.live(), providers=FakeProviders(bedrock=provider), workers=workers)
     fakes, adapters = Client(make_deps(meter=EmfMeter())), Client(real)

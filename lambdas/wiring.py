@@ -16,7 +16,7 @@ from lambdas.adapters.dynamodb.limits import DynamoLimits
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox
 from lambdas.adapters.dynamodb.projects import DynamoProjects
 from lambdas.adapters.dynamodb.slots import DynamoSlots
-from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queue_backlog import QueueBacklog
@@ -30,7 +30,7 @@ from lambdas.domain.limits.budget import Caps
 from lambdas.domain.ports.media import Blobs
 from lambdas.domain.webhooks import Event
 from lambdas.observability import EmfMeter
-from lambdas.providers.registry import ProviderRegistry, small_models
+from lambdas.providers.registry import ProviderRegistry, vocabulary_limited
 from lambdas.providers.text import engines
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -69,11 +69,11 @@ def live() -> Deps:
         outbox=DynamoOutbox(s.jobs_table),
         events=SqsEvents(s.webhooks_queue_url),
         webhook_urls=GuardedUrls(allow_private=s.allow_private_urls),
-        backdrops=PillowBackdrops(),
+        compositor=PillowCompositor(),
         default_model=s.default_model,
         allowed_models=s.allowed_models,
         weights=s.weights,
-        small_models=small_models(s),
+        vocabulary_limited=vocabulary_limited(s),
         generation_timeout=s.generation_timeout_seconds,
         max_queue_seconds=s.max_queue_seconds,
         worker_concurrency=s.worker_concurrency,

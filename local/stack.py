@@ -17,7 +17,7 @@ from local.emulator import keys, package
 from local.emulator.emulator import REGION, Emulator, EmulatorError
 from local.emulator.template import Deployed, Deployer
 from local.front.bedrock import PREFIX, BedrockPassThrough, token
-from local.front.doors import MOST_READ, Doors
+from local.front.doors import MAX_READ, Doors
 from local.front.front import Front
 from local.front.gateway import Gateway
 from local.settings import ROOT, Settings, SettingsError
@@ -158,7 +158,7 @@ class Stack:
             front,
             http=Protocol,
             ws="none",
-            h11_max_incomplete_event_size=MOST_READ,
+            h11_max_incomplete_event_size=MAX_READ,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -13,7 +13,7 @@ from gpu_worker.pipelines.pictures import SEEN, Picture
 
 # A segmenter's probability becomes opacity between these: below, the old background would show as a halo.
 EDGE: Final = (0.5, 0.9)
-LEAST_PIXELS: Final = 16
+MIN_PIXELS: Final = 16
 SOFT: Final = 4  # pixels around a product where faint ones are its own edge
 
 
@@ -39,7 +39,7 @@ class Cutout:
         if self.probability is not None:
             return 128
         above = np.cumsum(np.bincount(self.alpha.ravel(), minlength=256)[::-1])[::-1]
-        return (int(np.flatnonzero(above >= LEAST_PIXELS)[-1]) + 1) // 2
+        return (int(np.flatnonzero(above >= MIN_PIXELS)[-1]) + 1) // 2
 
 
 def by_alpha(picture: Picture) -> Cutout:
@@ -94,6 +94,6 @@ def _around(values: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
 
 
 def _there(cut: Cutout, message: str) -> Cutout:
-    if int((cut.alpha >= SEEN).sum()) < LEAST_PIXELS:
+    if int((cut.alpha >= SEEN).sum()) < MIN_PIXELS:
         raise Refusal("invalid_request", message)
     return cut

@@ -14,7 +14,7 @@ from gpu_worker.background.cutout import Cutout
 from gpu_worker.contract import MAX_CANVAS, MIN_CANVAS, Refusal
 
 STEP: Final = 8
-LEAST_SCENE: Final = 64
+MIN_SCENE: Final = 64
 PROTECTED: Final = 6  # pixels around the product, at the scene's size, that the model does not paint over
 
 
@@ -63,7 +63,7 @@ def place(cut: Cutout, width: int = 0, height: int = 0, padding: int | None = No
     return Placed(rgb, alpha, at)
 
 
-def scene_size(width: int, height: int, most_pixels: int, least: int = LEAST_SCENE) -> tuple[int, int]:
+def scene_size(width: int, height: int, most_pixels: int, least: int = MIN_SCENE) -> tuple[int, int]:
     """The size at which a model paints the scene of a canvas: its proportions, within the pixels, in steps of eight."""
     scale = min(1.0, math.sqrt(most_pixels / (width * height)))
     scale = max(scale, least / min(width, height))

@@ -24,7 +24,7 @@ class Abandoned(Exception):
     """Nobody waits for this batch any more."""
 
 
-class Painter:
+class BatchRunner:
     """Used by the engine's thread alone. Every job given to it gets an outcome, unless it raises DeviceLost."""
 
     def __init__(self, models: Models, metrics: Metrics, buckets: Buckets, clock: Callable[[], float]) -> None:

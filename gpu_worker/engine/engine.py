@@ -15,7 +15,7 @@ from threading import Condition, Thread
 from typing import Any, Final, TypeVar
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.engine.batch_runner import Painter
+from gpu_worker.engine.batch_runner import BatchRunner
 from gpu_worker.engine.buckets import Buckets
 from gpu_worker.engine.jobs import Done, Job, settle
 from gpu_worker.engine.protocol import DeviceLost, Model, Models, Shape, base_of
@@ -40,7 +40,7 @@ class Engine:
         self.on_lost: Callable[[], object] = lambda: None
         self._models = models
         self._buckets = Buckets(buckets)
-        self._painter = Painter(models, metrics, self._buckets, clock)
+        self._painter = BatchRunner(models, metrics, self._buckets, clock)
         self._clock = clock
         self._changed = Condition()
         self._waiting: deque[Job] = deque()

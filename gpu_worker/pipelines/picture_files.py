@@ -8,11 +8,11 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Final
 
-MOST_SCANS: Final = 100  # of a JPEG; encoders write about 10
-MOST_SAMPLES: Final = 1_000_000_000  # gone through in all scans together
-MOST_PARTS: Final = 100_000
-MOST_NOTE: Final = 4_194_304  # bytes of EXIF, or of a profile as it is packed
-MOST_PROFILE: Final = 1_000_000  # bytes
+MAX_SCANS: Final = 100  # of a JPEG; encoders write about 10
+MAX_SAMPLES: Final = 1_000_000_000  # gone through in all scans together
+MAX_PARTS: Final = 100_000
+MAX_NOTE: Final = 4_194_304  # bytes of EXIF, or of a profile as it is packed
+MAX_PROFILE: Final = 1_000_000  # bytes
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 _KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iCCP", b"eXIf"})
@@ -55,7 +55,7 @@ def _png(data: bytes) -> File:
     parts, at = [PNG], len(PNG)
     seen: set[bytes] = set()
     head, clear = b"", b""
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         kind = data[at + 4 : at + 8]
         if end > len(data) or (not head) != (kind == b"IHDR"):
@@ -69,7 +69,7 @@ def _png(data: bytes) -> File:
         if kind == b"tRNS" and not seen:
             clear = data[at + 8 : end - 4]
         once = kind in (b"IDAT", b"IEND") or kind not in seen
-        small = kind == b"IDAT" or (end - at <= MOST_NOTE and (kind != b"iCCP" or _unpacks(data[at + 8 : end - 4])))
+        small = kind == b"IDAT" or (end - at <= MAX_NOTE and (kind != b"iCCP" or _unpacks(data[at + 8 : end - 4])))
         if kind in _KEPT and sound and once and small:
             parts.append(data[at:end])
         seen |= {kind} & {b"iCCP", b"eXIf", b"IDAT"}
@@ -91,7 +91,7 @@ def _unpacks(profile: bytes) -> bool:
     """Whether a profile is of a size that Pillow unpacks: for a larger one it refuses the picture."""
     try:
         unpacker = zlib.decompressobj()
-        unpacker.decompress(profile.partition(b"\0")[2][1:], MOST_PROFILE)
+        unpacker.decompress(profile.partition(b"\0")[2][1:], MAX_PROFILE)
     except zlib.error:
         return False
     return unpacker.eof
@@ -100,7 +100,7 @@ def _unpacks(profile: bytes) -> bool:
 def _jpeg(data: bytes) -> File:
     """The first picture alone: what a phone puts behind it is left out."""
     at, size, scans, samples = 2, (0, 0), 0, 0
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         found = _MARKER.match(data, at)
         if found is None:
             raise Broken
@@ -119,7 +119,7 @@ def _jpeg(data: bytes) -> File:
         elif marker == 0xDA:
             scans, samples = scans + 1, samples + size[0] * size[1] * data[start + 2]
             mark = _MARK.search(data, at)
-            if mark is None or scans > MOST_SCANS or samples > MOST_SAMPLES:
+            if mark is None or scans > MAX_SCANS or samples > MAX_SAMPLES:
                 raise Broken
             at = mark.start()
     raise Broken

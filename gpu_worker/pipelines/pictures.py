@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps
 from gpu_worker.contract import Refusal
 from gpu_worker.pipelines.picture_files import Broken, File, outlined
 
-MOST_PIXELS = 25_000_000
+MAX_PIXELS = 25_000_000
 OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
 SEEN: Final = 12  # of 255: what is fainter is not product
 CONVERTED: Final = "a colour profile other than sRGB was converted to sRGB"
@@ -41,8 +41,8 @@ def read(data: bytes) -> Picture:
         file = outlined(data)
     except Broken:
         raise Refusal("invalid_request", _UNREADABLE) from None
-    if file.width * file.height > MOST_PIXELS:
-        raise Refusal("too_large", f"the image has more than {MOST_PIXELS} pixels")
+    if file.width * file.height > MAX_PIXELS:
+        raise Refusal("too_large", f"the image has more than {MAX_PIXELS} pixels")
     try:
         return _decoded(file)
     except Refusal:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gpu_worker.scenes.drawing import Pixels, silhouette
 from gpu_worker.scenes.scene import COLORS, PLACES, SHAPES, Scene, Thing
 
-LEAST_AREA: Final = 0.0045  # of the picture; smaller patches are specks, and more than SPECKS of them spoil it
+MIN_AREA: Final = 0.0045  # of the picture; smaller patches are specks, and more than SPECKS of them spoil it
 SPECKS: Final = 0.004
 STRAY: Final = 0.12  # of the side, by which a thing's middle may be off its place
 TEMPLATE: Final = 40
@@ -42,10 +42,10 @@ def judge(picture: Pixels, scene: Scene) -> str | None:
         return f"the background is {ground}"
     wanted = {thing.color for thing in scene.things}
     patches = [p for color in words if color != ground for p in _patches(named == words.index(color), color)]
-    found = [p for p in patches if p.area >= LEAST_AREA]
+    found = [p for p in patches if p.area >= MIN_AREA]
     if wrong := [p for p in found if p.color not in wanted]:
         return f"there is {wrong[0].color}"
-    if sum(p.area for p in patches if p.area < LEAST_AREA and p.color in wanted) > SPECKS:
+    if sum(p.area for p in patches if p.area < MIN_AREA and p.color in wanted) > SPECKS:
         return "there are specks"
     for thing in scene.things:
         if fault := _misses([p for p in found if p.color == thing.color], thing, alone=len(scene.things) == 1):
@@ -103,7 +103,7 @@ def _patches(mask: Mask, color: str) -> list[Patch]:
         found.append(
             Patch(
                 color,
-                _shape_of(box) if area.sum() / mask.size >= LEAST_AREA else "speck",
+                _shape_of(box) if area.sum() / mask.size >= MIN_AREA else "speck",
                 (left + right) / 2 / side,
                 (top + bottom) / 2 / side,
                 max(right - left, bottom - top) / side,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_DATE: Final = 64  # characters; the three forms that HTTP knows have fewer
+MAX_DATE: Final = 64  # characters; the three forms that HTTP knows have fewer
 
 
 def seconds(header: str, most: float, date: str = "") -> float | None:
@@ -27,7 +27,7 @@ def seconds(header: str, most: float, date: str = "") -> float | None:
 
 def _moment(text: str) -> datetime | None:
     """The parser raises more than ValueError: OverflowError for a year that no calendar has, among others."""
-    if len(text) > LONGEST_DATE:
+    if len(text) > MAX_DATE:
         return None
     try:
         moment = parsedate_to_datetime(text.strip())

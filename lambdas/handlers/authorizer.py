@@ -15,7 +15,7 @@ from lambdas.domain.errors import Unavailable
 from lambdas.domain.open_routes import closed
 from lambdas.handlers import ready
 from lambdas.settings import Settings
-from lambdas.usecases.authenticate import Finding, find_tenant
+from lambdas.usecases.authenticate import AuthResult, authenticate
 
 
 @cache
@@ -33,9 +33,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
     settings = _settings()
     try:
-        finding: Finding = find_tenant(headers, settings.local_keys, _keys(), judged=settings.require_api_key)
+        finding: AuthResult = authenticate(headers, settings.local_keys, _keys(), required=settings.require_api_key)
     except Unavailable:
-        finding = Finding("unavailable")
+        finding = AuthResult("unavailable")
     denied = finding.auth == "missing" and closed(event["path"], required=settings.require_api_key)
     effect = "Deny" if denied else "Allow"
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from lambdas import wiring
 from lambdas.handlers import ready
 from lambdas.observability import job_dead_lettered, logger
-from lambdas.usecases.jobs.handle_message import give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         try:
             message = json.loads(record["body"])
             logger.append_keys(job_id=message["job_id"])
-            if not give_up_job(message["tenant"], message["job_id"], wiring.live()):
+            if not fail_dead_lettered_job(message["tenant"], message["job_id"], wiring.live()):
                 failed.append({"itemIdentifier": record["messageId"]})
                 continue
             job_dead_lettered()

@@ -9,7 +9,7 @@ from lambdas import wiring
 from lambdas.domain import ids
 from lambdas.handlers import ready
 from lambdas.observability import logger
-from lambdas.usecases.jobs.requeue import bring_result
+from lambdas.usecases.jobs.requeue import requeue_finished_job
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
             continue
         tenant, job_id = found
         logger.append_keys(job_id=job_id)
-        logger.info("work ended", extra={"waited_for": bring_result(tenant, job_id, wiring.live())})
+        logger.info("work ended", extra={"waited_for": requeue_finished_job(tenant, job_id, wiring.live())})
 
 
 def _owner(message: object, bucket: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from lambdas import wiring
 from lambdas.handlers import ready
 from lambdas.observability import logger
-from lambdas.usecases.jobs.handle_message import attend_job
+from lambdas.usecases.jobs.handle_message import handle_job_message
 
 RESERVE_SECONDS = 10.0  # of the function's time, kept for ending the job
 
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _attend(message: dict[str, Any], deadline: float, *, queued: bool = True) -> None:
     logger.append_keys(job_id=message["job_id"])
     tenant, job_id, watchdog = message["tenant"], message["job_id"], message["watchdog"]
-    attend_job(tenant, job_id, deadline, wiring.live(), watchdog=watchdog, queued=queued)
+    handle_job_message(tenant, job_id, deadline, wiring.live(), watchdog=watchdog, queued=queued)
 
 
 ready()

@@ -15,7 +15,7 @@ from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import keeping, unsent
-from lambdas.domain.jobs.request import MAX_SEED, Order, Painted
+from lambdas.domain.jobs.request import MAX_SEED, GeneratedImage, ImageTask
 from lambdas.egress import retry_after
 from lambdas.egress.deadline import within
 from lambdas.settings import Settings
@@ -88,7 +88,7 @@ class Bedrock:
         self._used_at = 0.0
         self._lock = Lock()
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
         if timeout <= 0:
             raise ProviderFailure("timeout", "no time was left for the call", paid="no")
@@ -102,7 +102,7 @@ class Bedrock:
         with keeping(answer):
             return to_image(answer)
 
-    def _invoke(self, order: Order, payload: bytes, ends_at: float) -> bytes:
+    def _invoke(self, order: ImageTask, payload: bytes, ends_at: float) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
@@ -150,7 +150,7 @@ class Bedrock:
             return self._clients[region]
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The request body. Size is chosen by ratio alone; steps and cfg do not exist on these models.
 
     An editing service takes its size from its image; where its mask is white it paints.
@@ -173,7 +173,7 @@ def _base64(data: bytes | None) -> str:
     return base64.b64encode(data or b"").decode()
 
 
-def to_image(body: bytes) -> Painted:
+def to_image(body: bytes) -> GeneratedImage:
     """Read the answer to a call that succeeded in HTTP's eyes, which a moderated one does as well."""
     try:
         answer = json.loads(body)
@@ -194,7 +194,7 @@ def to_image(body: bytes) -> Painted:
         raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown", made=made) from None
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
-    return Painted(data, _seed(answer.get("seeds")))
+    return GeneratedImage(data, _seed(answer.get("seeds")))
 
 
 def to_failure(response: Mapping[str, Any]) -> ProviderFailure:

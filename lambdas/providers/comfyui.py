@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from lambdas.domain.catalogue.cards.comfyui import LOADERS
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.settings import Settings
 
@@ -34,11 +34,12 @@ class ComfyUI:
     """A ticket is the prompt's id, which is ours to choose. Nothing here costs money; the address is trusted."""
 
     client_chooses_id = True
+    notifies_completion = False
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         """Queue one image. Where the answer is lost the ticket is good all the same: asking tells what became of it."""
         ends_at = time.monotonic() + timeout
         if order.reference:
@@ -54,7 +55,7 @@ class ComfyUI:
             raise http.judged(to_failure, answer, WHO)
         return Ticket(to_id(answer.body) or order.id)
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  the port's
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  the port's
         """The image, or `None` while it is queued or painted. Raises ProviderFailure."""
         ends_at = time.monotonic() + timeout
         entry = self._history(ticket.id, ends_at)
@@ -63,9 +64,9 @@ class ComfyUI:
         entry = entry or self._history(ticket.id, ends_at)  # it may have ended between the two questions
         if entry is None:
             raise ProviderFailure("outcome_unknown", f"{WHO} does not know this work")
-        return Painted(self._fetch(to_file(entry), ends_at))
+        return GeneratedImage(self._fetch(to_file(entry), ends_at))
 
-    def _upload(self, order: Order, timeout: float) -> None:
+    def _upload(self, order: ImageTask, timeout: float) -> None:
         media_type, body = to_upload(order)
         headers = {"Content-Type": media_type}
         answer = http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
@@ -100,12 +101,12 @@ class ComfyUI:
         return answer
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The body of the submission. A seed and a file name that are new keep ComfyUI's cache from answering."""
     return {"prompt": to_graph(order), "prompt_id": order.id}
 
 
-def to_graph(order: Order) -> dict[str, Any]:
+def to_graph(order: ImageTask) -> dict[str, Any]:
     """The Flux graph in API format: nodes by id, links as [node, number of its output]."""
     loader = LOADERS[order.card.id]
     width, height = order.generate
@@ -140,7 +141,7 @@ def to_graph(order: Order) -> dict[str, Any]:
     return graph
 
 
-def to_upload(order: Order) -> tuple[str, bytes]:
+def to_upload(order: ImageTask) -> tuple[str, bytes]:
     """The reference image as a form, and the form's media type."""
     mark = f"image-api-{order.id}"
     folder, _, name = _reference_name(order).partition("/")
@@ -216,7 +217,7 @@ def _is_pair(message: object) -> bool:
     return isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
 
 
-def _reference_name(order: Order) -> str:
+def _reference_name(order: ImageTask) -> str:
     return f"{FOLDER}/{order.id}.{EXTENSIONS[order.reference_type]}"
 
 

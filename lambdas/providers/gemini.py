@@ -14,7 +14,7 @@ from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, keeping, unsent
-from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers._client import http
 from lambdas.settings import Settings
 
@@ -53,7 +53,7 @@ class Gemini:
         self._url = url
         self._key = key
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
         with unsent(WHO):
             payload = to_payload(order)
@@ -72,7 +72,7 @@ class Gemini:
             return to_image(answer.json(WHO), order.card.id)
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The request body. A size is an aspect ratio and a class; nothing else of an order exists here."""
     parts: list[dict[str, Any]] = [{"text": order.prompt}]
     if order.reference:
@@ -87,7 +87,7 @@ def to_payload(order: Order) -> dict[str, Any]:
     }
 
 
-def to_image(answer: Any, model: str) -> Painted:
+def to_image(answer: Any, model: str) -> GeneratedImage:
     """Read the answer to a call that succeeded in HTTP's eyes, which a refused one does as well."""
     if not isinstance(answer, dict):
         raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
@@ -108,7 +108,7 @@ def to_image(answer: Any, model: str) -> Painted:
         blob = _dict(_dict(part).get("inlineData"))
         if blob and not part.get("thought"):  # a thought may hold a draft of the picture
             with charged(cost):
-                return Painted(_decoded(blob), None, cost)
+                return GeneratedImage(_decoded(blob), None, cost)
     words = "it answered with words instead of an image" if reason == "STOP" else "it ended without an image"
     raise ended("failed", words)
 

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, unsent
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
 
 WHO: Final = "Leonardo"
 NO_STYLE: Final = "556c1ee5-ec38-42e8-955a-1e82dad0ffa1"  # without one, the style `Dynamic` is added to the prompt
-MOST_NESTED: Final = 4  # levels of an error around its text
+MAX_NESTED: Final = 4  # levels of an error around its text
 GENERATION_ID: Final = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 # What a model needs besides the order. FAST and MEDIUM are what the documentation's own example of Phoenix sends.
@@ -53,6 +53,7 @@ class Leonardo:
     """See ports.TicketProvider. A create call that was cut off may have been charged, and cannot be looked up."""
 
     client_chooses_id = False
+    notifies_completion = False
 
     def __init__(self, settings: Settings) -> None:
         self._key = settings.leonardo_api_key
@@ -61,7 +62,7 @@ class Leonardo:
         self._allow_private = settings.allow_private_urls
         self._headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         """One create call."""
         url = f"{self._url}/v2/generations"
         with unsent(WHO):
@@ -69,7 +70,7 @@ class Leonardo:
         answer = http.post_json(url, payload, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, self._key)
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
         """One look at the generation and, if it is complete, the download of its image."""
         ends_at = time.monotonic() + timeout
         url = f"{self._url}/v1/generations/{ticket.id}"
@@ -86,10 +87,10 @@ class Leonardo:
                 who=WHO,
                 later="unavailable",  # the next look may fetch it
             )
-        return Painted(data, seed, ticket.cost_usd)
+        return GeneratedImage(data, seed, ticket.cost_usd)
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The body of the create call. Its fields are closed: a model refuses one that it does not know.
 
     A reference image goes inline as BASE64: one call that is refused as a whole if it is not liked. The way by
@@ -190,7 +191,7 @@ def _message(answer: http.Answer) -> str:
         found = answer.json(WHO)
     except ProviderFailure:
         return ""
-    for _ in range(MOST_NESTED):
+    for _ in range(MAX_NESTED):
         if isinstance(found, list) and found:
             found = found[0]
         if isinstance(found, dict):

@@ -15,7 +15,7 @@ from lambdas.settings import Settings
 SECRETS = ("leonardo_api_key", "runware_api_key", "gemini_api_key")
 
 
-def small_models(settings: Settings) -> frozenset[str]:
+def vocabulary_limited(settings: Settings) -> frozenset[str]:
     """The models of few words that are here.
 
     The demo's needs its folder. The GPU worker's is part of every worker, but not every worker is allowed it: one at

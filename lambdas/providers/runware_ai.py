@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, unsent
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
 
 WHO: Final = "Runware"
 FORMATS: Final = {"png": "PNG", "jpeg": "JPG", "webp": "WEBP"}
-LEAST_PROMPT: Final = 2
+MIN_PROMPT: Final = 2
 
 # Steps where the client names none: the service's own default is the same 20 for every model. 28 is what the card's
 # price is for, 4 what schnell is distilled for.
@@ -24,7 +24,7 @@ STEPS: Final = {"runware:101@1": 28, "runware:100@1": 4, "runware:400@1": 28}
 GUIDANCE: Final = {"runware:101@1": 3.5}  # the default of 7 is far too much for FLUX.1; 3.5 is its authors' own
 SEED_IMAGE: Final = frozenset({"runware:101@1"})  # starts from the reference; FLUX.2 edits it
 
-MOST_CODE: Final = 100  # characters of an error's code that are looked at
+MAX_CODE: Final = 100  # characters of an error's code that are looked at
 
 # By an error's code in lower case. Codes are being renamed (runware.ai/docs/platform/errors), so what is not here is
 # judged by the code's words, then by the HTTP status. Both as the official runware-sdk 1.8.0 sorts them.
@@ -80,6 +80,7 @@ class Runware:
     """See ports.TicketProvider. The task's id is the order's: one whose answer was lost can still be asked after."""
 
     client_chooses_id = True
+    notifies_completion = False
 
     def __init__(self, settings: Settings) -> None:
         self._key = settings.runware_api_key
@@ -88,14 +89,14 @@ class Runware:
         self._allow_private = settings.allow_private_urls
         self._headers = {"Authorization": f"Bearer {self._key}"}
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         """One task in one call, which only queues it."""
         with unsent(WHO):
             tasks = [to_payload(order)]
         answer = http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, order.id, self._key)
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:  # noqa: ARG002  of the port
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
         """One look at the task and, if it is done, the download of its image."""
         ends_at = time.monotonic() + timeout
         tasks = [{"taskType": "getResponse", "taskUUID": ticket.id}]
@@ -116,17 +117,17 @@ class Runware:
                 who=WHO,
                 later="unavailable",  # the next look may fetch it
             )
-        return Painted(data, http.seed(found.get("seed")), cost)
+        return GeneratedImage(data, http.seed(found.get("seed")), cost)
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The task. Its image is asked for by address, so that the answer is small and the image can be fetched again."""
     model = order.card.id
     task: dict[str, Any] = {
         "taskType": "imageInference",
         "taskUUID": order.id,
         "model": model,
-        "positivePrompt": order.prompt.ljust(LEAST_PROMPT),
+        "positivePrompt": order.prompt.ljust(MIN_PROMPT),
         "width": order.generate[0],
         "height": order.generate[1],
         "seed": order.seed,
@@ -219,7 +220,7 @@ def to_failure(answer: http.Answer, error: dict[str, Any], key: str = "") -> Pro
 
 def _code(error: dict[str, Any]) -> str:
     code = error.get("code")
-    return code[:MOST_CODE].lower() if isinstance(code, str) else ""
+    return code[:MAX_CODE].lower() if isinstance(code, str) else ""
 
 
 def _ended(failure: ProviderFailure) -> ProviderFailure:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from lambdas.domain import ids
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, Purged, TicketProvider
 from lambdas.providers._client import http, sagemaker
 from lambdas.providers._client.gpu_answers import to_purged, with_mask
@@ -74,7 +74,7 @@ class Worker:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
         return to_image(self._invoke(to_payload(order), timeout), order)
 
@@ -98,7 +98,7 @@ class Endpoint:
         self._name = name
         self._aws = sagemaker.Aws(WHO)
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
         body = json.dumps(to_payload(order)).encode()
         if len(body) > MAX_SYNC:
@@ -120,14 +120,14 @@ class AsyncEndpoint:
     """The worker behind an asynchronous endpoint: it reads from the bucket, writes to it, and may sleep in between."""
 
     client_chooses_id = False  # the endpoint says where it will write
-    tells_when_done = True  # by its topics, which the function gpu_result hears
+    notifies_completion = True  # by its topics, which the function gpu_result hears
 
     def __init__(self, name: str, bucket: str) -> None:
         self._name = name
         self._bucket = bucket
         self._aws = sagemaker.Aws(WHO)
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         """Put the request into the bucket and call for it. The ticket says where the image or the failure will lie."""
         body = json.dumps(to_payload(order)).encode()
         key = ids.async_key(order.owner, order.id)
@@ -137,7 +137,7 @@ class AsyncEndpoint:
         except sagemaker.RefusedError as refused:
             raise to_aws_failure(refused.response) from refused
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         """The image, or `None` while neither it nor a failure lies in the bucket. Raises ProviderFailure."""
         image, failure = self._aws.fetch(ticket.id, timeout, MAX_ANSWER)
         if image is not None:
@@ -147,7 +147,7 @@ class AsyncEndpoint:
         return None
 
 
-def to_payload(order: Order) -> dict[str, Any]:
+def to_payload(order: ImageTask) -> dict[str, Any]:
     """The request. What the order leaves to the model is left out."""
     payload: dict[str, Any] = {
         "task": BACKGROUND if order.task == BACKGROUND else "image-to-image" if order.reference else "text-to-image",
@@ -176,7 +176,7 @@ def to_purge(model_id: str | None) -> dict[str, Any]:
     return {"task": "purge", "model_id": model_id}
 
 
-def to_image(body: bytes, order: Order) -> Painted:
+def to_image(body: bytes, order: ImageTask) -> GeneratedImage:
     """Read the worker's answer to that order."""
     answer = _object(body)
     if answer is None:
@@ -190,7 +190,7 @@ def to_image(body: bytes, order: Order) -> Painted:
     if not data:
         raise ProviderFailure("bad_answer", "the image was empty")
     seed = answer.get("seed")
-    painted = Painted(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
+    painted = GeneratedImage(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
     return with_mask(painted, answer, WHO) if order.task == BACKGROUND else painted
 
 

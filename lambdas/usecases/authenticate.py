@@ -12,14 +12,14 @@ from lambdas.domain.ports.accounts import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuthResult:
     """`auth`: `ok` with a tenant, `missing` (no key, or none is looked at here), `unknown`, or `unavailable`."""
 
     auth: Literal["ok", "missing", "unknown", "unavailable"]
     tenant: str = ""
 
 
-def find_tenant(headers: Mapping[str, str], given: Mapping[str, str], keys: Keys, *, judged: bool) -> Finding:
+def authenticate(headers: Mapping[str, str], given: Mapping[str, str], keys: Keys, *, required: bool) -> AuthResult:
     """`given` are keys from the settings, key to tenant. `headers` have lower-case names.
 
     Where keys are not required and none exist in the settings, whatever a client sends is as good as no key:
@@ -27,15 +27,15 @@ def find_tenant(headers: Mapping[str, str], given: Mapping[str, str], keys: Keys
     """
     key = _key(headers)
     if not key:
-        return Finding("missing")
+        return AuthResult("missing")
     hashed = hash_of(key)
     for known, tenant in given.items():
         if hmac.compare_digest(hash_of(known), hashed):
-            return Finding("ok", tenant)
+            return AuthResult("ok", tenant)
     stored = keys.tenant_of(hashed)
     if stored:
-        return Finding("ok", stored)
-    return Finding("unknown" if judged or given else "missing")
+        return AuthResult("ok", stored)
+    return AuthResult("unknown" if required or given else "missing")
 
 
 def _key(headers: Mapping[str, str]) -> str:

@@ -9,12 +9,12 @@ from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.accounts import Books, Limits, Projects
 from lambdas.domain.ports.jobs import Batches, Jobs, Queue, Workers
 from lambdas.domain.ports.load import Backlog, Slots
-from lambdas.domain.ports.media import Backdrops, Blobs, Pictures
+from lambdas.domain.ports.media import Blobs, Compositor, Pictures
 from lambdas.domain.ports.providers import PromptEngine, ProviderHealth, Providers
 from lambdas.domain.ports.runtime import Clock, Meter
 from lambdas.domain.ports.webhooks import EventQueue, Outbox, WebhookUrls
-from lambdas.domain.routing.planning import House
-from lambdas.usecases.heartbeat import Heart, beating
+from lambdas.domain.routing.planning import Deployment
+from lambdas.usecases.heartbeat import Heartbeat, heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,26 @@ class Deps:
     outbox: Outbox
     events: EventQueue
     webhook_urls: WebhookUrls
-    backdrops: Backdrops
+    compositor: Compositor
     default_model: str
     allowed_models: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
-    small_models: frozenset[str] = frozenset()  # see House
+    vocabulary_limited: frozenset[str] = frozenset()  # see Deployment
     generation_timeout: float = 0.0
     max_queue_seconds: float = 0.0  # that a job may have to wait for a worker; 0 for any time
     worker_concurrency: int = 0  # jobs at a time; 0 where that is not known
     retention_days: int = 30
     caps: Caps = NO_CAPS  # of each tenant, for a month
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
-    heart: Heart = beating  # keeps a run's lease
+    heartbeat: Heartbeat = heartbeat  # keeps a run's lease
 
-    def house(self) -> House:
+    def house(self) -> Deployment:
         """What the deployment offers now."""
-        return House(
+        return Deployment(
             self.providers.configured(),
             self.default_model,
             self.allowed_models,
             self.health.snapshot(),
             self.weights,
-            self.small_models,
+            self.vocabulary_limited,
         )

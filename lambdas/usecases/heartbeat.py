@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Event, Thread
 
 Beat = Callable[[], bool]
-Heart = Callable[[Beat, float], AbstractContextManager[None]]
+Heartbeat = Callable[[Beat, float], AbstractContextManager[None]]
 
 
 @contextmanager
-def beating(beat: Beat, seconds: float) -> Iterator[None]:
+def heartbeat(beat: Beat, seconds: float) -> Iterator[None]:
     """Call `beat` every `seconds`, from a thread, until it returns False or the block ends.
 
     A beat that raises is not the last one: the next may get through, and comes before it is too late.

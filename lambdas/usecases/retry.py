@@ -13,7 +13,7 @@ WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds, on top of what the st
 T = TypeVar("T")
 
 
-def insist(act: Callable[[], T], clock: Clock) -> T:
+def retry_while_unavailable(act: Callable[[], T], clock: Clock) -> T:
     """Raises Unavailable where also the last try fails."""
     for wait in WAITS:
         try:

@@ -18,7 +18,7 @@ ORIGIN = re.compile(r"(https?)://([^/?#@\s]+)", re.IGNORECASE)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 SAFE = ("GET", "HEAD", "OPTIONS")
 MAX_TARGET = 8 * 1024
-MOST_READ = 256 * 1024  # bytes of a request line with its headers, read in order to tell what is too long
+MAX_READ = 256 * 1024  # bytes of a request line with its headers, read in order to tell what is too long
 
 
 class Doors:

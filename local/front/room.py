@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 
 PATIENCE = 8.0  # seconds in which nobody has left: what is running is slow, so to wait longer is to wait in vain
-LONGEST_WAIT = 60.0  # also in a line that moves
-LONGEST_LINE = 256
+MAX_WAIT = 60.0  # also in a line that moves
+MAX_LINE = 256
 START_SECONDS = 0.5  # between two requests that each need a new process: many started at once are slow for everybody
 KEPT_SECONDS = 100.0  # for which an idle process is surely kept
 
@@ -27,14 +27,14 @@ class Room:
         came = loop.time()
         if not self.used and came - self.moved > KEPT_SECONDS:
             self.opened = 0
-        if len(self.line) >= LONGEST_LINE or (self.used == self.places and came - self.moved > PATIENCE):
+        if len(self.line) >= MAX_LINE or (self.used == self.places and came - self.moved > PATIENCE):
             return False
         turn = loop.create_future()
         self.line.append(turn)
         self._let_in()
         try:
             while not turn.done():
-                left = min(max(self.moved, came) + PATIENCE, came + LONGEST_WAIT) - loop.time()
+                left = min(max(self.moved, came) + PATIENCE, came + MAX_WAIT) - loop.time()
                 if left <= 0:
                     self.line.remove(turn)
                     return False

@@ -63,7 +63,7 @@ def test_a_batch_tells_its_refused_items() -> None:
 def test_a_client_without_room_gets_a_job_that_goes_on() -> None:
     slots = FakeSlots(bedrock=1)
     client = Client(make_deps(slots=slots, providers=FakeProviders(bedrock=FakeProvider())))
-    assert slots.take("bedrock", "c", "others", 0, 2e9)
+    assert slots.acquire("bedrock", "c", "others", 0, 2e9)
     answer = client("POST", "/unified/generate", {"prompt": "x"})
     assert (answer.status, answer.json()["status"]) == (202, "queued")
     job = client("GET", answer.headers["Location"].removeprefix("/prod")).json()

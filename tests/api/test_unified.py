@@ -117,9 +117,9 @@ def test_when_everybody_fails_it_is_502_and_the_job_names_every_attempt() -> Non
 
 
 def test_a_picture_that_is_none_is_replaced_by_anothers() -> None:
-    from lambdas.domain.jobs.request import Painted
+    from lambdas.domain.jobs.request import GeneratedImage
 
-    client, _ = house(bedrock=[lambda order: Painted(b"<html>")], sagemaker=[])
+    client, _ = house(bedrock=[lambda order: GeneratedImage(b"<html>")], sagemaker=[])
     body = client("POST", "/unified/generate", {"prompt": "x", "provider": "bedrock"}).json()
     assert body["provider"] == "sagemaker"
     spoilt = body["metadata"]["attempts"][0]

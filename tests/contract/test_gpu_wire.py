@@ -24,7 +24,7 @@ from lambdas.domain.catalogue import sizes
 from lambdas.domain.catalogue.cards import scenes
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs import request
-from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.ports.providers import Purged
 from lambdas.domain.routing import planning
 from lambdas.providers import sagemaker
@@ -33,13 +33,13 @@ from lambdas.providers._client.gpu_answers import to_purged
 ROOT = Path(__file__).parents[2]
 TURBO = catalogue.default_of("sagemaker")
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
-ORDER = Order(TURBO, "a cat", 7, (512, 768), id=ID)
+ORDER = ImageTask(TURBO, "a cat", 7, (512, 768), id=ID)
 FULL = replace(
     ORDER, negative_prompt="dogs", steps=4, cfg=1.5, format="webp", reference=b"\x89PNG", reference_type="image/png"
 )
 
 
-def _sent(order: Order) -> bytes:
+def _sent(order: ImageTask) -> bytes:
     return json.dumps(sagemaker.to_payload(order)).encode()
 
 
@@ -104,7 +104,7 @@ def test_whatever_size_is_asked_for_the_small_model_is_asked_for_one_that_it_pai
     assert small
     assert (small.provider, small.licence, small.steps_max) == ("sagemaker", row.licence, row.most_steps)
     for size in [(None, None), (64, 64), (2048, 64), (1024, 576), (512, 512)]:
-        made = PaintRequest.of(_sent(Order(small, "a red star", 7, sizes.plan(small, *size).generate, id=ID)))
+        made = PaintRequest.of(_sent(ImageTask(small, "a red star", 7, sizes.plan(small, *size).generate, id=ID)))
         assert row.least <= min(made.width, made.height)
         assert made.width * made.height <= row.most_pixels
 
@@ -128,7 +128,7 @@ def test_every_caption_that_it_was_taught_is_one_that_it_is_asked() -> None:
 
 def test_the_answer() -> None:
     said = PaintAnswer(ID, TURBO.id, 9, 512, 768, "png", b"a picture", {"queue": 0.1, "paint": 1.0, "encode": 0.02})
-    assert sagemaker.to_image(said.to_json(), ORDER) == Painted(b"a picture", 9)
+    assert sagemaker.to_image(said.to_json(), ORDER) == GeneratedImage(b"a picture", 9)
     assert set(json.loads(said.to_json())) == {"id", "model", "seed", "width", "height", "format", "image", "timings"}
 
 
@@ -256,12 +256,14 @@ def test_a_background_s_answer_has_more_where_there_is_more() -> None:
     assert (said["warnings"], said["mask"], said["confidence"]) == (["w"], "bQ==", 0.0)
     assert (said["components"], said["at"]) == ({"mask_certainty": None}, [0, -3])
     assert set(json.loads(least.to_json())) == set(said) - {"warnings", "mask", "confidence", "components", "at"}
-    assert sagemaker.to_image(full.to_json(), ORDER) == Painted(b"a picture", 0)
+    assert sagemaker.to_image(full.to_json(), ORDER) == GeneratedImage(b"a picture", 0)
 
 
 SCENES = catalogue.card("diffusers/stable-diffusion-xl-1.0-inpainting-0.1")
 assert SCENES
-AROUND = Order(SCENES, "a beach", 7, (0, 0), id=ID, task="background", reference=b"\x89PNG", reference_type="image/png")
+AROUND = ImageTask(
+    SCENES, "a beach", 7, (0, 0), id=ID, task="background", reference=b"\x89PNG", reference_type="image/png"
+)
 
 
 def test_a_background_that_leaves_its_size_to_the_product() -> None:
@@ -289,7 +291,7 @@ def test_what_the_worker_says_of_a_product_is_read() -> None:
     said = PaintAnswer(
         ID, SCENES.id, 9, 8, 8, "png", b"i", warnings=("w",), mask=b"m", confidence=0.0, components=parts, at=(-4, 0)
     )
-    assert sagemaker.to_image(said.to_json(), AROUND) == Painted(
+    assert sagemaker.to_image(said.to_json(), AROUND) == GeneratedImage(
         b"i", 9, mask=b"m", confidence=0.0, components=parts, warnings=("w",), at=(-4, 0)
     )
 

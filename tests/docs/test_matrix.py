@@ -37,7 +37,7 @@ def test_the_failures_are_described_as_the_tables_have_them() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     told = {name: float(value) for name, value in re.findall(r"^\| `([A-Z_]+)` \| ([\d.]+)", ROUTING, re.MULTILINE)}
-    assert {"HALF_LIFE", "TRIP_AFTER", "LONGEST_COOLDOWN", "PROBE_SECONDS", "SECOND_USD", "MOST_LOSSES"} <= set(told)
+    assert {"HALF_LIFE", "TRIP_AFTER", "MAX_COOLDOWN", "PROBE_SECONDS", "SECOND_USD", "MAX_LOSSES"} <= set(told)
     for name, value in told.items():
         [owner] = [m for m in (health, ranking, fallback) if hasattr(m, name) and name in vars(m)][:1]
         assert getattr(owner, name) == value, name

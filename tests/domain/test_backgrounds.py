@@ -12,7 +12,7 @@ from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
-from lambdas.domain.routing.planning import House
+from lambdas.domain.routing.planning import Deployment
 
 PHOTO, PRODUCT = (300, 200), (60, 30, 240, 170)
 SCENE, CUTTER = (f"us.stability.stable-image-{name}-v1:0" for name in ("inpaint", "remove-background"))
@@ -57,7 +57,7 @@ def test_a_photo_that_is_no_canvas_is_refused(photo: tuple[int, int]) -> None:
 
 
 def _plan(request: ImageRequest, *configured: str) -> list[str]:
-    house = House(frozenset(configured), "stabilityai/sdxl-turbo")
+    house = Deployment(frozenset(configured), "stabilityai/sdxl-turbo")
     return [card.id for card in planning.plan(request, house, NOW, random.Random(1))]
 
 
@@ -91,7 +91,7 @@ def test_the_budget_holds_room_for_every_paid_call(cut_out: bool, price: int) ->
 
 
 def test_what_is_avoided_around_a_product_is_also_what_is_avoided_anywhere() -> None:
-    card = next(c for c in House(frozenset({"bedrock"}), "").cards(NOW) if c.id == SCENE)
+    card = next(c for c in Deployment(frozenset({"bedrock"}), "").cards(NOW) if c.id == SCENE)
     avoided = planning.order(ImageRequest("a room", task=BACKGROUND), card, 7, 0).negative_prompt or ""
     assert "nsfw" in avoided
     assert "second product" in avoided

@@ -17,7 +17,7 @@ from lambdas.adapters.dynamodb.slots import DynamoSlots
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import Batch, Idempotency, Job, RecordExists
 from lambdas.domain.projects import Project
-from lambdas.domain.routing.health import FIRST_COOLDOWN, TRIP_AFTER, may_call
+from lambdas.domain.routing.health import MIN_COOLDOWN, TRIP_AFTER, may_call
 from tests.adapters.dynamodb.test_jobs import NOW, image, job
 from tests.faults.flow import Flow
 from tests.faults.flows import FLOWS
@@ -84,7 +84,7 @@ def test_whoever_claims_the_probe_has_it(fault: str, always: bool, jobs: Any, in
     health, other = DynamoHealth("providers", memory_seconds=0), DynamoHealth("providers", memory_seconds=0)
     for _ in range(TRIP_AFTER):
         health.observe("gemini", "m", "failed", 1.0, 0.0, NOW)
-    later = NOW + FIRST_COOLDOWN + 1
+    later = NOW + MIN_COOLDOWN + 1
     assert may_call(health.snapshot()["gemini"], later) == "probe"
     mine = tried(injector, "dynamodb-UpdateItem-1", fault, always, lambda: health.claim_probe("gemini", later))
     theirs = other.claim_probe("gemini", later)
@@ -96,11 +96,11 @@ def test_whoever_claims_the_probe_has_it(fault: str, always: bool, jobs: Any, in
 def test_a_slot_is_taken_once(fault: str, always: bool, jobs: Any, injector: Injector) -> None:
     slots = DynamoSlots("providers", {"leonardo_ai": 2})
     assert tried(
-        injector, "dynamodb-UpdateItem-1", fault, always, lambda: slots.take("leonardo_ai", "c1", "a", NOW, NOW + 9)
+        injector, "dynamodb-UpdateItem-1", fault, always, lambda: slots.acquire("leonardo_ai", "c1", "a", NOW, NOW + 9)
     )
     held = not always or fault == "lost"
-    assert slots.take("leonardo_ai", "c2", "b", NOW, NOW + 9)
-    assert slots.take("leonardo_ai", "c3", "c", NOW, NOW + 9) == (not held)
+    assert slots.acquire("leonardo_ai", "c2", "b", NOW, NOW + 9)
+    assert slots.acquire("leonardo_ai", "c3", "c", NOW, NOW + 9) == (not held)
 
 
 @EACH_WAY

@@ -26,7 +26,7 @@ from lambdas.adapters.webhooks.signer import StandardSigner
 from lambdas.api.views_webhooks import render
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.limits.budget import Caps
 from lambdas.handlers import dead_letter, webhooks, worker
 from lambdas.usecases.deps import Deps
@@ -55,7 +55,7 @@ class Shop:
 
     charged: list[int] = field(default_factory=list)
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         self.charged.append(order.seed)
         return _painted(order)
 
@@ -63,24 +63,25 @@ class Shop:
 @dataclass
 class TicketShop:
     client_chooses_id: bool
+    notifies_completion: bool = False
     charged: list[int] = field(default_factory=list)
-    orders: dict[str, Order] = field(default_factory=dict)
+    orders: dict[str, ImageTask] = field(default_factory=dict)
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         ticket = order.id if self.client_chooses_id else f"theirs-{order.id}"
         if ticket not in self.orders:
             self.charged.append(order.seed)
         self.orders[ticket] = order
         return Ticket(ticket)
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         if ticket.id not in self.orders:
             raise ProviderFailure("outcome_unknown", "no such work", paid="unknown")
         return _painted(self.orders[ticket.id])
 
 
-def _painted(order: Order) -> Painted:
-    return Painted(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
+def _painted(order: ImageTask) -> GeneratedImage:
+    return GeneratedImage(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
 
 
 class Shops:
@@ -146,7 +147,7 @@ class World:
             providers=self.providers,
             clock=self.clock,
             meter=FakeMeter(),
-            heart=beat_once,
+            heartbeat=beat_once,
         )
         self.client = Client(self.deps, identity={"tenant": self.tenant, "auth": "ok"})
         self.receiver = Receiver(self.clock.now, lambda: self.injector.calls)

@@ -21,7 +21,7 @@ from lambdas.domain.open_routes import closed
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fake_events import FakeReceiver, FakeSigner
 from tests.support.fakes import FakeClock, make_deps
@@ -93,7 +93,7 @@ def test_the_webhooks_function_delivers_and_names_what_it_could_not(
     monkeypatch.setattr(signer, "StandardSigner", lambda *_: FakeSigner())
     request = ImageRequest("x", webhook_url="https://a.example/h")
     job_id = submit_job(request, Caller("acme", "r"), deps)[0].id
-    give_up_job("acme", job_id, deps)
+    fail_dead_lettered_job("acme", job_id, deps)
     due = deps.outbox.get("acme", job_id).due  # type: ignore[union-attr]
     good = record({"tenant": "acme", "job_id": job_id, "due": due}, "good")
     answer = webhooks.handler({"Records": [record("{", "bad"), good]}, Context())

@@ -16,8 +16,8 @@ from tests.interleavings.scheduler import Actor
 from tests.interleavings.stores import DynamoStore, FakeStore
 from tests.interleavings.world import World
 
-MOST_JOBS: Final = 6
-MOST_ACTORS: Final = 40
+MAX_JOBS: Final = 6
+MAX_ACTORS: Final = 40
 
 
 def _asks(provider: str, fallback: Sequence[str] = (), n: int = 1, **more: Any) -> ImageRequest:
@@ -77,7 +77,7 @@ class Interleavings(RuleBasedStateMachine):
             raise
 
     def _room(self) -> bool:
-        return len(self.world.rows()) < MOST_JOBS and len(self.world.scheduler.actors) < MOST_ACTORS
+        return len(self.world.rows()) < MAX_JOBS and len(self.world.scheduler.actors) < MAX_ACTORS
 
     @precondition(lambda self: self._room())
     @rule(ask=asks, key=st.sampled_from([None, "k1", "k2"]), waits=st.booleans())
@@ -156,7 +156,7 @@ class Interleavings(RuleBasedStateMachine):
         Then the first goes on up to `then`, or it is its pulse that does.
         """
         run = self._pick(pick, lambda a: a.kind == "run")
-        if run and len(self.world.scheduler.actors) < MOST_ACTORS:
+        if run and len(self.world.scheduler.actors) < MAX_ACTORS:
             for pulse in run.children:
                 pulse.stalled = True
             self.world.time += 21
@@ -195,7 +195,7 @@ class Interleavings(RuleBasedStateMachine):
         waiting = [
             m for m in world.messages if not m.deleted and (m.visible_at <= world.time or (again and m.receives))
         ]
-        if waiting and len(world.scheduler.actors) < MOST_ACTORS:
+        if waiting and len(world.scheduler.actors) < MAX_ACTORS:
             self._guarded(lambda: world.deliver(waiting[pick % len(waiting)]))
 
     @rule(pick=picks)
@@ -203,7 +203,7 @@ class Interleavings(RuleBasedStateMachine):
         """A message has failed too often; so it has been due for long."""
         world = self.world
         waiting = [m for m in world.messages if not m.deleted and m.due is None and m.visible_at <= world.time]
-        if waiting and len(self.world.scheduler.actors) < MOST_ACTORS:
+        if waiting and len(self.world.scheduler.actors) < MAX_ACTORS:
             message = waiting[pick % len(waiting)]
             message.dead = True
             self._guarded(lambda: self.world.deliver(message))
@@ -211,7 +211,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
         jobs = list(self.world.rows())
-        if jobs and len(self.world.scheduler.actors) < MOST_ACTORS:
+        if jobs and len(self.world.scheduler.actors) < MAX_ACTORS:
             self._guarded(lambda: self.world.cancel(jobs[pick % len(jobs)]))
 
     @rule(
@@ -231,7 +231,7 @@ class Interleavings(RuleBasedStateMachine):
         """The event of a job that has ended is being delivered; the client's server answers so, or (0) not at all."""
         world = self.world
         waiting = [m for m in world.messages if not m.deleted and m.due is not None]
-        if waiting and len(world.scheduler.actors) < MOST_ACTORS:
+        if waiting and len(world.scheduler.actors) < MAX_ACTORS:
             message = waiting[pick % len(waiting)]
             world.time = max(world.time, message.visible_at)
             world.receiver.replies.append(status)

@@ -155,13 +155,13 @@ class Slots(FakeSlots):
         super().__init__(gemini=1, leonardo_ai=2)
         self._world = world
 
-    def take(self, *args: Any) -> bool:
+    def acquire(self, *args: Any) -> bool:
         self._world.pause("take slot")
-        return super().take(*args)
+        return super().acquire(*args)
 
-    def free(self, *args: Any) -> None:
+    def release(self, *args: Any) -> None:
         self._world.pause("free slot")
-        super().free(*args)
+        super().release(*args)
 
 
 class NoProjects:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 
 # How a call that asks for work ends: whether it was charged, and what the caller gets to see (`None`: its image).
 ENDS: Final[dict[str, tuple[bool, tuple[str, str] | None]]] = {
@@ -73,7 +73,7 @@ class Ledger:
         if provider == self.sleeper:
             return SimpleNamespace(
                 client_chooses_id=False,
-                tells_when_done=True,
+                notifies_completion=True,
                 submit=lambda order, _timeout: Ticket(f"place-{self._ask(provider, order, 'submit')[0]}"),
                 collect=lambda ticket, order, _timeout: self._look(order) if self.awake() else None,
             )
@@ -81,22 +81,23 @@ class Ledger:
             return SimpleNamespace(paint=lambda order, _timeout: self._paint(provider, order))
         return SimpleNamespace(
             client_chooses_id=TICKETS[provider],
+            notifies_completion=False,
             submit=lambda order, _timeout: self._submit(provider, order),
             collect=lambda ticket, _order, _timeout: self._collect(provider, ticket),
         )
 
     @staticmethod
-    def _look(order: Order) -> Painted:
-        return Painted(b"%dx%d:woken" % order.generate)
+    def _look(order: ImageTask) -> GeneratedImage:
+        return GeneratedImage(b"%dx%d:woken" % order.generate)
 
-    def _paint(self, provider: str, order: Order) -> Painted:
-        return Painted(self._ask(provider, order, "paint")[1])
+    def _paint(self, provider: str, order: ImageTask) -> GeneratedImage:
+        return GeneratedImage(self._ask(provider, order, "paint")[1])
 
-    def _submit(self, provider: str, order: Order) -> Ticket:
+    def _submit(self, provider: str, order: ImageTask) -> Ticket:
         number, _ = self._ask(provider, order, "submit")
         return Ticket(order.id if TICKETS[provider] else f"theirs-{number}")
 
-    def _ask(self, provider: str, order: Order, what: str) -> tuple[int, bytes]:
+    def _ask(self, provider: str, order: ImageTask, what: str) -> tuple[int, bytes]:
         """The call arrives and is charged; then its answer comes back. Between the two the caller can be killed."""
         self.pause(f"{what} {provider}")
         script = self.script.get(provider)
@@ -115,7 +116,7 @@ class Ledger:
             raise ProviderFailure(failure[0], end, paid=failure[1])
         return number, data
 
-    def _collect(self, provider: str, ticket: Ticket) -> Painted | None:
+    def _collect(self, provider: str, ticket: Ticket) -> GeneratedImage | None:
         self.pause(f"collect {provider}")
         call, data = self.works.get(ticket.id, (None, b""))
         if call is None:
@@ -123,7 +124,7 @@ class Ledger:
         script = self.looks.get(provider)
         look = script.popleft() if script else None
         if look is None:
-            return Painted(data)
+            return GeneratedImage(data)
         self.ends[look] += 1
         failure = LOOKS[look]
         if failure is None:

@@ -17,7 +17,7 @@ from lambdas.domain.webhooks import Event
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.cancel_job import cancel_job
 from lambdas.usecases.jobs.generate import generate
-from lambdas.usecases.jobs.handle_message import attend_job, give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.submit_batch import submit_batch
 from lambdas.usecases.jobs.submit_job import Caller
 from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook
@@ -81,7 +81,7 @@ class World:
             clock=Clock(self),
             providers=self.ledger,
             health=Calm(),
-            heart=self._heart,
+            heartbeat=self._heart,
             outbox=self.store.outbox,
             events=Events(self),
             slots=Slots(self),
@@ -195,9 +195,9 @@ class World:
 
         def work() -> bool:
             if dead:
-                return give_up_job(TENANT, job_id, self.deps)
+                return fail_dead_lettered_job(TENANT, job_id, self.deps)
             until, queued = self.time + WORKER_SECONDS, message is not None
-            attend_job(TENANT, job_id, until, self.deps, watchdog=watchdog, queued=queued)
+            handle_job_message(TENANT, job_id, until, self.deps, watchdog=watchdog, queued=queued)
             return True
 
         kind = "give_up" if dead else "run"

@@ -109,7 +109,7 @@ def _event(deps: Deps, _wire: Wire) -> Deps:
 
 def _hand_over(deps: Deps, _wire: Wire) -> Deps:
     """The watchdog lets a job that has ended go, whatever became of its event."""
-    handle_message.hand_over = lambda *_: None
+    handle_message.announce_undelivered = lambda *_: None
     return deps
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from tests.ledger import acts, books, guards, shelf, stage
-from tests.ledger.mail import EVENT_VISIBILITY, MOST_EVENT_RECEIVES, Mail, Message
+from tests.ledger.mail import EVENT_VISIBILITY, MAX_EVENT_RECEIVES, Mail, Message
 from tests.ledger.plan import FREE, KINDS, Case, Kill
 from tests.ledger.process import Clock, Process, Wire, fork, tap
 from tests.ledger.receiver import receiver, told
@@ -21,8 +21,8 @@ from tests.ledger.warm import warm
 from tests.support import recursion
 
 PAST_LEASE = 25.0
-MOST_DELIVERIES = 60
-MOST_MESSAGES = 1000  # about a job that has ended: its event's wait for hours comes in steps of 15 min
+MAX_DELIVERIES = 60
+MAX_MESSAGES = 1000  # about a job that has ended: its event's wait for hours comes in steps of 15 min
 LATE, TWICE = 0.2, 0.15  # how often a message comes also after its job has ended, and how often twice
 
 
@@ -40,7 +40,7 @@ class Lane:
         sqs = stage.client("sqs")
         readers = {"jobs": ("worker", "dead_letter"), "events": ("webhooks", None)}
         self.mail = Mail(sqs, os.environ["JOBS_QUEUE_URL"], self.die, readers["jobs"])
-        limits = EVENT_VISIBILITY, MOST_EVENT_RECEIVES
+        limits = EVENT_VISIBILITY, MAX_EVENT_RECEIVES
         self.events = Mail(sqs, os.environ["WEBHOOKS_QUEUE_URL"], self.die, readers["events"], *limits)
         self.fired: Counter[tuple[str, str, str]] = Counter()
         self.kills: Counter[int] = Counter()
@@ -134,7 +134,7 @@ class Lane:
     def _deliver(self, case: Case) -> None:
         """Deliver until every job that is known has ended."""
         kills, last = list(case.kills), [case.last]
-        for _ in range(MOST_DELIVERIES):
+        for _ in range(MAX_DELIVERIES):
             self.mail.take()
             if self._all_ended():
                 return
@@ -204,7 +204,7 @@ class Lane:
     def _tell(self, case: Case) -> None:
         """Deliver all messages about the job, which has ended, and about its event, until there are none."""
         kills = list(case.tells)
-        for _ in range(MOST_MESSAGES):
+        for _ in range(MAX_MESSAGES):
             self.mail.take()
             self.events.take()
             mail = min(self.events, self.mail, key=Mail.first)

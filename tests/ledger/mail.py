@@ -17,9 +17,9 @@ from typing import Any
 from tests.ledger.acts import message_of
 from tests.support import recursion
 
-VISIBILITY, MOST_RECEIVES = 5400.0, 5  # as the template's queue
+VISIBILITY, MAX_RECEIVES = 5400.0, 5  # as the template's queue
 DEAD_VISIBILITY = 360.0
-EVENT_VISIBILITY, MOST_EVENT_RECEIVES = 180.0, 1000
+EVENT_VISIBILITY, MAX_EVENT_RECEIVES = 180.0, 1000
 WINDOW = 20.0  # what is due within these seconds may come in any order
 
 
@@ -53,7 +53,7 @@ class Mail:
         die: random.Random,
         readers: tuple[str, str | None],
         visibility: float = VISIBILITY,
-        most: int = MOST_RECEIVES,
+        most: int = MAX_RECEIVES,
     ) -> None:
         self._sqs, self._url, self._die = sqs, url, die
         self._reader, self._undertaker = readers

@@ -106,7 +106,12 @@ class Providers:
         tapped = Tapped(found, self._wire, lambda method, *_, **__: method)
         if not isinstance(found, TicketProvider):
             return SimpleNamespace(paint=tapped.paint)
-        return SimpleNamespace(client_chooses_id=found.client_chooses_id, submit=tapped.submit, collect=tapped.collect)
+        return SimpleNamespace(
+            client_chooses_id=found.client_chooses_id,
+            notifies_completion=found.notifies_completion,
+            submit=tapped.submit,
+            collect=tapped.collect,
+        )
 
 
 def tap(

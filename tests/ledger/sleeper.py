@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from tests.ledger.stage import plain
 
 
@@ -12,14 +12,14 @@ class Sleeper:
     """The port TicketProvider, whose work is done from `wakes_at` on, in the time of `now`."""
 
     client_chooses_id = False
-    tells_when_done = True
+    notifies_completion = True
 
     def __init__(self, now: Callable[[], float], wakes_at: float) -> None:
         self._now, self._wakes_at = now, wakes_at
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         return Ticket(f"place-{order.id}")
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         awake = self._now() >= self._wakes_at
-        return Painted(plain(ticket.id, order.generate), order.seed) if awake else None
+        return GeneratedImage(plain(ticket.id, order.generate), order.seed) if awake else None

@@ -44,7 +44,7 @@ def test_what_escapes_or_costs_too_much_is_found(monkeypatch: pytest.MonkeyPatch
     assert len(tried(range(5), 1, "a provider's picture").faults) == 5
     monkeypatch.setattr(ways.PillowPictures, "fit", lambda *_: _lost("bad_answer"))
     assert tried(range(5), 1, "a provider's picture").faults == []
-    monkeypatch.setattr(ways, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(ways, "MAX_SECONDS", -1.0)
     assert len(tried(range(5), 1, "a provider's picture").faults) == 5
 
 

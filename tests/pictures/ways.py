@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
-from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.backgrounds import Canvas, Unplaceable
 from lambdas.domain.errors import ProviderFailure
@@ -22,15 +22,15 @@ from tests.pictures.mutants import mutant
 from tests.support.fakes import FakeProvider, FakeProviders, make_deps
 from tests.support.forms import form
 
-MOST_SECONDS = 2.0  # of CPU
-MOST_MEMORY = 256.0  # MB beyond what the process had
+MAX_SECONDS = 2.0  # of CPU
+MAX_MEMORY = 256.0  # MB beyond what the process had
 
 LATER = {"Prefer": "respond-async"}
 REFUSED = (400, 413, 415)
 ANSWERS = ("bad_answer", "invalid_request")
 PHOTO = PillowPictures().take(draw(0).file(alpha=True))[0]
 PLAIN = PillowPictures().take(draw(0).file(alpha=False))[0]
-DROPS = PillowBackdrops()
+DROPS = PillowCompositor()
 
 
 @dataclass
@@ -139,9 +139,9 @@ def tried(numbers: Iterable[int], lot: int, name: str) -> Found:
         found.count, found.total = found.count + 1, found.total + took
         found.seconds = max(found.seconds, took)
         grown = _peak() - before
-        if took > MOST_SECONDS:
+        if took > MAX_SECONDS:
             found.faults.append(f"{number} ({seed}): {took:.1f} s of CPU")
-        if grown > MOST_MEMORY and found.memory <= MOST_MEMORY:
+        if grown > MAX_MEMORY and found.memory <= MAX_MEMORY:
             found.faults.append(f"{number} ({seed}): {grown:.0f} MB")
         found.memory = max(found.memory, grown)
     return found

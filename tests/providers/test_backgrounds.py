@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order
+from lambdas.domain.jobs.request import ImageTask
 from lambdas.domain.ports.providers import ModelCache, Purged
 from lambdas.providers import bedrock, sagemaker
 from lambdas.settings import Settings
@@ -21,10 +21,10 @@ ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
 PHOTO = draw(0).file(alpha=True)
 
 
-def _order(model: str) -> Order:
+def _order(model: str) -> ImageTask:
     card = catalogue.card(model)
     assert card
-    return Order(card, "a beach", 7, (0, 0), id=ID, task="background", reference=PHOTO, reference_type="image/png")
+    return ImageTask(card, "a beach", 7, (0, 0), id=ID, task="background", reference=PHOTO, reference_type="image/png")
 
 
 def _text(data: bytes) -> str:

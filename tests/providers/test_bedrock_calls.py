@@ -14,7 +14,7 @@ from PIL import Image
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, Order
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, ImageTask
 from lambdas.egress.deadline import within
 from lambdas.providers import bedrock
 from lambdas.settings import Settings
@@ -24,7 +24,7 @@ from tests.doubles.edges import EDGES
 from tests.doubles.service_wire import Reply
 
 CORE = catalogue.default_of("bedrock")
-ORDER = Order(CORE, "a cat", 7, (1024, 1024), ratio="1:1")
+ORDER = ImageTask(CORE, "a cat", 7, (1024, 1024), ratio="1:1")
 
 OUTCOMES = {
     "throttle": ("throttled", "no"),
@@ -130,10 +130,10 @@ PAINTERS = [card for card in catalogue.cards_of("bedrock") if "text-to-image" in
 @pytest.mark.parametrize("card", PAINTERS, ids=lambda card: card.id)
 def test_a_strict_service_takes_every_order(card: ModelCard, fake: FakeBedrock, provider: bedrock.Bedrock) -> None:
     for ratio, size in card.ratios.items():
-        order = Order(card, "ein Käfer 🐞", card.seed_max, size, ratio=ratio, negative_prompt=SAFE_NEGATIVE_PROMPT)
+        order = ImageTask(card, "ein Käfer 🐞", card.seed_max, size, ratio=ratio, negative_prompt=SAFE_NEGATIVE_PROMPT)
         assert provider.paint(order, 20).data.startswith(b"\x89PNG")
     for fmt in card.formats:
-        order = Order(card, "x" * card.prompt_max, card.seed_min, (1024, 1024), ratio="1:1", format=fmt)
+        order = ImageTask(card, "x" * card.prompt_max, card.seed_min, (1024, 1024), ratio="1:1", format=fmt)
         assert provider.paint(order, 20).seed == card.seed_min
     assert {call.model for call in fake.paid} == {card.id}
     assert len(fake.paid) == len(fake.calls) == len(card.ratios) + len(card.formats)
@@ -146,7 +146,7 @@ def test_a_picture_to_start_from_gives_the_size(
     card = next(card for card in PAINTERS if card.references)
     out = io.BytesIO()
     Image.new("RGB", size, "teal").save(out, "PNG")
-    order = Order(card, "a cat", 7, (1024, 1024), ratio="1:1", reference=out.getvalue(), reference_type="image/png")
+    order = ImageTask(card, "a cat", 7, (1024, 1024), ratio="1:1", reference=out.getvalue(), reference_type="image/png")
     with Image.open(io.BytesIO(provider.paint(order, 20).data)) as picture:
         assert picture.size == size
     assert len(fake.paid) == len(fake.calls) == 1
@@ -173,7 +173,7 @@ def test_connections_are_kept_but_not_when_idle(fake: FakeBedrock) -> None:
 
 
 def test_many_at_once_get_their_own(fake: FakeBedrock, provider: bedrock.Bedrock) -> None:
-    orders = [Order(CORE, "a cat", seed, (1024, 1024), ratio="1:1") for seed in range(1, 17)]
+    orders = [ImageTask(CORE, "a cat", seed, (1024, 1024), ratio="1:1") for seed in range(1, 17)]
     with ThreadPoolExecutor(16) as pool:
         seeds = list(pool.map(lambda order: provider.paint(order, 30).seed, orders))
     assert seeds == [order.seed for order in orders]
@@ -218,7 +218,7 @@ def test_the_prompt_is_not_logged(
     caplog.set_level(logging.INFO)
     fake.inject("validation")
     with pytest.raises(ProviderFailure):
-        provider.paint(Order(CORE, "my secret wish", 7, (1024, 1024), ratio="1:1"), 20)
+        provider.paint(ImageTask(CORE, "my secret wish", 7, (1024, 1024), ratio="1:1"), 20)
     assert "secret wish" not in caplog.text
 
 

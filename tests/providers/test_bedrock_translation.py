@@ -14,14 +14,14 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.jobs.request import Order
+from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers.bedrock import ERRORS, MESSAGES, STATUSES, STRENGTH, _lost, to_failure, to_image, to_payload
 
 CORE = catalogue.default_of("bedrock")
 
 
 def test_payload_with_everything() -> None:
-    order = Order(CORE, "a cat", 7, (1344, 768), ratio="16:9", negative_prompt="dogs", format="jpeg")
+    order = ImageTask(CORE, "a cat", 7, (1344, 768), ratio="16:9", negative_prompt="dogs", format="jpeg")
     assert to_payload(order) == {
         "prompt": "a cat",
         "negative_prompt": "dogs",
@@ -32,7 +32,7 @@ def test_payload_with_everything() -> None:
 
 
 def test_payload_with_the_least() -> None:
-    order = Order(CORE, "a cat", 4294967295, (1024, 1024), ratio="1:1", negative_prompt="")
+    order = ImageTask(CORE, "a cat", 4294967295, (1024, 1024), ratio="1:1", negative_prompt="")
     assert to_payload(order) == {
         "prompt": "a cat",
         "aspect_ratio": "1:1",
@@ -42,7 +42,7 @@ def test_payload_with_the_least() -> None:
 
 
 def test_payload_never_holds_what_no_model_knows() -> None:
-    order = Order(CORE, "a cat", 1, (1024, 1024), ratio="1:1", steps=30, cfg=7.0, id="job 1")
+    order = ImageTask(CORE, "a cat", 1, (1024, 1024), ratio="1:1", steps=30, cfg=7.0, id="job 1")
     assert set(to_payload(order)) == {"prompt", "seed", "output_format", "aspect_ratio"}
 
 
@@ -248,7 +248,7 @@ def _png(width: int, height: int) -> bytes:
 def test_a_picture_to_start_from() -> None:
     sd35 = next(c for c in catalogue.cards_of("bedrock") if "image-to-image" in c.capabilities)
     image = _png(64, 90)
-    order = Order(sd35, "a cat", 7, (1344, 768), ratio="16:9", negative_prompt="dogs", reference=image)
+    order = ImageTask(sd35, "a cat", 7, (1344, 768), ratio="16:9", negative_prompt="dogs", reference=image)
     assert to_payload(order) == {
         "prompt": "a cat",
         "negative_prompt": "dogs",

@@ -17,7 +17,7 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.comfyui import LOADERS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import MAX_CFG, MAX_STEPS, Order, Painted, Ticket
+from lambdas.domain.jobs.request import MAX_CFG, MAX_STEPS, GeneratedImage, ImageTask, Ticket
 from lambdas.providers import comfyui
 from lambdas.providers._client.http import Answer
 from lambdas.providers.comfyui import to_failure, to_file, to_payload, to_upload
@@ -28,11 +28,11 @@ from tests.doubles.service import paint
 DEV = catalogue.default_of("comfyui")
 FP8 = catalogue.card("flux1-dev-fp8")
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
-ORDER = Order(DEV, "a cat", 7, (256, 320), id=ID)
+ORDER = ImageTask(DEV, "a cat", 7, (256, 320), id=ID)
 PICTURE = paint("a sketch", (64, 48))
 
 
-def _new(**changes: Any) -> Order:
+def _new(**changes: Any) -> ImageTask:
     return replace(ORDER, id=str(uuid.uuid4()), **changes)
 
 
@@ -189,7 +189,7 @@ def provider(fake: FakeComfyUI) -> comfyui.ComfyUI:
     return comfyui.build(Settings(comfyui_url=f"{fake.url}/"))
 
 
-def _finish(provider: comfyui.ComfyUI, ticket: Ticket, order: Order) -> Painted:
+def _finish(provider: comfyui.ComfyUI, ticket: Ticket, order: ImageTask) -> GeneratedImage:
     for _ in range(200):
         if painted := provider.collect(ticket, order, 5):
             return painted

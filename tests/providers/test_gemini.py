@@ -15,7 +15,7 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order
+from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini
 from lambdas.providers._client.http import Answer
 from lambdas.providers.gemini import POLICY, to_failure, to_image, to_payload
@@ -25,7 +25,7 @@ from tests.doubles.service import paint
 
 BANANA = catalogue.default_of("gemini")
 PRO = catalogue.card("gemini-3-pro-image")
-ORDER = Order(BANANA, "a cat", 7, (1024, 1024), ratio="1:1", id="3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10")
+ORDER = ImageTask(BANANA, "a cat", 7, (1024, 1024), ratio="1:1", id="3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10")
 PICTURE = paint("a sketch", (64, 48), "JPEG")
 
 
@@ -41,7 +41,7 @@ def test_payload() -> None:
 
 
 def test_payload_with_a_reference() -> None:
-    order = Order(BANANA, "a cat", 7, (1376, 768), ratio="16:9", reference=b"\x00\x01", reference_type="image/webp")
+    order = ImageTask(BANANA, "a cat", 7, (1376, 768), ratio="16:9", reference=b"\x00\x01", reference_type="image/webp")
     payload = to_payload(order)
     assert payload["contents"][0]["parts"] == [
         {"text": "a cat"},
@@ -50,7 +50,7 @@ def test_payload_with_a_reference() -> None:
 
 
 def test_payload_never_holds_what_no_model_knows() -> None:
-    order = Order(BANANA, "a cat", 7, (1024, 1024), ratio="1:1", negative_prompt="dogs", steps=30, cfg=7.0)
+    order = ImageTask(BANANA, "a cat", 7, (1024, 1024), ratio="1:1", negative_prompt="dogs", steps=30, cfg=7.0)
     assert to_payload(order) == to_payload(ORDER)
 
 
@@ -58,7 +58,7 @@ def test_the_class_of_size_is_that_of_the_cards() -> None:
     assert PRO
     classes = {
         card.id: {
-            to_payload(Order(card, "x", 1, size, ratio=ratio))["generationConfig"]["imageConfig"]["imageSize"]
+            to_payload(ImageTask(card, "x", 1, size, ratio=ratio))["generationConfig"]["imageConfig"]["imageSize"]
             for ratio, size in card.ratios.items()
         }
         for card in catalogue.cards_of("gemini")
@@ -278,11 +278,11 @@ def test_one_call_for_an_answer(fault: str, fake: FakeGemini, provider: gemini.G
 def test_a_strict_service_takes_every_order(card: ModelCard, fake: FakeGemini, provider: gemini.Gemini) -> None:
     ratios = card.ratios.items() if card is BANANA else [("1:1", card.ratios["1:1"]), ("21:9", card.ratios["21:9"])]
     for ratio, size in ratios:
-        order = Order(card, "ein Käfer 🐞", card.seed_max, size, ratio=ratio)
+        order = ImageTask(card, "ein Käfer 🐞", card.seed_max, size, ratio=ratio)
         painted = provider.paint(order, 20)
         assert painted.data.startswith(b"\x89PNG")
         assert painted.cost_usd == pytest.approx(card.price_usd, rel=0.05)
-    edge = Order(
+    edge = ImageTask(
         card,
         "x" * card.prompt_max,
         card.seed_min,
@@ -319,7 +319,7 @@ def test_neither_prompt_nor_key_is_logged(
     caplog.set_level(logging.DEBUG)
     fake.inject("invalid")
     with pytest.raises(ProviderFailure):
-        provider.paint(Order(BANANA, "my secret wish", 7, (1024, 1024), ratio="1:1"), 20)
+        provider.paint(ImageTask(BANANA, "my secret wish", 7, (1024, 1024), ratio="1:1"), 20)
     assert "secret wish" not in caplog.text
     assert KEY not in caplog.text
 

@@ -15,7 +15,7 @@ import pytest
 from lambdas.domain.catalogue.cards.leonardo_ai import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, Order, Painted, Ticket
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import leonardo_ai
 from lambdas.providers._client import fetch
@@ -26,7 +26,7 @@ from tests.doubles.leonardo import KEY, FakeLeonardo
 
 FLUX = CARDS[0]
 PHOENIX = CARDS[1]
-ORDER = Order(FLUX, "a cat", 7, (1024, 768), id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")
+ORDER = ImageTask(FLUX, "a cat", 7, (1024, 768), id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")
 ID = "e0fa9b6e-1a2b-4c3d-8e4f-5a6b7c8d9e0f"
 
 
@@ -50,7 +50,7 @@ def provider(fake: FakeLeonardo) -> leonardo_ai.Leonardo:
     return leonardo_ai.build(Settings(leonardo_api_key=KEY, leonardo_base_url=fake.base_url))
 
 
-def collected(provider: leonardo_ai.Leonardo, ticket: Ticket, timeout: float = 5) -> Painted:
+def collected(provider: leonardo_ai.Leonardo, ticket: Ticket, timeout: float = 5) -> GeneratedImage:
     for _ in range(20):
         if painted := provider.collect(ticket, ORDER, timeout):
             return painted
@@ -329,12 +329,12 @@ def test_a_strict_service_takes_every_order(
     assert card.sides
     least, most = card.sides.least, min(card.sides.most, 1024)
     negative = SAFE_NEGATIVE_PROMPT if "negative_prompt" in card.honours else None
-    order = Order(card, "ein Käfer 🐞", card.seed_max, (least, most), negative_prompt=negative)
+    order = ImageTask(card, "ein Käfer 🐞", card.seed_max, (least, most), negative_prompt=negative)
     painted = collected(provider, provider.submit(order, 5))
     with Image.open(io.BytesIO(painted.data)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (least, most))
     assert painted.seed == card.seed_max
-    longest = Order(card, "x" * card.prompt_max, card.seed_min, (most, least), reference_type="image/png")
+    longest = ImageTask(card, "x" * card.prompt_max, card.seed_min, (most, least), reference_type="image/png")
     if negative:
         longest = replace(longest, negative_prompt="x" * card.negative_prompt_max)
     if card.references:

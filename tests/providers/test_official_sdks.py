@@ -27,7 +27,7 @@ from lambdas.domain.catalogue.cards import gemini as gemini_cards
 from lambdas.domain.catalogue.cards import runware_ai as runware_cards
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order
+from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini, runware_ai
 from lambdas.providers._client.http import Answer, post_json
 from lambdas.providers.text import bedrock_text, ollama
@@ -40,10 +40,10 @@ from tests.doubles.service import paint
 PNG = paint("a cat", (64, 64))
 
 
-def orders(card: ModelCard) -> list[Order]:
+def orders(card: ModelCard) -> list[ImageTask]:
     """Of every shape, with and without all that the model honours."""
     sizes = [*card.ratios.items()] or [(None, (1024, 1024))]
-    plain = [Order(card, "a cat", 7, size, ratio=ratio, id=str(uuid.uuid4())) for ratio, size in sizes]
+    plain = [ImageTask(card, "a cat", 7, size, ratio=ratio, id=str(uuid.uuid4())) for ratio, size in sizes]
     full = replace(
         plain[0],
         steps=9 if "steps" in card.honours else None,

@@ -12,7 +12,7 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import BACKGROUND, Order
+from lambdas.domain.jobs.request import BACKGROUND, ImageTask
 from lambdas.providers import bedrock, comfyui, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.providers._client.gpu_answers import to_purged
 from lambdas.providers._client.http import Answer
@@ -22,8 +22,8 @@ from lambdas.providers.text import bedrock_text, ollama
 KEY = "sk-1"
 ID = "7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11"
 IMAGE = base64.b64encode(b"\x89PNG").decode()
-ORDER = Order(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID)
-AROUND = Order(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID, task=BACKGROUND)
+ORDER = ImageTask(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID)
+AROUND = ImageTask(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID, task=BACKGROUND)
 
 # In place of each part of a good answer.
 ODD: list[Any] = [

@@ -16,7 +16,7 @@ import pytest
 from lambdas.domain.catalogue.cards.runware_ai import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import runware_ai
 from lambdas.providers._client import fetch
@@ -27,7 +27,7 @@ from tests.doubles.runware import KEY, FakeRunware
 
 FLUX, SCHNELL, FLUX2, PRO = CARDS
 ID = "7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11"
-ORDER = Order(FLUX, "a cat", 7, (1024, 768), id=ID)
+ORDER = ImageTask(FLUX, "a cat", 7, (1024, 768), id=ID)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def provider(fake: FakeRunware) -> runware_ai.Runware:
     return runware_ai.build(Settings(runware_api_key=KEY, runware_base_url=fake.base_url))
 
 
-def collected(provider: runware_ai.Runware, ticket: Ticket, timeout: float = 5) -> Painted:
+def collected(provider: runware_ai.Runware, ticket: Ticket, timeout: float = 5) -> GeneratedImage:
     for _ in range(20):
         if painted := provider.collect(ticket, ORDER, timeout):
             return painted
@@ -411,16 +411,16 @@ def test_a_strict_service_takes_every_order(card: ModelCard, fake: FakeRunware, 
     cfg = 2.5 if "cfg" in card.honours else None
     for n, fmt in enumerate(card.formats):
         size = (card.sides.least, 1024) if n else (1024, card.sides.least)
-        order = Order(card, "ein Käfer 🐞", 5 + n, size, steps=steps, cfg=cfg, format=fmt, id=str(uuid.uuid4()))
+        order = ImageTask(card, "ein Käfer 🐞", 5 + n, size, steps=steps, cfg=cfg, format=fmt, id=str(uuid.uuid4()))
         painted = collected(provider, provider.submit(order, 5))
         assert painted.seed == 5 + n
         with Image.open(io.BytesIO(painted.data)) as picture:
             assert (str(picture.format).lower(), picture.size) == (fmt, size)
-    most = Order(card, "x" * card.prompt_max, card.seed_max, (1024, 1024), id=str(uuid.uuid4()))
+    most = ImageTask(card, "x" * card.prompt_max, card.seed_max, (1024, 1024), id=str(uuid.uuid4()))
     if card.references:
         most = replace(most, reference=b"\x89PNG" * 1000, reference_type="image/png")
     provider.submit(most, 5)
-    least = Order(card, "x", card.seed_min, (1024, 1024), id=str(uuid.uuid4()))
+    least = ImageTask(card, "x", card.seed_min, (1024, 1024), id=str(uuid.uuid4()))
     provider.submit(least, 5)
     assert len(fake.paid) == len(fake.works) == len(card.formats) + 2
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from lambdas.domain import catalogue, ids
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.jobs.request import FORMATS, MAX_SEED, Order, Painted, Ticket
+from lambdas.domain.jobs.request import FORMATS, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import sagemaker
 from lambdas.providers.sagemaker import (
@@ -36,7 +36,7 @@ from tests.doubles.service import paint
 
 TURBO = catalogue.default_of("sagemaker")
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
-ORDER = Order(TURBO, "a cat", 7, (512, 512), id=ID)
+ORDER = ImageTask(TURBO, "a cat", 7, (512, 512), id=ID)
 PICTURE = paint("a sketch", (64, 48))
 BUCKET = "the-bucket"
 REAL_TIME = Settings(sagemaker_endpoint=ENDPOINT)
@@ -178,7 +178,7 @@ def provider(request: pytest.FixtureRequest, fake: FakeGpu, endpoint: sagemaker.
     return endpoint if request.param == "endpoint" else sagemaker.build(Settings(gpu_worker_url=f"{fake.url}/"))
 
 
-def _finish(provider: Any, ticket: Ticket, order: Order) -> Painted:
+def _finish(provider: Any, ticket: Ticket, order: ImageTask) -> GeneratedImage:
     for _ in range(200):
         if painted := provider.collect(ticket, order, 5):
             return painted
@@ -220,7 +220,7 @@ def test_one_call_for_an_answer(fault: str, fake: FakeGpu, provider: Any) -> Non
     assert len(fake.works) == 1
 
 
-def _every_order() -> list[Order]:
+def _every_order() -> list[ImageTask]:
     sides = TURBO.sides
     assert sides
     return [
@@ -405,7 +405,7 @@ def _answer(**changes: Any) -> bytes:
 
 @pytest.mark.parametrize(("seed", "read"), [(7, 7), (None, None), (True, None), (-1, None), (MAX_SEED + 1, None)])
 def test_image_and_its_seed(seed: Any, read: int | None) -> None:
-    assert to_image(_answer(seed=seed), ORDER) == Painted(b"a picture", read)
+    assert to_image(_answer(seed=seed), ORDER) == GeneratedImage(b"a picture", read)
 
 
 @pytest.mark.parametrize(

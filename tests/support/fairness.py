@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from lambdas.domain.errors import Overloaded
 from lambdas.domain.jobs.job import COMPLETED, QUEUED
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
-from lambdas.usecases.jobs.handle_message import attend_job
+from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.submit_job import Caller
 from tests.support.fair_queue import FairQueue
 from tests.support.fakes import FakeJobs, FakeProviders, FakeSlots, make_deps
@@ -66,14 +66,14 @@ class SimProvider:
         self._world, self._seconds, self._rng, self._outcome = world, seconds, rng, outcome
         self._inside = 0
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         self._inside += 1
         self._outcome.most_at_once = max(self._outcome.most_at_once, self._inside)
         try:
             self._world.sleep(self._seconds * math.exp(self._rng.gauss(0, 0.25)))
         finally:
             self._inside -= 1
-        return Painted(b"%dx%d:x" % order.generate)
+        return GeneratedImage(b"%dx%d:x" % order.generate)
 
 
 class SimSlots(FakeSlots):
@@ -83,8 +83,8 @@ class SimSlots(FakeSlots):
         super().__init__(**caps)
         self._outcome = outcome
 
-    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
-        got = super().take(provider, call, tenant, now, until)
+    def acquire(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+        got = super().acquire(provider, call, tenant, now, until)
         held = Counter(slot.tenant for slot in self.held.get(provider, {}).values() if slot.until > now)
         self._outcome.most_held |= held
         return got
@@ -124,7 +124,7 @@ def play(scene: Scene) -> Outcome:
         clock=world,
         jobs=jobs,
         queue=queue,
-        heart=world.heart,
+        heartbeat=world.heartbeat,
         providers=FakeProviders(**{scene.provider: SimProvider(world, scene.seconds, rng, outcome)}),  # type: ignore[arg-type]
         slots=SimSlots(outcome, **({scene.provider: scene.cap} if scene.cap else {})),
         backlog=SimBacklog(world, queue, jobs),
@@ -136,7 +136,7 @@ def play(scene: Scene) -> Outcome:
         while True:
             message = queue.receive()
             deadline = world.now() + WORKER_SECONDS
-            attend_job(message.tenant, message.job_id, deadline, deps, watchdog=message.watchdog)
+            handle_job_message(message.tenant, message.job_id, deadline, deps, watchdog=message.watchdog)
             queue.delete(message)
 
     for _ in range(scene.workers):

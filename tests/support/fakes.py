@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import ids
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import ProviderFailure, UnsupportedMediaType
@@ -21,7 +21,7 @@ from lambdas.domain.jobs.job import (
     RecordExists,
     StoredImage,
 )
-from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.limits import budget, rate, slots
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.limits.slots import Slot
@@ -223,11 +223,11 @@ class FakePictures:
 class FakeProvider:
     """Plays a script: each entry is an exception to raise or a function of the order; then paints."""
 
-    script: list[Exception | Callable[[Order], Painted]] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    script: list[Exception | Callable[[ImageTask], GeneratedImage]] = field(default_factory=list)
+    orders: list[ImageTask] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         self.orders.append(order)
         self.timeouts.append(timeout)
         step = self.script.pop(0) if self.script else None
@@ -235,7 +235,7 @@ class FakeProvider:
             raise step
         if step:
             return step(order)
-        return Painted(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
+        return GeneratedImage(b"%dx%d:%d" % (*order.generate, order.seed), order.seed)
 
 
 class FakeProviders:
@@ -339,7 +339,7 @@ def make_deps(**changes: Any) -> Deps:
         "health": FakeHealth(),
         "limits": FakeLimits(),
         "webhook_urls": FakeUrls(),
-        "backdrops": PillowBackdrops(),
+        "compositor": PillowCompositor(),
         "slots": FakeSlots(),
         "backlog": FakeBacklog(),
         "default_model": "stabilityai/sdxl-turbo",
@@ -383,7 +383,7 @@ class FakeSlots:
         self.caps = caps
         self.held: dict[str, dict[str, Slot]] = {}
 
-    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+    def acquire(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
         if provider not in self.caps:
             return True
         after = slots.taken(self.held.get(provider, {}), call, Slot(tenant, until), self.caps[provider], now)
@@ -391,7 +391,7 @@ class FakeSlots:
             self.held[provider] = after
         return after is not None
 
-    def free(self, provider: str, call: str) -> None:
+    def release(self, provider: str, call: str) -> None:
         self.held.get(provider, {}).pop(call, None)
 
 

@@ -156,7 +156,7 @@ class Call:
 
 
 @dataclass
-class House:
+class Deployment:
     """The doubles by provider, and the registry that reaches them."""
 
     doubles: dict[str, Any]
@@ -191,7 +191,7 @@ class House:
 
 
 @contextmanager
-def open_house() -> Iterator[House]:
+def open_house() -> Iterator[Deployment]:
     """All six doubles, on ports of their own."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -211,7 +211,7 @@ def open_house() -> Iterator[House]:
             runware_base_url=doubles["runware_ai"].base_url,
             gpu_worker_url=doubles["sagemaker"].url,
         )
-        yield House(doubles, settings, ProviderRegistry(settings))
+        yield Deployment(doubles, settings, ProviderRegistry(settings))
 
 
 def hurry(patch: pytest.MonkeyPatch, hang: float = HANG) -> None:

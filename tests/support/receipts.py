@@ -14,10 +14,10 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
 from lambdas.usecases.deps import Deps
-from tests.support.real_providers import PROVIDERS, Call, House
+from tests.support.real_providers import PROVIDERS, Call, Deployment
 
 
-def check_receipt(job: Job, house: House) -> list[tuple[Attempt, Call]]:
+def check_receipt(job: Job, house: Deployment) -> list[tuple[Attempt, Call]]:
     """The job's attempts with the ledger's calls, which must be the same calls in the same order.
 
     There is no exception among these doubles: they enter a call in the ledger as soon as they have read it, also
@@ -138,7 +138,7 @@ def check_end(job: Job, deps: Deps) -> None:
     assert refused == ([job.attempts[-1]] if job.error["code"] == "content_policy" else [])
 
 
-def check_after_kills(job: Job, house: House) -> int:
+def check_after_kills(job: Job, house: Deployment) -> int:
     """The ledgers against the receipt; returns how many attempts never reached their provider.
 
     Each call in a ledger is on the receipt. An attempt without a call is one whose run was killed before it called. A

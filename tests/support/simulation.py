@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.routing.fallback import candidates, cures_elsewhere
+from lambdas.domain.routing.fallback import candidates, may_fall_back
 from lambdas.domain.routing.health import Health, may_call
 from lambdas.domain.routing.ranking import FAILURE_USD, POINT_USD, SECOND_USD, Strategy, rank
 from tests.support.fakes import FakeHealth
@@ -137,7 +137,7 @@ def simulate(
                 run.served.append((begun, card.provider, at - begun))
                 return
             paid = "unknown" if code in ("timeout", "outcome_unknown") else "no"
-            if not cures_elsewhere(code, paid, losses):
+            if not may_fall_back(code, paid, losses):
                 break
             losses += paid == "unknown"
         run.failed += 1

@@ -13,7 +13,7 @@ from lambdas.domain.ports.media import NO_NOTES
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.usecases.deps import Deps
 from tests.support.fakes import FakeBlobs, FakeClock, FakeJobs
-from tests.support.real_providers import House
+from tests.support.real_providers import Deployment
 
 
 class Killed(BaseException):
@@ -38,7 +38,7 @@ class Tripwire:
         if self.kill(name, when, self.counts[name]):
             raise Killed(name, when)
 
-    def deps(self, house: House, names: tuple[str, ...]) -> Deps:
+    def deps(self, house: Deployment, names: tuple[str, ...]) -> Deps:
         ports = {"jobs": Jobs(self), "blobs": Blobs(self), "pictures": Pictures(self), "clock": FakeClock()}
         return house.deps(**ports, providers=Providers(self, house, names))
 
@@ -81,7 +81,7 @@ class Pictures(PillowPictures):
 class Providers:
     """The port Providers with these of the house."""
 
-    def __init__(self, wire: Tripwire, house: House, names: tuple[str, ...]) -> None:
+    def __init__(self, wire: Tripwire, house: Deployment, names: tuple[str, ...]) -> None:
         self._names = names
         self._all = {name: _wired(wire, house.registry.get(name)) for name in names}
 
@@ -98,5 +98,7 @@ def _wired(wire: Tripwire, provider: Any) -> Any:
 
     if isinstance(provider, TicketProvider):
         chooses = provider.client_chooses_id
-        return SimpleNamespace(client_chooses_id=chooses, submit=call("submit"), collect=call("collect"))
+        return SimpleNamespace(
+            client_chooses_id=chooses, notifies_completion=False, submit=call("submit"), collect=call("collect")
+        )
     return SimpleNamespace(paint=call("paint"))

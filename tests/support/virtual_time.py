@@ -84,7 +84,7 @@ class World:
             actor.thread.join()
 
     @contextmanager
-    def heart(self, beat: Callable[[], bool], seconds: float) -> Iterator[None]:
+    def heartbeat(self, beat: Callable[[], bool], seconds: float) -> Iterator[None]:
         """As usecases.heartbeat has it, in this time."""
         beating = [True]
 

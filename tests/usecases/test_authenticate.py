@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from lambdas.settings import Settings
-from lambdas.usecases.authenticate import Finding, find_tenant
+from lambdas.usecases.authenticate import AuthResult, authenticate
 
 
 class Stored:
@@ -21,25 +21,25 @@ GIVEN = Settings(api_key=("solo",), api_keys=("umbrella:secret", "plain")).local
 @pytest.mark.parametrize(
     ("headers", "finding"),
     [
-        ({}, Finding("missing")),
-        ({"x-api-key": ""}, Finding("missing")),
-        ({"authorization": "Basic c29sbw=="}, Finding("missing")),
-        ({"authorization": "Bearer"}, Finding("missing")),
-        ({"x-api-key": "solo"}, Finding("ok", "default")),
-        ({"x-api-key": "plain"}, Finding("ok", "default")),
-        ({"x-api-key": "secret"}, Finding("ok", "umbrella")),
-        ({"authorization": "Bearer secret"}, Finding("ok", "umbrella")),
-        ({"authorization": "bearer stored"}, Finding("ok", "acme")),
-        ({"x-api-key": "umbrella:secret"}, Finding("unknown")),
-        ({"x-api-key": "wrong"}, Finding("unknown")),
-        ({"x-api-key": "schlüssel"}, Finding("unknown")),
+        ({}, AuthResult("missing")),
+        ({"x-api-key": ""}, AuthResult("missing")),
+        ({"authorization": "Basic c29sbw=="}, AuthResult("missing")),
+        ({"authorization": "Bearer"}, AuthResult("missing")),
+        ({"x-api-key": "solo"}, AuthResult("ok", "default")),
+        ({"x-api-key": "plain"}, AuthResult("ok", "default")),
+        ({"x-api-key": "secret"}, AuthResult("ok", "umbrella")),
+        ({"authorization": "Bearer secret"}, AuthResult("ok", "umbrella")),
+        ({"authorization": "bearer stored"}, AuthResult("ok", "acme")),
+        ({"x-api-key": "umbrella:secret"}, AuthResult("unknown")),
+        ({"x-api-key": "wrong"}, AuthResult("unknown")),
+        ({"x-api-key": "schlüssel"}, AuthResult("unknown")),
     ],
 )
-def test_both_headers_mean_the_same(headers: dict[str, str], finding: Finding) -> None:
-    assert find_tenant(headers, GIVEN, Stored(), judged=True) == finding
+def test_both_headers_mean_the_same(headers: dict[str, str], finding: AuthResult) -> None:
+    assert authenticate(headers, GIVEN, Stored(), required=True) == finding
 
 
 def test_where_no_keys_exist_and_none_is_needed_any_key_will_do() -> None:
-    assert find_tenant({"x-api-key": "any"}, {}, Stored(), judged=False) == Finding("missing")
-    assert find_tenant({"x-api-key": "any"}, {}, Stored(), judged=True) == Finding("unknown")
-    assert find_tenant({"x-api-key": "any"}, GIVEN, Stored(), judged=False) == Finding("unknown")
+    assert authenticate({"x-api-key": "any"}, {}, Stored(), required=False) == AuthResult("missing")
+    assert authenticate({"x-api-key": "any"}, {}, Stored(), required=True) == AuthResult("unknown")
+    assert authenticate({"x-api-key": "any"}, GIVEN, Stored(), required=False) == AuthResult("unknown")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Event
 
-from lambdas.usecases.heartbeat import beating
+from lambdas.usecases.heartbeat import heartbeat
 
 
 def test_a_beat_that_fails_is_made_again() -> None:
@@ -19,7 +19,7 @@ def test_a_beat_that_fails_is_made_again() -> None:
             last.set()
         return answer
 
-    with beating(beat, 0.0):
+    with heartbeat(beat, 0.0):
         assert last.wait(30)
 
 
@@ -32,6 +32,6 @@ def test_a_beat_that_is_refused_was_the_last() -> None:
         refused.set()
         return False
 
-    with beating(beat, 0.0):
+    with heartbeat(beat, 0.0):
         assert refused.wait(30)
     assert len(beats) == 1

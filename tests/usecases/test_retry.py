@@ -9,7 +9,7 @@ from lambdas.domain.errors import ProviderFailure, Unavailable
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.usecases.jobs.ask_provider import ask
-from lambdas.usecases.retry import WAITS, insist
+from lambdas.usecases.retry import WAITS, retry_while_unavailable
 from tests.support.fakes import FakeClock, FakeProvider
 
 
@@ -25,9 +25,9 @@ def test_it_is_done_again_until_it_succeeds_or_patience_ends(failures: int) -> N
 
     if failures > len(WAITS):
         with pytest.raises(Unavailable):
-            insist(act, clock)
+            retry_while_unavailable(act, clock)
     else:
-        assert insist(act, clock) == "done"
+        assert retry_while_unavailable(act, clock) == "done"
     assert clock.slept == list(WAITS[:failures])
 
 

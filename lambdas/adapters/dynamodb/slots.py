@@ -30,19 +30,19 @@ class DynamoSlots:
         self._table = table
         self._caps = caps
 
-    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+    def acquire(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError
 
         cap = self._caps.get(provider)
         if not cap:
             return True
         try:
-            return self._take(provider, cap, call, Slot(tenant, until), now)
+            return self._acquire(provider, cap, call, Slot(tenant, until), now)
         except (BotoCoreError, ClientError, Unavailable) as failure:
             log.warning("slots out of reach, the call is made", extra={"provider": provider, "reason": str(failure)})
             return True
 
-    def free(self, provider: str, call: str) -> None:
+    def release(self, provider: str, call: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         if provider not in self._caps:
@@ -61,7 +61,7 @@ class DynamoSlots:
         except (BotoCoreError, ClientError, Unavailable) as failure:
             log.warning("slot not given back, it expires", extra={"provider": provider, "reason": str(failure)})
 
-    def _take(self, provider: str, cap: int, call: str, slot: Slot, now: float) -> bool:
+    def _acquire(self, provider: str, cap: int, call: str, slot: Slot, now: float) -> bool:
         """False also where others were faster every time: then there are many of them, and little room."""
         db = _client()
         at = self._at(provider)

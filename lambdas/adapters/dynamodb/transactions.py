@@ -12,7 +12,7 @@ from lambdas.adapters import aws
 from lambdas.domain.errors import Unavailable
 
 TRIES: Final = 25
-LONGEST_WAIT: Final = 0.5  # seconds; with these a writer is patient for some five seconds
+MAX_WAIT: Final = 0.5  # seconds; with these a writer is patient for some five seconds
 # Another writer was at the same item in the same instant, or the table had no room: neither says no.
 _AGAIN: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _FAILED: Final = "ConditionalCheckFailed"
@@ -45,7 +45,7 @@ def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
                 raise
             if number == TRIES - 1:
                 raise Unavailable("too many writers at once; try again in a moment", retry_after=1) from cancelled
-            time.sleep(random.uniform(0, min(LONGEST_WAIT, 0.02 * 2**number)))
+            time.sleep(random.uniform(0, min(MAX_WAIT, 0.02 * 2**number)))
             continue
         return []
     raise AssertionError("the last try either returned or failed")

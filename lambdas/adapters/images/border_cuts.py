@@ -18,7 +18,7 @@ SURE: Final = 0.9  # the share from which on a rim's pixel is product: below, te
 REACH: Final = 3  # pixels: how far from the rim the product's colour is looked for
 SIDE: Final = 512  # what hangs together is looked for at no larger size
 TILE: Final = 256  # pixels a side that are worked on at a time
-MOST_RIM: Final = 0.5  # of the product
+MAX_RIM: Final = 0.5  # of the product
 
 _RAMP: Final = [round(255 * min(1.0, max(0.0, (level - NEAR) / (FAR - NEAR)))) for level in range(256)]
 _RUN: Final = re.compile(rb"\xff+")
@@ -39,7 +39,7 @@ def cut(rgb: Image, ground: tuple[int, int, int]) -> tuple[Image, Image, Image, 
     enclosed = ImageChops.darker(near, solid).histogram()[255] / count if count else 0.0
     colours, alpha = rgb.copy(), solid.copy()
     rim = ImageChops.darker(solid, wide)
-    if rim.histogram()[255] > MOST_RIM * count:  # no product on a plain ground, and long to work through
+    if rim.histogram()[255] > MAX_RIM * count:  # no product on a plain ground, and long to work through
         return colours, ImageChops.darker(solid, far.point(_RAMP)), far, enclosed
     for top in range(0, rgb.height, TILE):
         for left in range(0, rgb.width, TILE):

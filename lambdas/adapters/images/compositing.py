@@ -28,7 +28,7 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class PillowBackdrops:
+class PillowCompositor:
     def product(self, photo: bytes) -> tuple[Size, Box | None]:
         """See the port."""
         picture = decoded(photo)

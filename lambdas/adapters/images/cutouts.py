@@ -19,7 +19,7 @@ from lambdas.domain.errors import ProviderFailure
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LEAST_PIXELS: Final = 16
+MIN_PIXELS: Final = 16
 SEEN: Final = 12  # of 255: what is fainter is not product, whatever is asked
 OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
 SOFT: Final = 4  # pixels around a product where faint ones are its own edge
@@ -95,7 +95,7 @@ class Cutout:
     def box(self) -> Box:
         """Where the product stands. Raises Unplaceable where there is none."""
         found = self.alpha.getbbox()
-        if found is None or sum(self.alpha.histogram()[SEEN:]) < LEAST_PIXELS:
+        if found is None or sum(self.alpha.histogram()[SEEN:]) < MIN_PIXELS:
             raise Unplaceable("no product was found in the image")
         return found
 
@@ -181,7 +181,7 @@ def _most(opacities: list[int]) -> int:
     above = 0
     for level in range(255, SEEN, -1):
         above += opacities[level]
-        if above >= LEAST_PIXELS:
+        if above >= MIN_PIXELS:
             return level
     return SEEN
 

@@ -10,8 +10,8 @@ from lambdas.domain.catalogue.model_card import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_RATIO: Final = 2.4  # Stability takes 1:2.5 to 2.5:1; the rest is room for rounding
-LEAST_SIDE: Final = 64
+MAX_RATIO: Final = 2.4  # Stability takes 1:2.5 to 2.5:1; the rest is room for rounding
+MIN_SIDE: Final = 64
 
 
 def shown(picture: Image, most_pixels: int, around: Any) -> Image:
@@ -24,7 +24,7 @@ def shown(picture: Image, most_pixels: int, around: Any) -> Image:
         room.paste(picture, corner)
         picture = room
     scale = min(1.0, math.sqrt(most_pixels / (wide[0] * wide[1])))
-    scale = max(scale, LEAST_SIDE / min(wide))
+    scale = max(scale, MIN_SIDE / min(wide))
     size = math.ceil(wide[0] * scale), math.ceil(wide[1] * scale)
     return picture if size == wide else picture.resize(size, Image.Resampling.LANCZOS)
 
@@ -44,5 +44,5 @@ def unshown(answer: Image, size: Size) -> Image:
 def extended(size: Size) -> tuple[Size, tuple[int, int]]:
     """The least size of a proportion that services take around `size`, and where on it that one's corner is."""
     width, height = size
-    wide = max(width, math.ceil(height / MOST_RATIO)), max(height, math.ceil(width / MOST_RATIO))
+    wide = max(width, math.ceil(height / MAX_RATIO)), max(height, math.ceil(width / MAX_RATIO))
     return wide, ((wide[0] - width) // 2, (wide[1] - height) // 2)

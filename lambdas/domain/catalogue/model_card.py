@@ -56,7 +56,7 @@ class ModelCard:
     licence: str = ""  # what may be done with the images, in a few words
     # Of a model of backgrounds, who cuts the product out of a photo without an alpha channel: another model's id,
     # BORDER, or empty for the model itself, which then puts the product back too. The others paint a scene alone.
-    cut_by: str = ""
+    background_remover: str = ""
     # The only words that it reads; empty: any. Unless a client names it, such a model is asked for those words alone.
     words: frozenset[str] = frozenset()
 

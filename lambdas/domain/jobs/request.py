@@ -110,7 +110,7 @@ class ImageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImageTask:
     """One image to be made by one model: everything in it is already decided.
 
     `generate` is the size asked of the provider, `ratio` its aspect ratio where the model is chosen by
@@ -136,7 +136,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Painted:
+class GeneratedImage:
     """A provider's answer for one order: the bytes as they came, unchecked, and the seed it says it used."""
 
     data: bytes = field(repr=False)

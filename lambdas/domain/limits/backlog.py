@@ -11,8 +11,8 @@ from lambdas.domain.routing.health import Health, faded
 JOB_SECONDS: Final = 10.0  # what a job takes, until this deployment has seen its own
 # The least part of all workers that a tenant gets while others have work too: the queue serves the quiet ones first.
 FAIR_PART: Final = 0.5
-MOST_COUNTED: Final = 4000  # of one tenant's queued jobs: what one page of the index holds
-LEAST_RETRY: Final = 5  # seconds
+MAX_COUNTED: Final = 4000  # of one tenant's queued jobs: what one page of the index holds
+MIN_RETRY: Final = 5  # seconds
 
 
 def deadline(*limits: float) -> float:
@@ -44,9 +44,9 @@ def wait_of_own(jobs: int, mean: float, workers: int) -> float:
 
 def most_own(limit: float, mean: float, workers: int) -> int:
     """How many queued jobs a tenant may have whose next one is to begin within `limit` seconds."""
-    return min(int(limit * workers * FAIR_PART / mean), MOST_COUNTED - 1)
+    return min(int(limit * workers * FAIR_PART / mean), MAX_COUNTED - 1)
 
 
 def retry_after(wait: float, limit: float) -> int:
     """Whole seconds after which what waits has shrunk so far that the limit can be kept."""
-    return max(LEAST_RETRY, math.ceil(wait - limit))
+    return max(MIN_RETRY, math.ceil(wait - limit))

@@ -91,8 +91,10 @@ def reserving(job: Job, caps: Caps, text_usd: float = 0.0) -> Job:
 
 def _price(card: ModelCard, job: Job) -> float:
     """Of one image, with the cutting out of its product where another model is paid for that."""
-    cutter = catalogue.card(card.cut_by) if job.request.task == BACKGROUND and not job.request.cut_out else None
-    return card.price_usd + (cutter.price_usd if cutter else 0.0)
+    remover = (
+        catalogue.card(card.background_remover) if job.request.task == BACKGROUND and not job.request.cut_out else None
+    )
+    return card.price_usd + (remover.price_usd if remover else 0.0)
 
 
 def settlement(job: Job) -> Settlement:

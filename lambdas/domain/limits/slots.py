@@ -11,7 +11,7 @@ from typing import Final
 # has one GPU. The others refuse what is too much with a hint, which routing heeds.
 DEFAULT_CAPS: Final[dict[str, int]] = {"comfyui": 4, "leonardo_ai": 10}
 MARGIN: Final = 15.0  # seconds beyond a call's own limit until its slot is free again, whatever became of its run
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 30.0  # seconds until a job that found no room is tried again, growing
+MIN_PAUSE, MAX_PAUSE = 5.0, 30.0  # seconds until a job that found no room is tried again, growing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +54,5 @@ def taken(held: Mapping[str, Slot], call: str, slot: Slot, cap: int, now: float)
 
 def pause(released: int, jitter: float) -> int:
     """Whole seconds until a job is tried again that found no room for the `released`th time. `jitter` from 0 to 1."""
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(released - 1, 10))
+    longest = min(MAX_PAUSE, MIN_PAUSE * 2.0 ** min(released - 1, 10))
     return round(longest * (1 + jitter) / 2)

@@ -8,13 +8,13 @@ from typing import Protocol
 class Slots(Protocol):
     """Room at the providers, counted over all functions. Never raises: without the count there is room."""
 
-    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+    def acquire(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
         """Give the call a slot that holds until it is freed, or until `until` (Unix seconds) if it never is.
 
         False where the provider, or the tenant's share of it, is full. A provider without a cap always has room.
         """
 
-    def free(self, provider: str, call: str) -> None:
+    def release(self, provider: str, call: str) -> None:
         """Give the call's slot back; without effect where it has none."""
 
 

@@ -58,7 +58,7 @@ class Pictures(Protocol):
         """
 
 
-class Backdrops(Protocol):
+class Compositor(Protocol):
     """What is done to the pixels of products. `photo` is a picture that Pictures.take gave.
 
     `cutout` is the answer of a service that removes backgrounds; without one, the photo's alpha channel counts, and

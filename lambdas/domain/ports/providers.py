@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.prompts.prices import TextPrice
 from lambdas.domain.routing.health import Health
 
@@ -14,7 +14,7 @@ from lambdas.domain.routing.health import Health
 class Provider(Protocol):
     """An image service. Adding one: lambdas/providers/README.md."""
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """Make one image within `timeout` seconds, in one paid call, never retried here.
 
         Raises ProviderFailure for everything that is not an image.
@@ -26,19 +26,20 @@ class TicketProvider(Protocol):
     """An image service whose work outlives the call that starts it.
 
     `client_chooses_id`: whether the work's id is `order.id`, so that it can be asked after by whoever knows the
-    order, even where the answer to `submit` was lost. `tells_when_done`, where it is there and true: bring_result is
-    called at the end of the work, so that nobody has to stay for it.
+    order, even where the answer to `submit` was lost. `notifies_completion`: `requeue_finished_job` is called at the
+    end of the work, so that no run has to wait for it.
     """
 
     client_chooses_id: bool
+    notifies_completion: bool
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         """Start one image in one paid call, never retried here. Raises ProviderFailure.
 
         Where the service lets the client choose the id of the work, it is `order.id`.
         """
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         """Ask once whether the work is done: its image, or `None` while it goes on.
 
         Raises ProviderFailure: `unavailable` or `throttled` where asking failed and may be tried again, `failed`

@@ -14,7 +14,7 @@ WINDOW: Final = 50  # words
 RICH: Final = 300  # different terms of a prompt as rich as this measure tells apart
 PHRASE: Final = 3  # words of a keyword at the most
 LONG_WORD: Final = 6  # letters; longer words are LIX's long words
-MOST_KEYWORDS: Final = 20
+MAX_KEYWORDS: Final = 20
 
 _PHRASE_END: Final = re.compile(rf"[.,;:!?\u2026|\n{MARKS}]+")
 
@@ -92,7 +92,7 @@ def readability(text: str, found: list[Word]) -> float:
     return round(min(100.0, max(0.0, 100 - lix)), 1)
 
 
-def keywords(text: str, found: list[Word], most: int = MOST_KEYWORDS) -> tuple[Keyword, ...]:
+def keywords(text: str, found: list[Word], most: int = MAX_KEYWORDS) -> tuple[Keyword, ...]:
     """The phrases that say most, best first, in lower case, scores relative to the best.
 
     Candidates as in RAKE (Rose, Engel, Cramer, Cowley, "Automatic keyword extraction from individual documents",

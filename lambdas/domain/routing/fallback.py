@@ -25,10 +25,10 @@ ELSEWHERE: Final[dict[str, bool]] = {
     "failed": True,
     "outcome_unknown": True,
 }
-MOST_LOSSES: Final = 2  # calls of one image that may have been paid for in vain before the last one
+MAX_LOSSES: Final = 2  # calls of one image that may have been paid for in vain before the last one
 
 
-def cures_elsewhere(code: str, paid: str, losses: int = 0) -> bool:
+def may_fall_back(code: str, paid: str, losses: int = 0) -> bool:
     """Whether the next candidate is asked after a failure of this code.
 
     `paid` is the failure's own: `unknown` where the call may have been charged. `losses` counts the earlier calls
@@ -36,10 +36,10 @@ def cures_elsewhere(code: str, paid: str, losses: int = 0) -> bool:
     and the attempt stays on the receipt as it ended. Another provider is asked, because the client allowed that by
     `fallback` and needs the image; but not without end, so that a broken network cannot cost one image six times.
     """
-    return ELSEWHERE[code] and (paid == "no" or losses < MOST_LOSSES)
+    return ELSEWHERE[code] and (paid == "no" or losses < MAX_LOSSES)
 
 
-def able(card: ModelCard, request: ImageRequest, references: int = 0) -> FieldError | None:
+def unsupported_reason(card: ModelCard, request: ImageRequest, references: int = 0) -> FieldError | None:
     """Why the model cannot serve the request with its `references` reference images, and which field asks too much.
 
     `None` where it can. What it would merely drop of the request is no reason: that is counted by routing, and said in

@@ -15,8 +15,8 @@ HALF_LIFE: Final = 600.0  # seconds after which a count has half its weight
 KEPT: Final = 40  # latest successes whose seconds are remembered
 KEPT_SECONDS: Final = 3600.0
 TRIP_AFTER: Final = 4  # failures in a row that begin a cooldown: one more than the tries of one image
-FIRST_COOLDOWN: Final = 15.0  # doubled with each one that did not help
-LONGEST_COOLDOWN: Final = 300.0
+MIN_COOLDOWN: Final = 15.0  # doubled with each one that did not help
+MAX_COOLDOWN: Final = 300.0
 PROBE_SECONDS: Final = 60.0  # a probe that has not ended by then no longer keeps others away
 ENOUGH: Final = 3.0  # faded calls below which a success rate says nothing
 SOUND: Final = 0.8  # a lower success rate is `degraded`
@@ -117,15 +117,15 @@ def observed(health: Health, outcome_code: str, seconds: float, cost: float, now
         return replace(health, cost_usd=health.cost_usd + cost, probe_until=0.0)
     if says is Says.MODEL:
         left_alone = tuple((m, until) for m, until in health.gone if m != model and until > now)
-        return replace(health, gone=(*left_alone, (model, now + LONGEST_COOLDOWN)), probe_until=0.0)
+        return replace(health, gone=(*left_alone, (model, now + MAX_COOLDOWN)), probe_until=0.0)
     tried_again = 0 < health.cooldown_until <= now
     if not tried_again:  # that it is down was known: counted again and again, it would outweigh the recovery
         health = replace(health, failures=health.failures + 1, lost_seconds=health.lost_seconds + seconds)
     health = replace(health, cost_usd=health.cost_usd + cost, streak=health.streak + 1)
     if says is Says.SHUT:
-        return replace(health, cooldown_until=now + LONGEST_COOLDOWN, probe_until=0.0)
+        return replace(health, cooldown_until=now + MAX_COOLDOWN, probe_until=0.0)
     if tried_again or (not health.cooldown_until and health.streak >= TRIP_AFTER):
-        pause = min(FIRST_COOLDOWN * 2**health.cooldowns, LONGEST_COOLDOWN)
+        pause = min(MIN_COOLDOWN * 2**health.cooldowns, MAX_COOLDOWN)
         cooldowns = min(health.cooldowns + 1, 10)
         return replace(health, cooldowns=cooldowns, cooldown_until=now + pause, probe_until=0.0)
     return health  # a first failure, or a call that was under way when the cooldown began

@@ -25,7 +25,7 @@ from lambdas.domain.jobs.request import (
     SAFE_NEGATIVE_PROMPT,
     SCENE_NEGATIVE_PROMPT,
     ImageRequest,
-    Order,
+    ImageTask,
 )
 from lambdas.domain.routing import fallback
 from lambdas.domain.routing.health import Health
@@ -40,7 +40,7 @@ Dropped = tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Deployment:
     """What this deployment offers: its configured providers, what is known of them, and its choice of models."""
 
     configured: frozenset[str]
@@ -48,14 +48,14 @@ class House:
     allowed_models: Collection[str] = ()
     healths: Mapping[str, Health] | None = None
     weights: Mapping[str, float] | None = None  # shares of traffic by provider, before any strategy
-    small_models: Collection[str] = ()  # the ids of those models with words of their own that are here
+    vocabulary_limited: Collection[str] = ()  # the ids of those models with words of their own that are here
 
     def allows(self, model_id: str) -> bool:
         return not self.allowed_models or model_id in self.allowed_models
 
     def has(self, card: ModelCard) -> bool:
         """Whether the model is here, if it is one of few words: the others are wherever their provider is."""
-        return not card.words or card.id in self.small_models
+        return not card.words or card.id in self.vocabulary_limited
 
     def cards(self, now: float) -> list[ModelCard]:
         """The models that could be asked: configured, allowed, and living."""
@@ -70,7 +70,7 @@ class House:
         ]
 
 
-def plan(request: ImageRequest, house: House, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
+def plan(request: ImageRequest, house: Deployment, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
     """The models to ask, in order; at least one.
 
     Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for what no
@@ -87,12 +87,14 @@ def plan(request: ImageRequest, house: House, now: float, rng: random.Random) ->
             if house.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
                 raise ProviderUnconfigured(message, errors=(FieldError("model", message),))
-            if (reason := fallback.able(named, request)) and request.task not in named.capabilities:
+            if (reason := fallback.unsupported_reason(named, request)) and request.task not in named.capabilities:
                 raise _refused(reason)
             named = None  # the demo stands in, and says so: see replaced()
     pool = house.cards(now)
     references = int(request.reference_key is not None)
-    reasons = {card.id: fallback.able(card, request, references) or _unread(card, request) for card in pool}
+    reasons = {
+        card.id: fallback.unsupported_reason(card, request, references) or _unread(card, request) for card in pool
+    }
     if named and (reason := reasons.get(named.id)):
         raise _refused(reason)
     fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, house.default_model))
@@ -122,7 +124,7 @@ def _refused(wrong: FieldError) -> InvalidRequest:
     return InvalidRequest(wrong.message, errors=(wrong,))
 
 
-def _check_providers(request: ImageRequest, house: House) -> None:
+def _check_providers(request: ImageRequest, house: Deployment) -> None:
     others = request.fallback if isinstance(request.fallback, tuple) else ()
     for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
         if provider == "auto" or provider in house.configured:
@@ -133,7 +135,7 @@ def _check_providers(request: ImageRequest, house: House) -> None:
         raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))
 
 
-def _named(model: str, house: House, now: float) -> ModelCard:
+def _named(model: str, house: Deployment, now: float) -> ModelCard:
     if end := catalogue.retired(model, datetime.fromtimestamp(now, UTC).date()):
         raise RetiredModel(f"model {model!r} is retired: {end.reason} Use {end.replacement!r} instead.")
     card = catalogue.card(model)
@@ -149,7 +151,7 @@ def _named(model: str, house: House, now: float) -> ModelCard:
 def _unread(card: ModelCard, request: ImageRequest) -> FieldError | None:
     """Why a model of few words is not asked: the client did not name it, and the prompt has others.
 
-    `able` comes first: it refuses what would be shortened, so that the prompt looked at is the one that is sent.
+    `unsupported_reason` comes first: it refuses what would be shortened, so the prompt looked at is the one sent.
     """
     if card.id == request.model or card.reads(request.prompt):
         return None
@@ -173,7 +175,7 @@ def _without_small(fit: list[ModelCard], named: Collection[str | None]) -> list[
     return [card for card in fit if not card.words or card.id in named or card is first[card.provider]]
 
 
-def _preferred(request: ImageRequest, house: House, fit: list[ModelCard], now: float) -> str | None:
+def _preferred(request: ImageRequest, house: Deployment, fit: list[ModelCard], now: float) -> str | None:
     """The default model, awake, for a request that leaves model, provider and strategy to the house."""
     if request.strategy != DEFAULT_STRATEGY or request.provider != "auto":
         return None
@@ -229,7 +231,7 @@ def draw_seed(request: ImageRequest, card: ModelCard) -> int:
     return random.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
 
 
-def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Order:
+def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
     """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
@@ -242,7 +244,7 @@ def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> Orde
     def takes(name: str) -> bool:
         return name in card.honours and (name in request.given or not card.distilled)
 
-    return Order(
+    return ImageTask(
         card=card,
         prompt=request.prompt,
         negative_prompt=avoid if _avoids(request, card) else None,

@@ -37,7 +37,7 @@ PRIOR_SUCCESSES: Final = 1.9
 PRIOR_FAILURES: Final = 0.1
 PRIOR_CALLS: Final = 2.0  # the weight of a card's typical_seconds against seconds seen
 PRIOR_SPREAD: Final = 0.5  # of the logarithm of the seconds, before any are seen
-MOST_CALLS: Final = 30.0  # more calls than this add no certainty: a busy provider, too, is left now and then
+MAX_CALLS: Final = 30.0  # more calls than this add no certainty: a busy provider, too, is left now and then
 
 Score = tuple[float, ...]
 
@@ -132,7 +132,7 @@ class _Seen:
         if due:  # judged as though it were well, or its failures would hide that it is
             health = replace(health, failures=0.0, lost_seconds=0.0)
         calls = health.successes + health.failures
-        certain = min(1.0, MOST_CALLS / calls) if calls else 1.0
+        certain = min(1.0, MAX_CALLS / calls) if calls else 1.0
         seconds = [
             (0.5 ** ((now - when) / HALF_LIFE), math.log(max(s, 0.001)))
             for when, s, m in health.latencies
@@ -148,7 +148,7 @@ class _Seen:
             failures=health.failures * certain + PRIOR_FAILURES,
             log_seconds=mean,
             spread=math.sqrt(variance),
-            seen=min(weight, MOST_CALLS),
+            seen=min(weight, MAX_CALLS),
             lost_seconds=(health.lost_seconds + PRIOR_FAILURES * card.typical_seconds)
             / (health.failures + PRIOR_FAILURES),
             paid=(health.cost_usd + PRIOR_CALLS * card.price_usd) / (health.successes + PRIOR_CALLS),

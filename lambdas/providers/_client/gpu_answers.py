@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from lambdas.domain.base64_text import decode
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Painted
+from lambdas.domain.jobs.request import GeneratedImage
 from lambdas.domain.ports.providers import Purged
 
-MOST_PARTS: Final = 20
-MOST_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
-MOST_WARNINGS: Final = 10
-MOST_MODELS: Final = 100
+MAX_PARTS: Final = 20
+MAX_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
+MAX_WARNINGS: Final = 10
+MAX_MODELS: Final = 100
 FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer side
 
 
-def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
+def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> GeneratedImage:
     """The image of a background with what the answer says of its product. Raises ProviderFailure("bad_answer")."""
     try:
         mask = decode(answer.get("mask", ""))
@@ -31,7 +31,7 @@ def with_mask(painted: Painted, answer: dict[str, Any], who: str) -> Painted:
         mask=mask,
         confidence=float(confidence or 0),
         components=_parts(parts) if isinstance(parts, dict) else {},
-        warnings=tuple(str(text)[:200] for text in said[:MOST_WARNINGS]) if isinstance(said, list) else (),
+        warnings=tuple(str(text)[:200] for text in said[:MAX_WARNINGS]) if isinstance(said, list) else (),
         at=_corner(answer.get("at"), who),
     )
 
@@ -41,7 +41,7 @@ def to_purged(answer: dict[str, Any] | None, who: str) -> Purged:
     lists = [answer.get(name) if answer else None for name in ("removed", "remaining")]
     if not all(isinstance(found, list) for found in lists):
         raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
-    removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MOST_MODELS]) for found in lists)
+    removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MAX_MODELS]) for found in lists)
     return Purged(removed, remaining)
 
 
@@ -57,8 +57,8 @@ def _corner(at: object, who: str) -> tuple[int, int] | None:
 def _parts(parts: dict[str, Any]) -> dict[str, float | None]:
     return {
         str(name)[:40]: None if value is None else float(value)
-        for name, value in list(parts.items())[:MOST_PARTS]
-        if value is None or (_is_number(value) and abs(value) < MOST_OF_A_PART)
+        for name, value in list(parts.items())[:MAX_PARTS]
+        if value is None or (_is_number(value) and abs(value) < MAX_OF_A_PART)
     }
 
 

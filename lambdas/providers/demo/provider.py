@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers.demo.art import SCENES, Canvas, Colour, Palette
 from lambdas.settings import Settings
 
@@ -75,14 +75,14 @@ class Demo:
         self._scenes: Scenes | None = None
         self._told = False
 
-    def paint(self, order: Order, timeout: float) -> Painted:  # noqa: ARG002  always done in a moment
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002  always done in a moment
         """One picture. Raises ProviderFailure("model_gone") where the model is asked for and cannot be loaded."""
         picture = self._painted(order) if order.card.id == DEMO_SCENES else _drawn(order)
         out = io.BytesIO()
         picture.save(out, **ENCODING[order.format])
-        return Painted(out.getvalue(), order.seed)
+        return GeneratedImage(out.getvalue(), order.seed)
 
-    def _painted(self, order: Order) -> Any:
+    def _painted(self, order: ImageTask) -> Any:
         from PIL import Image
 
         try:
@@ -99,7 +99,7 @@ class Demo:
         return _continued(Image.fromarray(square), order.generate)
 
 
-def _drawn(order: Order) -> Any:
+def _drawn(order: ImageTask) -> Any:
     """Drawn at twice the size and reduced, which smooths its edges."""
     die = Random(f"{order.seed}:{order.prompt}")
     words = re.findall(r"[a-z]+", order.prompt.lower())

@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.jobs.request import Order
+from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers.comfyui import to_graph
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.asking import get, mapping
@@ -31,7 +31,7 @@ def _lacks(card: ModelCard, nodes: dict[str, Any]) -> list[str]:
     """What the graphs with and without a reference image name and the server does not have."""
     lacks: dict[str, None] = {}
     for reference in (None, b"-"):
-        order = Order(card, "", 1, card.default_size, id="-", reference=reference, reference_type="image/png")
+        order = ImageTask(card, "", 1, card.default_size, id="-", reference=reference, reference_type="image/png")
         for node in to_graph(order).values():
             kind, inputs = node["class_type"], node["inputs"]
             if kind not in nodes:

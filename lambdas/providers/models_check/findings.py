@@ -21,7 +21,7 @@ NOT_ASKED: Final = "could not be asked"
 SKIPPED: Final = "skipped"
 
 SOON_DAYS: Final = 60  # before its end a model also warns in the service's own answers
-MOST_UNLISTED: Final = 20  # of one provider; a list is the service's word and may be of any length
+MAX_UNLISTED: Final = 20  # of one provider; a list is the service's word and may be of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ Check = Callable[[Settings, tuple[ModelCard, ...], float], list[Finding]]
 def unlisted(provider: str, models: Iterable[str]) -> list[Finding]:
     """The models of a service that have no card, as far as they are not too many."""
     names = sorted({quote(name) for name in models if catalogue.card(name) is None})
-    found = [Finding(provider, name, UNLISTED, _ended(name)) for name in names[:MOST_UNLISTED]]
+    found = [Finding(provider, name, UNLISTED, _ended(name)) for name in names[:MAX_UNLISTED]]
     if more := len(names) - len(found):
         found.append(Finding(provider, f"{more} more", UNLISTED))
     return found

@@ -23,7 +23,7 @@ OLLAMA: Final = "Ollama"
 PROMPTS: Final = "ollama (prompts)"
 WORKER: Final = "the GPU worker"
 
-MOST_PAGES: Final = 20  # of up to 1000 models each
+MAX_PAGES: Final = 20  # of up to 1000 models each
 
 # Neither of Leonardo's lists tells the name by which API v2 calls a model. This is what they do tell: the name that is
 # shown, and the id of API v1 (docs.leonardo.ai, read 2026-10-08).
@@ -82,7 +82,7 @@ def gemini(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> 
     url, key = f"{settings.gemini_base_url.rstrip('/')}/models?pageSize=1000", settings.gemini_api_key
     listed: dict[str, Any] = {}
     token = ""
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         page = f"{url}&pageToken={quote_plus(token)}" if token else url
         answer = get(page, {"x-goog-api-key": key}, ends_at, GEMINI, key)
         for row in rows(answer, "models", GEMINI):

@@ -16,7 +16,7 @@ from lambdas.domain.prompts.prices import TextPrice, price_of
 from lambdas.egress.deadline import within
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
-MOST_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
+MAX_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
 PING_TOKENS: Final = 16
 CONNECT_SECONDS: Final = 3
 IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
@@ -138,7 +138,7 @@ def to_cost(answer: Any, price: TextPrice) -> float | None:
     """USD by the tokens that an answer counts; `None` where it counts none."""
     usage = answer.get("usage") if isinstance(answer, dict) else None
     counts = [usage.get(name) for name in ("inputTokens", "outputTokens")] if isinstance(usage, dict) else [None]
-    if not all(type(count) is int and 0 <= count <= MOST_COUNTED for count in counts):
+    if not all(type(count) is int and 0 <= count <= MAX_COUNTED for count in counts):
         return None
     return price.cost(*counts)
 

@@ -9,35 +9,35 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard, Retired
 from lambdas.domain.jobs.request import TEXT_TO_IMAGE
 from lambdas.domain.routing import planning
-from lambdas.domain.routing.planning import DEMO, House
+from lambdas.domain.routing.planning import DEMO, Deployment
 
 AVAILABLE, UNCONFIGURED, RETIRED = "available", "unconfigured", "retired"
 
 
-def list_models(house: House, now: float) -> list[dict[str, Any]]:
+def list_models(house: Deployment, now: float) -> list[dict[str, Any]]:
     """One row per model: usable ones first, then those without a provider here, then retired ones."""
     rows = [_living(card, house, now) for card in _cards(house, now)]
     rows.sort(key=lambda row: str(row["status"]))  # available before unconfigured; stable otherwise
     return rows + [_gone(model) for model in catalogue.RETIRED]
 
 
-def find_model(model_id: str, house: House, now: float) -> dict[str, Any] | None:
+def find_model(model_id: str, house: Deployment, now: float) -> dict[str, Any] | None:
     """The row of one model of `list_models`."""
     return next((row for row in list_models(house, now) if row["id"] == model_id), None)
 
 
-def takable(house: House, now: float) -> list[str]:
+def takable(house: Deployment, now: float) -> list[str]:
     """The models that a request for an image may name here, in the order of `list_models`.
 
     Where the demo stands alone it answers for all of them, and says so.
     """
-    able = {card.id for card in _cards(house, now) if TEXT_TO_IMAGE in card.capabilities}
+    unsupported_reason = {card.id for card in _cards(house, now) if TEXT_TO_IMAGE in card.capabilities}
     stands_in = house.configured == {DEMO}
     rows = list_models(house, now)
-    return [row["id"] for row in rows if row["id"] in able and (stands_in or row["status"] == AVAILABLE)]
+    return [row["id"] for row in rows if row["id"] in unsupported_reason and (stands_in or row["status"] == AVAILABLE)]
 
 
-def _cards(house: House, now: float) -> list[ModelCard]:
+def _cards(house: Deployment, now: float) -> list[ModelCard]:
     today = datetime.fromtimestamp(now, UTC).date()
     return [
         card
@@ -49,7 +49,7 @@ def _cards(house: House, now: float) -> list[ModelCard]:
     ]
 
 
-def _living(card: ModelCard, house: House, now: float) -> dict[str, Any]:
+def _living(card: ModelCard, house: Deployment, now: float) -> dict[str, Any]:
     return {
         "id": card.id,
         "created": card.created,

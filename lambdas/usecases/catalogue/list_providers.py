@@ -8,17 +8,17 @@ from typing import Any
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.routing.health import Health, faded, status
-from lambdas.domain.routing.planning import DEMO, PROVIDERS, House
+from lambdas.domain.routing.planning import DEMO, PROVIDERS, Deployment
 
 
-def list_providers(house: House, now: float) -> list[dict[str, Any]]:
+def list_providers(house: Deployment, now: float) -> list[dict[str, Any]]:
     """One row per provider, in a fixed order; the demo only where it answers. A figure not known yet is `None`."""
     shown = [*PROVIDERS, *([DEMO] if DEMO in house.configured else [])]
     healths = house.healths or {}
     return [_row(provider, house, healths.get(provider, Health()), now) for provider in shown]
 
 
-def _row(provider: str, house: House, health: Health, now: float) -> dict[str, Any]:
+def _row(provider: str, house: Deployment, health: Health, now: float) -> dict[str, Any]:
     today = datetime.fromtimestamp(now, UTC).date()
     offered = (c for c in catalogue.cards_of(provider) if house.allows(c.id) and house.has(c))
     cards = [c for c in offered if not catalogue.retired(c.id, today)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lambdas.domain import failure_boundary
 from lambdas.domain.errors import FAILURES, ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, TicketProvider
 from lambdas.domain.ports.runtime import Clock
 
@@ -17,8 +17,8 @@ MAX_TRIES = 3  # of one image at one provider, where a try surely cost nothing
 SUBMIT_SECONDS = 20.0
 COLLECT_SECONDS = 20.0
 LOOK_SECONDS = 2.0  # what the last look at a ticket is given, however late it is
-FIRST_WAIT, LAST_WAIT = 0.5, 3.0  # between two looks, growing
-MOST_BROKEN = 3  # looks in a row whose answer the provider's module could not read
+MIN_WAIT, MAX_WAIT = 0.5, 3.0  # between two looks, growing
+MAX_BROKEN = 3  # looks in a row whose answer the provider's module could not read
 STAY_SECONDS = 60.0  # that a worker stays at work of which it will be told when it is done
 
 Asked = Provider | TicketProvider
@@ -29,7 +29,9 @@ _UNREAD = {
 }
 
 
-def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Callable[[Ticket], None]) -> Painted:
+def ask(
+    provider: Asked, order: ImageTask, until: float, clock: Clock, accepted: Callable[[Ticket], None]
+) -> GeneratedImage:
     """The image, before `until` (Unix seconds). `accepted` stores a ticket before anything else happens.
 
     Raises ProviderFailure.
@@ -51,7 +53,7 @@ def ask(provider: Asked, order: Order, until: float, clock: Clock, accepted: Cal
     return collect(provider, ticket, order, until, clock)
 
 
-def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: Clock) -> Painted:
+def collect(provider: Asked, ticket: Ticket, order: ImageTask, until: float, clock: Clock) -> GeneratedImage:
     """Ask after a ticket until its work is done; a look that fails is free and made again.
 
     However late it is, or however long a wait is asked for, there is a look at the end: the work may be done and paid.
@@ -59,7 +61,7 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
     or a look has shown what was charged.
     """
     assert isinstance(provider, TicketProvider)  # noqa: S101 - only these give tickets
-    wait, broken = FIRST_WAIT, 0
+    wait, broken = MIN_WAIT, 0
     seen: ProviderFailure | None = None  # of a look that found the picture made and charged, and could not bring it
     while True:
         left = max(until - clock.now(), LOOK_SECONDS)
@@ -75,7 +77,7 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
         except Exception as error:
             broken += 1
             unread = _broken(error, order)
-            if broken == MOST_BROKEN:
+            if broken == MAX_BROKEN:
                 raise _as_charged(unread, seen) from error
         if painted is not None:
             return painted if painted.cost_usd is not None else replace(painted, cost_usd=ticket.cost_usd)
@@ -84,19 +86,19 @@ def collect(provider: Asked, ticket: Ticket, order: Order, until: float, clock: 
             late = ProviderFailure("timeout", "the work was accepted but not done in time", paid=_at_worst(order))
             raise _as_charged(late, seen)
         clock.sleep(min(wait, left))
-        wait = min(wait * 1.5, LAST_WAIT)
+        wait = min(wait * 1.5, MAX_WAIT)
 
 
-def _wall(order: Order) -> AbstractContextManager[None]:
+def _wall(order: ImageTask) -> AbstractContextManager[None]:
     """Around a call: whatever breaks in the provider's module ends it as one of which nobody knows the end."""
     return failure_boundary.wall(*_UNREAD[_at_worst(order)], paid=_at_worst(order))
 
 
-def _broken(error: Exception, order: Order) -> ProviderFailure:
+def _broken(error: Exception, order: ImageTask) -> ProviderFailure:
     return failure_boundary.broken(error, *_UNREAD[_at_worst(order)], paid=_at_worst(order))
 
 
-def _at_worst(order: Order) -> str:
+def _at_worst(order: ImageTask) -> str:
     """The `paid` of a call of which nothing is known."""
     return "unknown" if order.card.price_usd > 0 else "no"
 
@@ -118,7 +120,7 @@ def may_collect(provider: Asked, ticket: str | None) -> bool:
 
 def may_leave(provider: Asked) -> bool:
     """Whether somebody will say when work at the provider is done, so that nobody has to stay for it."""
-    return isinstance(provider, TicketProvider) and getattr(provider, "tells_when_done", False)
+    return isinstance(provider, TicketProvider) and provider.notifies_completion
 
 
 def wait_before_retry(failure: ProviderFailure, number: int) -> float | None:

@@ -26,7 +26,7 @@ def check_backlog(tenant: str, second_after: float, deps: Deps) -> None:
         return
     most = backlog.most_own(limit, mean, workers)
     # beyond what it may have, to tell how long until it may have more
-    own = deps.backlog.queued(tenant, min(2 * most + 1, backlog.MOST_COUNTED))
+    own = deps.backlog.queued(tenant, min(2 * most + 1, backlog.MAX_COUNTED))
     if own <= most:
         return
     wait = min(of_all, backlog.wait_of_own(own, mean, workers))

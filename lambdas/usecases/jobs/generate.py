@@ -10,7 +10,7 @@ from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 
-SHORTEST_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
+MIN_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
 
 
 def generate(
@@ -32,7 +32,7 @@ def generate(
     if respond_async:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
-    if deadline - deps.clock.now() < SHORTEST_SECONDS:
+    if deadline - deps.clock.now() < MIN_SECONDS:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
     cards = [catalogue.card(model) for model in job.plan]

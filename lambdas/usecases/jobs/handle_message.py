@@ -6,12 +6,14 @@ from lambdas.domain.errors import ServiceError, Unavailable
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
-from lambdas.usecases.webhooks.announce import hand_over
+from lambdas.usecases.webhooks.announce import announce_undelivered
 
 LIFE_SECONDS = 24 * 3600  # a job that has not ended so long after it was accepted is given up, and its messages end
 
 
-def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool, queued: bool = True) -> None:
+def handle_job_message(
+    tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool, queued: bool = True
+) -> None:
     """Run the job if it is free. A watchdog's message first sends its successor, until the job has ended.
 
     Not `queued` is the call of one who waits for the job's client.
@@ -25,11 +27,11 @@ def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdo
         return
     if job.final:
         if watchdog:
-            hand_over(job, deps)
+            announce_undelivered(job, deps)
         return
     if deps.clock.now() >= job.created_at + LIFE_SECONDS:
         run_job(tenant, job_id, deadline, deps, watchdog=True)
-        if not give_up_job(tenant, job_id, deps) and watchdog:
+        if not fail_dead_lettered_job(tenant, job_id, deps) and watchdog:
             deps.queue.send(tenant, job_id, watchdog=True, delay=WATCHDOG_SECONDS)
         return
     try:
@@ -41,17 +43,17 @@ def attend_job(tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdo
     run_job(tenant, job_id, deadline, deps, watchdog=watchdog, queued=queued)
 
 
-def give_up_job(tenant: str, job_id: str, deps: Deps) -> bool:
+def fail_dead_lettered_job(tenant: str, job_id: str, deps: Deps) -> bool:
     """End a job whose message the workers could not handle; False while another run still holds it."""
     now = deps.clock.now()
     job = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
     if job is None:
         left = deps.jobs.get(tenant, job_id)
         if left is not None and left.final:
-            hand_over(left, deps)
+            announce_undelivered(left, deps)
         return left is None or left.final
     failed = job.failed(now, ServiceError.code, "the job could not be run")
     if not deps.jobs.finish(failed):
         return False
-    hand_over(failed, deps)
+    announce_undelivered(failed, deps)
     return True

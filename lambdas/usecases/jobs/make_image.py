@@ -20,7 +20,7 @@ from lambdas.domain.errors import (
     TooLarge,
 )
 from lambdas.domain.jobs.job import Attempt, Job
-from lambdas.domain.jobs.request import BACKGROUND, Order, Ticket
+from lambdas.domain.jobs.request import BACKGROUND, ImageTask, Ticket
 from lambdas.domain.limits import slots
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import free_at
@@ -34,10 +34,10 @@ from lambdas.usecases.jobs.ask_provider import (
     may_leave,
     wait_before_retry,
 )
-from lambdas.usecases.jobs.candidates import cured_elsewhere, may_be_called, models_left, state
-from lambdas.usecases.jobs.product_background import cutter_of, staged
+from lambdas.usecases.jobs.candidates import claim_call, may_ask_next, remaining_models, state
+from lambdas.usecases.jobs.product_background import background_remover_of, staged
 from lambdas.usecases.jobs.store_image import keep, keep_answer, kept, settle
-from lambdas.usecases.retry import insist
+from lambdas.usecases.retry import retry_while_unavailable
 
 # How long a model may take while others wait for their turn: some of its usual times over, within these bounds.
 PATIENCE = 2.5
@@ -92,7 +92,7 @@ def make_image(job: Job, index: int, limit: float, deps: Deps, *, queued: bool) 
     job, failure = _resumed(job, index, limit, deps)
     if len(job.images) > index:
         return job
-    cards = [card for card in map(catalogue.card, models_left(job, index, failure)) if card]
+    cards = [card for card in map(catalogue.card, remaining_models(job, index, failure)) if card]
     patience = deps.clock.now() + random.uniform(*ROOM_SECONDS)
     while True:
         job, failed, full = _asked(job, cards, index, limit, deps)
@@ -129,7 +129,7 @@ def _asked(
             full.append(card)
             continue
         failure = failed or failure
-        if len(job.images) > index or (failed and not cured_elsewhere(failed, job, index)):
+        if len(job.images) > index or (failed and not may_ask_next(failed, job, index)):
             return job, failure, []
     return job, failure, full
 
@@ -166,7 +166,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
     found = kept(job, deps)
     if found is not None:
         painted, paid = found
-        deps.slots.free(card.provider, ids.call_id(job.id, index, card.id, _count(job, card, index) - 1))
+        deps.slots.release(card.provider, ids.call_id(job.id, index, card.id, _count(job, card, index) - 1))
         if paid == "yes":
             return keep(job, card, index, painted, deps, resumed=True)
         unread = ProviderFailure("bad_answer", "what was answered could not be read", paid=paid)
@@ -188,7 +188,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
             return job, failure
         finally:
             # which the interrupted run could not
-            deps.slots.free(card.provider, ids.call_id(job.id, index, card.id, number))
+            deps.slots.release(card.provider, ids.call_id(job.id, index, card.id, number))
         return keep(job, card, index, painted, deps, resumed=True)
     return settle(job, lost, deps, resumed=True), None if card.price_usd == 0 else lost
 
@@ -200,8 +200,8 @@ def _tried(
 
     Neither an image nor a failure: another caller tries the provider at the end of its rest. Raises NoRoom.
     """
-    if cutter := cutter_of(job, card):
-        job, failed = _tried(job, cutter, index, limit, deps, others=others)
+    if remover := background_remover_of(job, card):
+        job, failed = _tried(job, remover, index, limit, deps, others=others)
         if job.cutout is None:
             return job, failed
     provider = deps.providers.get(card.provider)
@@ -225,7 +225,7 @@ def _tried(
             _save(job, deps, patient=True)
 
         try:
-            if number == 1 and not may_be_called(card, deps):
+            if number == 1 and not claim_call(card, deps):
                 return job, None
             before = job
             job = replace(job, attempts=(*job.attempts, Attempt(card.provider, card.id, image=index, started_at=began)))
@@ -241,7 +241,7 @@ def _tried(
         else:
             return keep(job, card, index, painted, deps)
         finally:
-            deps.slots.free(card.provider, call)  # once the bytes are safe
+            deps.slots.release(card.provider, call)  # once the bytes are safe
         job = settle(job, failure, deps)
         wait = None if others else wait_before_retry(failure, number)
         if wait is None or deps.clock.now() + wait >= limit:
@@ -257,14 +257,14 @@ def _slot(
     while True:
         now = deps.clock.now()
         until = min(limit, now + _patience(card, others))
-        if now < limit and deps.slots.take(card.provider, call, job.tenant, now, until + slots.MARGIN):
+        if now < limit and deps.slots.acquire(card.provider, call, job.tenant, now, until + slots.MARGIN):
             return until
         if now >= limit or not patient:
             return None
         deps.clock.sleep(min(random.uniform(*LOOK_SECONDS), limit - now))
 
 
-def _order(job: Job, card: ModelCard, index: int, deps: Deps, *, number: int) -> Order:
+def _order(job: Job, card: ModelCard, index: int, deps: Deps, *, number: int) -> ImageTask:
     """The order for this image at this model; `number` counts this model's calls for it, from 0."""
     order = planning.order(job.request, card, job.seed, index)
     reference, media_type = None, job.request.reference_type
@@ -321,7 +321,7 @@ def _patience(card: ModelCard, others: int) -> float:
 
 def _save(job: Job, deps: Deps, *, patient: bool) -> None:
     """`patient`: where giving up would leave a call on record of which nobody knows whether it was made and paid."""
-    saved = insist(lambda: deps.jobs.save(job), deps.clock) if patient else deps.jobs.save(job)
+    saved = retry_while_unavailable(lambda: deps.jobs.save(job), deps.clock) if patient else deps.jobs.save(job)
     if not saved:
         raise TakenOver
 

@@ -13,7 +13,7 @@ from lambdas.domain.catalogue.model_card import ModelCard, Size
 from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
 from lambdas.domain.failure_boundary import unsent, wall
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import BACKGROUND, ImageRequest, Order, Painted
+from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.attachments import Intake
 
@@ -41,7 +41,7 @@ def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name
     intake = Intake(deps)
     clean = intake.take(text, name, exact=True)
     try:
-        photo, product = deps.backdrops.product(clean.data)
+        photo, product = deps.compositor.product(clean.data)
         _canvas(request).place(photo, product or (0, 0, 1, 1))
     except Unplaceable as no:
         raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
@@ -58,24 +58,24 @@ def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name
     )
 
 
-def cutter_of(job: Job, card: ModelCard) -> ModelCard | None:
+def background_remover_of(job: Job, card: ModelCard) -> ModelCard | None:
     """The model that must be asked, and paid, for a cut-out before this one can paint; `None` where none must."""
     request = job.request
     if request.task != BACKGROUND or request.cut_out or job.cutout is not None:
         return None
-    return catalogue.card(card.cut_by)
+    return catalogue.card(card.background_remover)
 
 
-def staged(order: Order, job: Job, deps: Deps) -> Order:
+def staged(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
     """The order with what its model is shown. Raises InvalidRequest where the product cannot be placed."""
     request, photo = job.request, _photo(job, deps)
     if photo is None:
         raise _wrong(request, GONE)
     if _cuts(order.card):
         with unsent(order.card.provider):
-            shown = deps.backdrops.cuttable(photo)
+            shown = deps.compositor.cuttable(photo)
         return replace(order, reference=shown, format="png", task=BACKGROUND)
-    if not order.card.cut_by:  # it does all of it itself
+    if not order.card.background_remover:  # it does all of it itself
         fmt = "png" if request.format == "jpeg" else request.format
         size = request.width or 0, request.height or 0
         return replace(
@@ -84,7 +84,7 @@ def staged(order: Order, job: Job, deps: Deps) -> Order:
     cutout = _cutout(job, deps)
     try:
         with unsent(order.card.provider, Unplaceable):
-            stage = deps.backdrops.stage(photo, cutout, _canvas(request))
+            stage = deps.compositor.stage(photo, cutout, _canvas(request))
     except Unplaceable as no:
         raise _wrong(request, str(no)) from None
     return replace(
@@ -98,7 +98,7 @@ def staged(order: Order, job: Job, deps: Deps) -> Order:
     )
 
 
-def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | None:
+def finished(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Made | None:
     """The picture of what a provider answered; `None` for a good cut-out, which is no picture of the job's.
 
     Raises ProviderFailure.
@@ -116,11 +116,11 @@ def finished(job: Job, card: ModelCard, painted: Painted, deps: Deps) -> Made | 
     try:
         with _codec():
             if _cuts(card):
-                deps.backdrops.check_cutout(photo, painted.data)
+                deps.compositor.check_cutout(photo, painted.data)
                 return None
             made = (
                 _composed(request, photo, cutout, painted, deps)
-                if card.cut_by
+                if card.background_remover
                 else _accepted(request, photo, painted, deps)
             )
     except Unplaceable as no:
@@ -138,8 +138,8 @@ def _codec() -> AbstractContextManager[None]:
     return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
 
 
-def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: Painted, deps: Deps) -> Made:
-    made = deps.backdrops.compose(painted.data, photo, cutout, _canvas(request), request.format)
+def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: GeneratedImage, deps: Deps) -> Made:
+    made = deps.compositor.compose(painted.data, photo, cutout, _canvas(request), request.format)
     return Made(
         made.image,
         made.size,
@@ -150,10 +150,10 @@ def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted
     )
 
 
-def _accepted(request: ImageRequest, photo: bytes, painted: Painted, deps: Deps) -> Made:
+def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> Made:
     if painted.mask is None or painted.confidence is None:
         raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
-    data, mask, size = deps.backdrops.accept(
+    data, mask, size = deps.compositor.accept(
         painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
     )
     said = painted.warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambdas.usecases.deps import Deps
 
 
-def bring_result(tenant: str, job_id: str, deps: Deps) -> bool:
+def requeue_finished_job(tenant: str, job_id: str, deps: Deps) -> bool:
     """Queue the job for a worker now, if its last attempt is still waited for; says whether it was.
 
     A worker that is at the job finds the result by itself, and the message then finds the job taken: nothing is done

@@ -40,7 +40,7 @@ def run_job(
     if job.runs > 1:
         deps.meter.abandoned()
     try:
-        with deps.heart(lambda: deps.jobs.renew(claimed, deps.clock.now() + LEASE_SECONDS), BEAT_SECONDS):
+        with deps.heartbeat(lambda: deps.jobs.renew(claimed, deps.clock.now() + LEASE_SECONDS), BEAT_SECONDS):
             job = _work(job, deadline, deps, queued=queued)
         if not deps.jobs.finish(job):
             raise TakenOver

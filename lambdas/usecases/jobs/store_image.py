@@ -9,21 +9,21 @@ from lambdas.domain import catalogue, ids
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import ProviderFailure, Unavailable
 from lambdas.domain.jobs.job import Attempt, Job, StoredImage
-from lambdas.domain.jobs.request import EXTENSIONS, MEDIA_TYPES, Painted
+from lambdas.domain.jobs.request import EXTENSIONS, MEDIA_TYPES, GeneratedImage
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import ASLEEP, SUCCESS
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.product_background import finished
-from lambdas.usecases.retry import insist
+from lambdas.usecases.retry import retry_while_unavailable
 
 
 def keep(
-    job: Job, card: ModelCard, index: int, painted: Painted, deps: Deps, *, resumed: bool = False
+    job: Job, card: ModelCard, index: int, painted: GeneratedImage, deps: Deps, *, resumed: bool = False
 ) -> tuple[Job, ProviderFailure | None]:
     """The job with its attempt settled and, unless the bytes are no good, with its image, or with a cut-out for it."""
     cost = card.price_usd if painted.cost_usd is None else painted.cost_usd
     if card.price_usd > 0 or cost:
-        insist(lambda: _put_raw(job, painted.data, painted.cost_usd, "yes", deps), deps.clock)
+        retry_while_unavailable(lambda: _put_raw(job, painted.data, painted.cost_usd, "yes", deps), deps.clock)
     request = job.request
     try:
         made = finished(job, card, painted, deps)
@@ -123,14 +123,14 @@ def keep_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:
             _put_raw(job, answer, failure.cost_usd, paid, deps)
 
 
-def kept(job: Job, deps: Deps) -> tuple[Painted, str] | None:
+def kept(job: Job, deps: Deps) -> tuple[GeneratedImage, str] | None:
     """What the last attempt got and stored, unchecked, with what its provider said it costs, and its `paid`."""
     found = deps.blobs.get_noted(raw_key(job))
     if found is None:
         return None
     last, notes = job.attempts[-1], found[1]
     told = last.cost_usd if last.paid == "yes" else None
-    return Painted(found[0], cost_usd=float(notes["cost-usd"]) if "cost-usd" in notes else told), notes.get(
+    return GeneratedImage(found[0], cost_usd=float(notes["cost-usd"]) if "cost-usd" in notes else told), notes.get(
         "paid", "yes"
     )
 

@@ -16,7 +16,7 @@ from lambdas.domain.prompts import LIMIT
 
 SECONDS: Final = 10.0  # for all engines together, where an image is waiting for its prompt
 BRIEF: Final = 2_500  # characters that a model reads besides the prompt, at the most
-MOST_TOKENS: Final = 4_096  # that a paid model is let write, its reasoning included
+MAX_TOKENS: Final = 4_096  # that a paid model is let write, its reasoning included
 FREE: Final = {"cost_usd": 0.0, "lost_usd": 0.0}
 ENGINES: Final = ("ollama", "bedrock")  # every engine there is, in the order in which they are asked
 
@@ -73,7 +73,7 @@ def most_usd(request: ImageRequest, engines: Sequence[PromptEngine]) -> float:
 
 def ceiling(engine: PromptEngine, prompt: str) -> float:
     """The most that one call can cost."""
-    return engine.price.most(len(prompt) + BRIEF, MOST_TOKENS) if engine.price else 0.0
+    return engine.price.most(len(prompt) + BRIEF, MAX_TOKENS) if engine.price else 0.0
 
 
 def guess(engine: PromptEngine, prompt: str) -> float:

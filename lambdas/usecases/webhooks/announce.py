@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 def announce(job: Job, deps: Deps) -> None:
     """Right after the job was written: where this was its final state, its event is with it. Never raises.
 
-    What is not handed over here, because the queue or this process fails, is by the job's watchdog: see `hand_over`.
+    An event that is not sent here, because the queue or this process fails, is sent by the job's watchdog: see
+    `announce_undelivered`.
     """
     event = event_of(job)
     if event is not None:
@@ -29,7 +30,7 @@ def send_now(event: Event, deps: Deps) -> None:
         log.warning("the webhook is handed over later", extra={"job_id": event.job_id, "reason": str(failure)})
 
 
-def hand_over(job: Job, deps: Deps) -> None:
+def announce_undelivered(job: Job, deps: Deps) -> None:
     """Hand over the event of a job in its final state where nobody has begun to deliver it. Raises the queue's errors.
 
     It may be handed over already: then the second message finds it delivered, or another attempt on its way.

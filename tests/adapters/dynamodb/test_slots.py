@@ -42,50 +42,50 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseClient, "_make_api_call", one_at_a_time)
 
 
-def take(slots: Slots, call: str, tenant: str = "acme", now: float = T, until: float = UNTIL) -> bool:
-    return slots.take("leonardo_ai", call, tenant, now, until)
+def acquire(slots: Slots, call: str, tenant: str = "acme", now: float = T, until: float = UNTIL) -> bool:
+    return slots.acquire("leonardo_ai", call, tenant, now, until)
 
 
 def test_up_to_the_cap_and_up_to_a_tenants_share(slots: Slots) -> None:
-    assert [take(slots, call) for call in "abcd"] == [True, True, True, False]
-    assert [take(slots, call, "umbrella") for call in "ef"] == [True, False]
+    assert [acquire(slots, call) for call in "abcd"] == [True, True, True, False]
+    assert [acquire(slots, call, "umbrella") for call in "ef"] == [True, False]
 
 
 def test_a_freed_slot_is_free(slots: Slots) -> None:
-    assert [take(slots, call) for call in "abcd"] == [True, True, True, False]
-    slots.free("leonardo_ai", "b")
-    slots.free("leonardo_ai", "b")
-    slots.free("leonardo_ai", "never taken")
-    assert take(slots, "d")
-    assert not take(slots, "e")
+    assert [acquire(slots, call) for call in "abcd"] == [True, True, True, False]
+    slots.release("leonardo_ai", "b")
+    slots.release("leonardo_ai", "b")
+    slots.release("leonardo_ai", "never taken")
+    assert acquire(slots, "d")
+    assert not acquire(slots, "e")
 
 
 def test_the_slot_of_a_dead_run_ends_by_itself(slots: Slots) -> None:
-    assert all(take(slots, call) for call in "abc")
-    assert not take(slots, "d", now=UNTIL - 0.1, until=UNTIL + 60)
-    assert take(slots, "d", now=UNTIL, until=UNTIL + 60)
-    slots.free("leonardo_ai", "a")  # by a run that was thought dead
-    assert [take(slots, call, now=UNTIL + 1, until=UNTIL + 60) for call in "efg"] == [True, True, False]
+    assert all(acquire(slots, call) for call in "abc")
+    assert not acquire(slots, "d", now=UNTIL - 0.1, until=UNTIL + 60)
+    assert acquire(slots, "d", now=UNTIL, until=UNTIL + 60)
+    slots.release("leonardo_ai", "a")  # by a run that was thought dead
+    assert [acquire(slots, call, now=UNTIL + 1, until=UNTIL + 60) for call in "efg"] == [True, True, False]
 
 
 def test_taking_twice_for_one_call_takes_once(slots: Slots) -> None:
-    assert all(take(slots, "a") for _ in range(5))
-    assert take(slots, "b")
+    assert all(acquire(slots, "a") for _ in range(5))
+    assert acquire(slots, "b")
 
 
 def test_a_provider_without_a_cap_costs_no_request(cloud: None) -> None:
     used = _used()
     slots = DynamoSlots("providers", {"leonardo_ai": 4})
-    assert slots.take("bedrock", "a", "acme", T, UNTIL)
-    slots.free("bedrock", "a")
+    assert slots.acquire("bedrock", "a", "acme", T, UNTIL)
+    slots.release("bedrock", "a")
     assert used == []
 
 
 def test_two_requests_take_a_slot_and_one_frees_it(cloud: None) -> None:
     used = _used()
     slots = DynamoSlots("providers", {"leonardo_ai": 4})
-    take(slots, "a")
-    slots.free("leonardo_ai", "a")
+    acquire(slots, "a")
+    slots.release("leonardo_ai", "a")
     assert used == ["GetItem", "UpdateItem", "UpdateItem"]
 
 
@@ -95,7 +95,7 @@ def test_of_40_at_once_ten_get_the_ten_slots(cloud: None, turns: None) -> None:
 
     def work(number: int) -> bool:
         start.wait()
-        return functions[number].take("leonardo_ai", f"c{number}", f"t{number % 4}", T, UNTIL)
+        return functions[number].acquire("leonardo_ai", f"c{number}", f"t{number % 4}", T, UNTIL)
 
     with ThreadPoolExecutor(40) as pool:
         assert list(pool.map(work, range(40))).count(True) == 10
@@ -104,9 +104,9 @@ def test_of_40_at_once_ten_get_the_ten_slots(cloud: None, turns: None) -> None:
 def test_of_40_at_once_of_one_tenant_its_share_gets_in(cloud: None, turns: None) -> None:
     functions = [DynamoSlots("providers", {"leonardo_ai": 10}) for _ in range(40)]
     with ThreadPoolExecutor(40) as pool:
-        got = list(pool.map(lambda n: functions[n].take("leonardo_ai", f"c{n}", "greedy", T, UNTIL), range(40)))
+        got = list(pool.map(lambda n: functions[n].acquire("leonardo_ai", f"c{n}", "greedy", T, UNTIL), range(40)))
     assert got.count(True) == rules.share(10) == 8
-    assert [take(functions[0], call, "quiet") for call in "xyz"] == [True, True, False]
+    assert [acquire(functions[0], call, "quiet") for call in "xyz"] == [True, True, False]
 
 
 def test_callers_that_come_and_go_never_pass_the_cap(cloud: None, turns: None) -> None:
@@ -119,7 +119,7 @@ def test_callers_that_come_and_go_never_pass_the_cap(cloud: None, turns: None) -
         done = 0
         for turn in range(6):
             call = f"{number}-{turn}"
-            if not function.take("leonardo_ai", call, f"t{number}", T, UNTIL):
+            if not function.acquire("leonardo_ai", call, f"t{number}", T, UNTIL):
                 continue
             with lock:
                 inside.add(call)
@@ -127,7 +127,7 @@ def test_callers_that_come_and_go_never_pass_the_cap(cloud: None, turns: None) -
             time.sleep(0.005)  # so that calls overlap; nothing is judged by it
             with lock:
                 inside.remove(call)
-            function.free("leonardo_ai", call)
+            function.release("leonardo_ai", call)
             done += 1
         return done
 
@@ -141,7 +141,7 @@ def test_callers_that_come_and_go_never_pass_the_cap(cloud: None, turns: None) -
 def test_one_who_is_always_overtaken_waits(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb_slots.time, "sleep", lambda _seconds: None)
     slots = DynamoSlots("providers", {"leonardo_ai": 4})
-    assert take(slots, "a")
+    assert acquire(slots, "a")
     db = boto3.client("dynamodb")
 
     def overtake(**_: Any) -> None:
@@ -149,29 +149,29 @@ def test_one_who_is_always_overtaken_waits(cloud: None, monkeypatch: pytest.Monk
         db.update_item(TableName="providers", Key=_key(), **add)
 
     dynamodb_slots._client().meta.events.register("before-call.dynamodb.UpdateItem", overtake)
-    assert not take(slots, "b")
+    assert not acquire(slots, "b")
 
 
 def test_the_item_is_kept_a_day(cloud: None) -> None:
-    take(DynamoSlots("providers", {"leonardo_ai": 4}), "a")
+    acquire(DynamoSlots("providers", {"leonardo_ai": 4}), "a")
     item = boto3.client("dynamodb").get_item(TableName="providers", Key=_key())["Item"]
     assert int(item["expires_at"]["N"]) == T + 24 * 3600
 
 
 def test_a_table_out_of_reach_blocks_no_call(cloud: None) -> None:
     slots = DynamoSlots("providers", {"leonardo_ai": 1})
-    assert take(slots, "a")
-    assert not take(slots, "b", "umbrella")
+    assert acquire(slots, "a")
+    assert not acquire(slots, "b", "umbrella")
     boto3.client("dynamodb").delete_table(TableName="providers")
-    assert take(slots, "b", "umbrella")
-    slots.free("leonardo_ai", "b")
+    assert acquire(slots, "b", "umbrella")
+    slots.release("leonardo_ai", "b")
 
 
 def test_only_granted_operations_are_used(cloud: None) -> None:
     used = _used()
     slots = DynamoSlots("providers", {"leonardo_ai": 1})
-    take(slots, "a")
-    slots.free("leonardo_ai", "a")
+    acquire(slots, "a")
+    slots.release("leonardo_ai", "a")
     assert set(used) <= {"GetItem", "UpdateItem"}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.adapters.images.cutouts import Cutout
 from lambdas.adapters.images.frames import shown, unshown
 from lambdas.adapters.images.pictures import PillowPictures
@@ -18,7 +18,7 @@ from lambdas.domain.backgrounds import Canvas, Unplaceable
 from lambdas.domain.errors import ProviderFailure
 from tests.gpu_worker.background.products import draw, softened
 
-DROPS = PillowBackdrops()
+DROPS = PillowCompositor()
 CANVASES = [Canvas(), Canvas(padding=0), Canvas(padding=17), Canvas(320, 256), Canvas(200, 256, 8)]
 
 

@@ -27,11 +27,11 @@ def test_each_card_holds_together(card: ModelCard) -> None:
     assert card.price_usd >= 0
     assert 0 < card.created < 1_800_000_000
     assert card.capabilities & {"text-to-image", "background", "remove-background"}
-    if card.cut_by not in ("", BORDER):
-        cutter = catalogue.card(card.cut_by)
-        assert cutter
-        assert (cutter.provider, cutter.capabilities) == (card.provider, {"remove-background"})
-    assert not card.cut_by or "background" in card.capabilities
+    if card.background_remover not in ("", BORDER):
+        remover = catalogue.card(card.background_remover)
+        assert remover
+        assert (remover.provider, remover.capabilities) == (card.provider, {"remove-background"})
+    assert not card.background_remover or "background" in card.capabilities
     for ratio, (width, height) in card.ratios.items():
         across, down = map(int, ratio.split(":"))
         assert (width / height) / (across / down) == pytest.approx(1, abs=0.04)
@@ -62,14 +62,14 @@ def test_bedrock_as_of_2026_11_20() -> None:
 
 
 def test_the_editing_services_of_bedrock() -> None:
-    scene, cutter = (
+    scene, remover = (
         catalogue.card(f"us.stability.stable-image-{name}-v1:0") for name in ("inpaint", "remove-background")
     )
     assert scene
-    assert cutter
+    assert remover
     assert (scene.price_usd, scene.region, scene.seed_min, scene.seed_max) == (0.07, "us-west-2", 1, 4294967294)
-    assert (cutter.price_usd, cutter.region, cutter.honours) == (0.07, "us-west-2", frozenset())
-    assert scene.cut_by == cutter.id
+    assert (remover.price_usd, remover.region, remover.honours) == (0.07, "us-west-2", frozenset())
+    assert scene.background_remover == remover.id
 
 
 def test_the_demo_and_the_gpu() -> None:

@@ -112,4 +112,4 @@ def test_pauses_grow_and_scatter_and_stay_within_bounds() -> None:
     for released, (low, high) in enumerate([(2, 5), (5, 10), (10, 20), (15, 30), (15, 30)], start=1):
         assert (slots.pause(released, 0.0), slots.pause(released, 1.0)) == (low, high)
         assert low < slots.pause(released, 0.5) < high
-    assert slots.pause(10_000, 1.0) == slots.LONGEST_PAUSE
+    assert slots.pause(10_000, 1.0) == slots.MAX_PAUSE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.prompts.analysis import MOST_KEYWORDS, Analysis, Keyword, analyse
+from lambdas.domain.prompts.analysis import MAX_KEYWORDS, Analysis, Keyword, analyse
 from lambdas.domain.prompts.terms import stem, terms, weights, words
 from tests.support.prompt_corpus import CORPUS
 
@@ -21,7 +21,7 @@ def test_any_text_has_figures_within_their_bounds(text: str) -> None:
     found = analyse(text)
     assert 0 <= found.complexity_score <= 1
     assert 0 <= found.readability <= 100
-    assert len(found.keywords) <= MOST_KEYWORDS
+    assert len(found.keywords) <= MAX_KEYWORDS
     scores = [keyword.score for keyword in found.keywords]
     assert all(0 <= score <= 1 for score in scores)
     assert scores == sorted(scores, reverse=True)

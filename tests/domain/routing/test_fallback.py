@@ -10,7 +10,7 @@ from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FAILURES, FieldError
 from lambdas.domain.jobs.request import ImageRequest
-from lambdas.domain.routing.fallback import ELSEWHERE, MOST_LOSSES, able, candidates, cures_elsewhere
+from lambdas.domain.routing.fallback import ELSEWHERE, MAX_LOSSES, candidates, may_fall_back, unsupported_reason
 from lambdas.domain.routing.ranking import Ranking
 
 
@@ -29,13 +29,13 @@ def test_the_table_knows_every_failure() -> None:
 @pytest.mark.parametrize("paid", ["no", "unknown"])
 @pytest.mark.parametrize("code", FAILURES)
 def test_only_the_requests_own_faults_end_it(code: str, paid: str) -> None:
-    assert cures_elsewhere(code, paid) == (code not in ("content_policy", "invalid_request"))
+    assert may_fall_back(code, paid) == (code not in ("content_policy", "invalid_request"))
 
 
 def test_what_may_have_been_paid_in_vain_is_bounded() -> None:
-    assert cures_elsewhere("outcome_unknown", "unknown", MOST_LOSSES - 1)
-    assert not cures_elsewhere("outcome_unknown", "unknown", MOST_LOSSES)
-    assert cures_elsewhere("throttled", "no", MOST_LOSSES)
+    assert may_fall_back("outcome_unknown", "unknown", MAX_LOSSES - 1)
+    assert not may_fall_back("outcome_unknown", "unknown", MAX_LOSSES)
+    assert may_fall_back("throttled", "no", MAX_LOSSES)
 
 
 @pytest.mark.parametrize(
@@ -65,22 +65,22 @@ def test_able() -> None:
     request = ImageRequest("x" * 500)
     plain = card("p", "p", prompt_max=500)
     image = card("i", "i", references=1, capabilities=frozenset({"text-to-image", "image-to-image"}))
-    assert able(plain, request) is None
-    long = able(plain, replace(request, prompt="x" * 501))
+    assert unsupported_reason(plain, request) is None
+    long = unsupported_reason(plain, replace(request, prompt="x" * 501))
     assert long
     assert (long.field, "500" in long.message) == ("prompt", True)
-    given = able(plain, replace(request, reference_field="reference_image"), references=1)
+    given = unsupported_reason(plain, replace(request, reference_field="reference_image"), references=1)
     assert given
     assert (given.field, "reference" in given.message) == ("reference_image", True)
-    assert able(image, request, references=1) is None
-    assert "not 2" in str(able(image, request, references=2))
+    assert unsupported_reason(image, request, references=1) is None
+    assert "not 2" in str(unsupported_reason(image, request, references=2))
 
 
 def test_a_model_is_not_asked_to_avoid_more_than_it_can_read() -> None:
     brief = card("brief", "a", honours=frozenset({"negative_prompt"}), negative_prompt_max=1000)
-    assert able(brief, ImageRequest("x", negative_prompt="y" * 1000)) is None
-    assert able(brief, ImageRequest("x", negative_prompt="y" * 1001)) == FieldError(
+    assert unsupported_reason(brief, ImageRequest("x", negative_prompt="y" * 1000)) is None
+    assert unsupported_reason(brief, ImageRequest("x", negative_prompt="y" * 1001)) == FieldError(
         "negative_prompt", "brief takes negative prompts of 1000 characters; this one has 1001"
     )
     deaf = replace(brief, honours=frozenset())  # it drops it, and says so
-    assert able(deaf, ImageRequest("x", negative_prompt="y" * 1001)) is None
+    assert unsupported_reason(deaf, ImageRequest("x", negative_prompt="y" * 1001)) is None

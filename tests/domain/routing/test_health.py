@@ -12,7 +12,7 @@ from lambdas.domain.errors import FAILURES
 from lambdas.domain.routing.health import (
     HALF_LIFE,
     KEPT,
-    LONGEST_COOLDOWN,
+    MAX_COOLDOWN,
     PROBE_SECONDS,
     SAYS,
     TRIP_AFTER,
@@ -86,9 +86,9 @@ def test_repeated_failures_begin_a_cooldown(code: str) -> None:
 @pytest.mark.parametrize("code", ["not_authorized", "out_of_credit"])
 def test_what_does_not_cure_by_itself_cools_down_at_once(code: str) -> None:
     health = after(code)
-    assert health.cooldown_until == T + LONGEST_COOLDOWN
-    again = after(code, health=health, now=T + LONGEST_COOLDOWN)
-    assert again.cooldown_until == T + 2 * LONGEST_COOLDOWN
+    assert health.cooldown_until == T + MAX_COOLDOWN
+    again = after(code, health=health, now=T + MAX_COOLDOWN)
+    assert again.cooldown_until == T + 2 * MAX_COOLDOWN
 
 
 @pytest.mark.parametrize("code", ["content_policy", "invalid_request"])
@@ -102,8 +102,8 @@ def test_one_missing_model_leaves_the_provider_and_its_other_models_alone() -> N
     assert status(health, T) == "available"
     assert may_call(health, T, "m") == "no"
     assert may_call(health, T, "other") == "yes"
-    assert free_at(health, T, "m") == T + LONGEST_COOLDOWN
-    assert may_call(health, T + LONGEST_COOLDOWN, "m") == "yes"
+    assert free_at(health, T, "m") == T + MAX_COOLDOWN
+    assert may_call(health, T + MAX_COOLDOWN, "m") == "yes"
     assert may_call(after("success", health=health), T, "m") == "yes"
 
 
@@ -119,7 +119,7 @@ def test_cooldowns_grow_and_never_pass_five_minutes() -> None:
         health, end = cooled(times)
         lengths.append(end - health.updated)
     assert lengths[:5] == [15, 30, 60, 120, 240]
-    assert set(lengths[5:]) == {LONGEST_COOLDOWN}
+    assert set(lengths[5:]) == {MAX_COOLDOWN}
 
 
 def test_calls_that_were_under_way_do_not_prolong_a_cooldown() -> None:
@@ -165,6 +165,6 @@ def test_no_history_keeps_a_provider_away_longer_than_five_minutes(calls: list[t
     for code, seconds, pause in calls:
         now += pause
         health = observed(health, code, seconds, 0.01, now, "m")
-        assert may_call(health, now + LONGEST_COOLDOWN, "m") in ("yes", "probe")
-        assert free_at(health, now, "m") <= now + LONGEST_COOLDOWN
+        assert may_call(health, now + MAX_COOLDOWN, "m") in ("yes", "probe")
+        assert free_at(health, now, "m") <= now + MAX_COOLDOWN
         assert 0 <= (health.success_rate or 0) <= 1

@@ -16,22 +16,22 @@ from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfi
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
-from lambdas.domain.routing.planning import House
+from lambdas.domain.routing.planning import Deployment
 
 NOW = 1_795_132_800.0  # 2026-11-20
 CORE, SD35 = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0"
 TURBO = "stabilityai/sdxl-turbo"
-BEDROCK = House(frozenset({"bedrock"}), TURBO)
-BOTH = House(frozenset({"bedrock", "sagemaker"}), TURBO)
-DEMO = House(frozenset({"demo"}), TURBO)
-NOTHING = House(frozenset(), TURBO)
+BEDROCK = Deployment(frozenset({"bedrock"}), TURBO)
+BOTH = Deployment(frozenset({"bedrock", "sagemaker"}), TURBO)
+DEMO = Deployment(frozenset({"demo"}), TURBO)
+NOTHING = Deployment(frozenset(), TURBO)
 
 
-def plan(request: ImageRequest, house: House, now: float = NOW) -> tuple[ModelCard, ...]:
+def plan(request: ImageRequest, house: Deployment, now: float = NOW) -> tuple[ModelCard, ...]:
     return planning.plan(request, house, now, random.Random(1))
 
 
-def chosen(house: House, **request: object) -> str:
+def chosen(house: Deployment, **request: object) -> str:
     return plan(ImageRequest("x", **request), house)[0].id  # type: ignore[arg-type]
 
 
@@ -64,7 +64,7 @@ def test_names_decide() -> None:
         (NOTHING, {}, NoneAvailable),
     ],
 )
-def test_refusals(house: House, request_: dict[str, str], error: type[Exception]) -> None:
+def test_refusals(house: Deployment, request_: dict[str, str], error: type[Exception]) -> None:
     with pytest.raises(error):
         chosen(house, **request_)
 
@@ -101,7 +101,7 @@ def test_a_reference_image_goes_only_where_it_is_taken() -> None:
         plan(request, DEMO)
 
 
-def _takers(house: House) -> list[ModelCard]:
+def _takers(house: Deployment) -> list[ModelCard]:
     return [card for card in house.cards(NOW) if "image-to-image" in card.capabilities]
 
 
@@ -176,7 +176,7 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
     assert usual.cache_key() == replace(usual, given=("seed",)).cache_key()
 
 
-EVERYBODY = House(frozenset(planning.PROVIDERS), TURBO)
+EVERYBODY = Deployment(frozenset(planning.PROVIDERS), TURBO)
 STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
 WISHES = {
     "reference": {"reference_key": "k"},
@@ -197,16 +197,20 @@ WISHES = {
 def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
     asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
     cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]
-    able = [c for c in cards if planning.fallback.able(c, asked, int(asked.reference_key is not None)) is None]
+    unsupported_reason = [
+        c for c in cards if planning.fallback.unsupported_reason(c, asked, int(asked.reference_key is not None)) is None
+    ]
     for allowed in (True, False):
         request = replace(asked, fallback=allowed)
-        if not able:
+        if not unsupported_reason:
             with pytest.raises(InvalidRequest):
                 plan(request, EVERYBODY)
             continue
         first = plan(request, EVERYBODY)[0]
-        assert first in able
-        assert len(planning.dropped(request, first)) == min(len(planning.dropped(request, c)) for c in able)
+        assert first in unsupported_reason
+        assert len(planning.dropped(request, first)) == min(
+            len(planning.dropped(request, c)) for c in unsupported_reason
+        )
 
 
 def test_bedrock_takes_a_reference_image_by_the_model_that_does() -> None:

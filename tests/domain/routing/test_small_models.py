@@ -16,7 +16,7 @@ from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
-from lambdas.domain.routing.planning import House
+from lambdas.domain.routing.planning import Deployment
 from lambdas.domain.routing.ranking import STRATEGIES
 from lambdas.usecases.catalogue.list_models import list_models
 from lambdas.usecases.catalogue.list_providers import list_providers
@@ -24,15 +24,15 @@ from lambdas.usecases.catalogue.list_providers import list_providers
 NOW = 1_795_132_800.0  # 2026-11-20
 TURBO, DRAWING = "stabilityai/sdxl-turbo", "demo/procedural-1"
 SMALL = frozenset({DEMO_SCENES, GPU_SCENES})
-DEMO = House(frozenset({"demo"}), TURBO, small_models=SMALL)
-GPU = House(frozenset({"bedrock", "sagemaker"}), TURBO, small_models=SMALL)
+DEMO = Deployment(frozenset({"demo"}), TURBO, vocabulary_limited=SMALL)
+GPU = Deployment(frozenset({"bedrock", "sagemaker"}), TURBO, vocabulary_limited=SMALL)
 SCENE = "Two red stars on a white background."
 STRATEGY = ("default", *STRATEGIES)
 card = catalogue.card(DEMO_SCENES)
 assert card
 
 
-def plan(house: House, prompt: str = SCENE, **request: Any) -> list[str]:
+def plan(house: Deployment, prompt: str = SCENE, **request: Any) -> list[str]:
     return [c.id for c in planning.plan(ImageRequest(prompt, **request), house, NOW, random.Random(1))]
 
 
@@ -68,7 +68,7 @@ def test_the_demo_draws_everything_else(strategy: str) -> None:
 
 
 def test_without_its_files_there_is_no_such_model() -> None:
-    bare = replace(DEMO, small_models=())
+    bare = replace(DEMO, vocabulary_limited=())
     assert plan(bare) == [DRAWING]
     with pytest.raises(ProviderUnconfigured, match="is not here"):
         plan(bare, model=DEMO_SCENES)
@@ -139,8 +139,8 @@ HOUSES = st.sampled_from(
     [
         DEMO,
         GPU,
-        House(frozenset({"sagemaker"}), TURBO, small_models=SMALL),
-        House(frozenset(planning.PROVIDERS), TURBO, small_models=SMALL, weights={"sagemaker": 1.0}),
+        Deployment(frozenset({"sagemaker"}), TURBO, vocabulary_limited=SMALL),
+        Deployment(frozenset(planning.PROVIDERS), TURBO, vocabulary_limited=SMALL, weights={"sagemaker": 1.0}),
     ]
 )
 PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min_size=1, max_size=8).map(" ".join)
@@ -149,14 +149,14 @@ PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min
 @settings(deadline=None)
 @given(HOUSES, PROMPTS, st.sampled_from(STRATEGY), st.sampled_from([True, False]), st.integers(0, 9))
 def test_no_other_prompt_is_ever_handed_to_it_nor_routed_otherwise_because_of_it(
-    house: House, prompt: str, strategy: str, fallback: bool, seed: int
+    house: Deployment, prompt: str, strategy: str, fallback: bool, seed: int
 ) -> None:
     request = ImageRequest(prompt, strategy=strategy, fallback=fallback)
     planned = planning.plan(request, house, NOW, random.Random(seed))
     if card.reads(prompt):
         return
     assert not any(c.words for c in planned)
-    assert planned == planning.plan(request, replace(house, small_models=()), NOW, random.Random(seed))
+    assert planned == planning.plan(request, replace(house, vocabulary_limited=()), NOW, random.Random(seed))
 
 
 def test_the_demo_continues_a_square_and_the_worker_paints_one() -> None:

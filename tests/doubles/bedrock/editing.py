@@ -11,7 +11,7 @@ _PICTURE: dict[str, Any] = {"type": "string", "minLength": 1}
 _FORMAT: dict[str, Any] = {"enum": ["jpeg", "png", "webp"]}
 CUT = "us.stability.stable-image-remove-background-v1:0"
 PAINT = "us.stability.stable-image-inpaint-v1:0"
-MOST_PIXELS = 9_437_184
+MAX_PIXELS = 9_437_184
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     CUT: {
@@ -47,7 +47,7 @@ def wrong(body: dict[str, Any]) -> str | None:
         except (OSError, ValueError):
             return f"{name} is no picture"
         width, height = picture.size
-        if min(width, height) < 64 or width * height > MOST_PIXELS or not 0.4 <= width / height <= 2.5:
+        if min(width, height) < 64 or width * height > MAX_PIXELS or not 0.4 <= width / height <= 2.5:
             return f"{name} of {width}x{height} is not within the limits"
     return None
 

@@ -62,7 +62,7 @@ def test_a_truncated_picture_is_refused(cut: int) -> None:
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 40)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 40)
     with pytest.raises(Refusal) as refused:
         read(file(Image.new("RGB", (8, 6))))
     assert refused.value.code == "too_large"

@@ -22,7 +22,7 @@ from lambdas.providers.demo.scenes import Scenes
 
 WEIGHTS = Path(gpu_worker.scenes.__file__).parent / "weights"
 RIGHT = 0.9  # of the held-out scenes, at least
-MOST_BYTES = 12_000_000
+MAX_BYTES = 12_000_000
 ULPS = 16  # of 2**23 to the next power of two: what processors differ by, a thousandth of what 16-bit numbers would
 
 
@@ -91,7 +91,7 @@ def test_another_seed_is_another_picture_and_the_same_is_the_same(light: Callabl
 def test_the_weights_are_a_few_megabytes_in_16_bits() -> None:
     from safetensors import safe_open
 
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < MOST_BYTES
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < MAX_BYTES
     for path in sorted(WEIGHTS.rglob("*.safetensors")):
         with safe_open(path, "np") as tensors:
             assert {tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {"F16"}, path.name  # noqa: SIM118

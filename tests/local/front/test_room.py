@@ -12,7 +12,7 @@ from local.front.room import Room
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(room, "PATIENCE", 0.3)
-    monkeypatch.setattr(room, "LONGEST_WAIT", 1.0)
+    monkeypatch.setattr(room, "MAX_WAIT", 1.0)
     monkeypatch.setattr(room, "START_SECONDS", 0.02)
 
 
@@ -29,7 +29,7 @@ async def stay(place, seconds):
 
 def test_no_more_than_there_are_places_and_all_in_turn(monkeypatch):
     monkeypatch.setattr(room, "PATIENCE", 60.0)
-    monkeypatch.setattr(room, "LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(room, "MAX_WAIT", 60.0)
 
     async def crowd():
         place, inside, most, order = Room(3), 0, 0, []
@@ -73,7 +73,7 @@ def test_whoever_waits_for_slow_ones_is_told_soon_and_the_next_at_once():
 
 
 def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
-    monkeypatch.setattr(room, "LONGEST_LINE", 30)
+    monkeypatch.setattr(room, "MAX_LINE", 30)
 
     async def crowd():
         place = Room(1)
@@ -89,7 +89,7 @@ def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
 def test_processes_are_started_one_after_the_other_and_then_kept(monkeypatch):
     monkeypatch.setattr(room, "START_SECONDS", 0.5)
     monkeypatch.setattr(room, "PATIENCE", 5.0)
-    monkeypatch.setattr(room, "LONGEST_WAIT", 5.0)
+    monkeypatch.setattr(room, "MAX_WAIT", 5.0)
 
     async def crowd():
         place = Room(3)

@@ -14,7 +14,7 @@ from PIL import Image
 from lambdas import USER_AGENT
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.routing.health import SAYS, Says
 from lambdas.providers import comfyui, gemini, leonardo_ai, runware_ai, sagemaker
@@ -41,14 +41,14 @@ FREE = ("comfyui", "worker", "endpoint")  # no call of theirs is ever paid
 class Pair:
     fake: Any
     provider: Any
-    order: Order
+    order: ImageTask
 
 
-def order_of(provider: str) -> Order:
+def order_of(provider: str) -> ImageTask:
     card = catalogue.default_of(provider)
     size = (1024, 1024) if not card.sides else (512, 512)
     ratio = "1:1" if card.ratios else None
-    return Order(card, "a cat", 7, size, ratio=ratio, id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")
+    return ImageTask(card, "a cat", 7, size, ratio=ratio, id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def begun(pair: Pair) -> Any:
     return pair.provider.paint(pair.order, 20)
 
 
-def image(pair: Pair, ticket: Ticket) -> Painted:
+def image(pair: Pair, ticket: Ticket) -> GeneratedImage:
     for _ in range(50):
         if painted := pair.provider.collect(ticket, pair.order, 20):
             return painted

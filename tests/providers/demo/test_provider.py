@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lambdas.domain import catalogue
-from lambdas.domain.jobs.request import FORMATS, Order
+from lambdas.domain.jobs.request import FORMATS, ImageTask
 from lambdas.providers.demo import provider
 from lambdas.providers.demo.art import SCENES
 from lambdas.settings import Settings
@@ -27,7 +27,7 @@ RIBBON = (255, 196, 0)
 
 
 def _paint(prompt: str = "a cat", seed: int = 7, size: tuple[int, int] = (128, 128), fmt: str = "png") -> bytes:
-    painted = provider.build(Settings()).paint(Order(CARD, prompt, seed, size, format=fmt), 10)
+    painted = provider.build(Settings()).paint(ImageTask(CARD, prompt, seed, size, format=fmt), 10)
     assert painted.seed == seed
     return painted.data
 
@@ -39,8 +39,8 @@ def _open(data: bytes) -> Image.Image:
 def test_same_order_same_bytes_also_in_another_process() -> None:
     code = (
         "import hashlib; from lambdas.providers import demo; from lambdas.domain import catalogue;"
-        "from lambdas.domain.jobs.request import Order; from lambdas.settings import Settings;"
-        "order = Order(catalogue.default_of('demo'), 'a cat', 7, (128, 128));"
+        "from lambdas.domain.jobs.request import ImageTask; from lambdas.settings import Settings;"
+        "order = ImageTask(catalogue.default_of('demo'), 'a cat', 7, (128, 128));"
         "print(hashlib.sha256(demo.build(Settings()).paint(order, 10).data).hexdigest())"
     )
     there = subprocess.run(

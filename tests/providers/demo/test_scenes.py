@@ -20,9 +20,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
-from lambdas.domain.jobs.request import FORMATS, ImageRequest, Order
+from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
 from lambdas.providers.demo import provider
-from lambdas.providers.registry import small_models
+from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
@@ -31,7 +31,7 @@ from tests.gpu_worker.scenes import random_scenes
 from tests.support.fakes import FakeProviders, make_deps
 
 SCENES, DRAWING = catalogue.cards_of("demo")
-ORDER = Order(SCENES, "a red star on white", 7, (128, 128))
+ORDER = ImageTask(SCENES, "a red star on white", 7, (128, 128))
 INK = (10, 20, 30)
 
 
@@ -106,7 +106,9 @@ def settings(folder: Path) -> Settings:
 
 def service(folder: Path) -> Deps:
     there = FakeProviders(demo=provider.build(settings(folder)))  # type: ignore[arg-type]
-    return make_deps(providers=there, pictures=PillowPictures(), small_models=small_models(settings(folder)))
+    return make_deps(
+        providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder))
+    )
 
 
 def ask(deps: Deps, **request: Any) -> Job:
@@ -185,4 +187,4 @@ def test_the_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     ids=str,
 )
 def test_which_small_models_are_here(given: dict[str, str], here: set[str]) -> None:
-    assert small_models(Settings.of(given)) == here
+    assert vocabulary_limited(Settings.of(given)) == here

@@ -161,7 +161,7 @@ def test_a_list_without_end_and_one_that_is_too_long(world):
     assert world.states("GEMINI_API_KEY") == {"-": "could not be asked: the list of Gemini has no end"}
     assert len(world.gemini.calls) == 20
     found = f.unlisted("gemini", [f"x{i:02}-\x1b[31m{'y' * 500}" for i in range(30)])
-    assert len(found) == f.MOST_UNLISTED + 1
+    assert len(found) == f.MAX_UNLISTED + 1
     assert found[-1].model == "10 more"
     assert all(len(finding.model) <= 200 and finding.model.isprintable() for finding in found)
 

@@ -9,13 +9,13 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.ask_provider import LAST_WAIT, STAY_SECONDS
+from lambdas.usecases.jobs.ask_provider import MAX_WAIT, STAY_SECONDS
 from lambdas.usecases.jobs.generate import generate
-from lambdas.usecases.jobs.handle_message import attend_job
-from lambdas.usecases.jobs.requeue import bring_result
+from lambdas.usecases.jobs.handle_message import handle_job_message
+from lambdas.usecases.jobs.requeue import requeue_finished_job
 from lambdas.usecases.jobs.run_job import MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
 from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
@@ -30,19 +30,19 @@ class Gpu:
     clock: FakeClock
     seconds: float = 300.0
     client_chooses_id = False
-    tells_when_done = True
-    orders: list[Order] = field(default_factory=list)
+    notifies_completion = True
+    orders: list[ImageTask] = field(default_factory=list)
     looks: int = 0
     awake: float = 0.0
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         self.awake = self.awake or self.clock.now() + self.seconds
         self.orders.append(order)
         return Ticket(f"place-{len(self.orders)}")
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         self.looks += 1
-        return Painted(b"%dx%d:x" % order.generate, order.seed) if self.clock.now() >= self.awake else None
+        return GeneratedImage(b"%dx%d:x" % order.generate, order.seed) if self.clock.now() >= self.awake else None
 
 
 def gpu(seconds: float = 300.0, *, bedrock: bool = False, **changes: object) -> tuple[Deps, Gpu, FakeProvider]:
@@ -57,7 +57,7 @@ def submitted(deps: Deps, **request: object) -> Job:
 
 
 def attend(deps: Deps, job: Job, *, watchdog: bool = False) -> Job:
-    attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=watchdog)
+    handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=watchdog)
     found = deps.jobs.get("acme", job.id)
     assert found
     return found
@@ -73,7 +73,7 @@ def test_a_request_bursts_to_another_provider_and_the_receipt_says_so() -> None:
     first, second = job.attempts
     assert (first.provider, first.outcome, first.error_code, first.cost_usd) == ("sagemaker", "failed", "timeout", 0)
     assert (second.provider, second.outcome) == ("bedrock", "success")
-    assert deps.clock.now() - job.created_at <= 10 + LAST_WAIT
+    assert deps.clock.now() - job.created_at <= 10 + MAX_WAIT
     assert len(at.orders) == len(other.orders) == 1
 
 
@@ -116,7 +116,7 @@ def test_a_late_result_is_let_go() -> None:
     deps, at, _ = gpu(bedrock=True)
     job = attend(deps, submitted(deps))
     deps.clock.sleep(at.seconds)
-    assert not bring_result("acme", job.id, deps)
+    assert not requeue_finished_job("acme", job.id, deps)
     assert attend(deps, job, watchdog=True) == job
 
 
@@ -131,7 +131,7 @@ def test_a_worker_leaves_and_the_notice_brings_the_image() -> None:
     assert (waiting.status, waiting.lease_until, waiting.attempts[-1].ticket) == (QUEUED, 0, "place-1")
     assert deps.clock.now() - began == pytest.approx(STAY_SECONDS)
     deps.clock.sleep(at.seconds)
-    assert bring_result("acme", job.id, deps)
+    assert requeue_finished_job("acme", job.id, deps)
     done = attend(deps, job)
     assert (done.status, len(at.orders), len(done.attempts)) == (COMPLETED, 1, 1)
     assert done.attempts[0].outcome == "success"
@@ -196,7 +196,7 @@ def test_a_job_that_waits_can_be_cancelled_and_its_result_is_let_go() -> None:
     job = attend(deps, submitted(deps))
     assert deps.jobs.cancel("acme", job.id, deps.clock.now())
     deps.clock.sleep(at.seconds)
-    assert not bring_result("acme", job.id, deps)
+    assert not requeue_finished_job("acme", job.id, deps)
     assert attend(deps, job).status == CANCELLED
 
 

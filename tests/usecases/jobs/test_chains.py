@@ -11,7 +11,7 @@ import pytest
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.webhooks import EXHAUSTED, MAX_DELAY, MAX_RETRY_AFTER
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import LIFE_SECONDS, attend_job, give_up_job
+from lambdas.usecases.jobs.handle_message import LIFE_SECONDS, fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
 from tests.support import recursion
 from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeSlots, make_deps
@@ -36,10 +36,10 @@ def delivered(deps: Deps, job: Job, most: int = 10_000) -> tuple[Job, int]:
         chain = recursion.invoked("worker", queue.chains[number])
         done += 1
         if chain is None:
-            give_up_job("acme", job.id, deps)
+            fail_dead_lettered_job("acme", job.id, deps)
             continue
         queue.chain = chain
-        attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=queue.sent[number]["watchdog"])
+        handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=queue.sent[number]["watchdog"])
     assert not waiting, "the messages have no end"
     found = deps.jobs.get("acme", job.id)
     assert found
@@ -56,7 +56,7 @@ def test_a_job_that_waits_a_quarter_of_an_hour_for_its_gpu_is_done() -> None:
 def test_a_job_that_finds_no_room_for_an_hour_is_done() -> None:
     deps = make_deps(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
     job = submitted(deps, provider="comfyui")
-    deps.slots.take("comfyui", "another", "other", deps.clock.now(), deps.clock.now() + 3600)
+    deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), deps.clock.now() + 3600)
     job, messages = delivered(deps, job)
     assert job.status == COMPLETED
     assert messages > 3 * recursion.MOST
@@ -65,7 +65,7 @@ def test_a_job_that_finds_no_room_for_an_hour_is_done() -> None:
 def test_a_job_that_never_finds_room_is_given_up_after_its_life_and_its_messages_end() -> None:
     deps = make_deps(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
     job = submitted(deps, provider="comfyui", webhook_url="https://a.example/h")
-    deps.slots.take("comfyui", "another", "other", deps.clock.now(), float("inf"))
+    deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), float("inf"))
     ended, messages = delivered(deps, job)
     assert (ended.status, ended.error["code"] if ended.error else "") == (FAILED, "internal_error")
     assert 0 <= (ended.finished_at or 0) - job.created_at - LIFE_SECONDS <= 2 * WATCHDOG_SECONDS
@@ -77,9 +77,9 @@ def test_what_was_paid_before_the_end_of_its_life_is_still_had() -> None:
     """Nobody could attend it for a day; its work at the provider is done."""
     deps, at, _ = gpu(60)
     job = submitted(deps)
-    attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=False)
+    handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=False)
     deps.clock.sleep(LIFE_SECONDS)
-    attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
+    handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
     found = deps.jobs.get("acme", job.id)
     assert found
     assert (found.status, len(at.orders)) == (COMPLETED, 1)
@@ -92,9 +92,9 @@ def test_the_watchdog_of_a_job_past_its_life_goes_on_while_a_run_holds_it() -> N
     assert deps.jobs.claim("acme", job.id, now, now + 20)
     deps.clock.sleep(LIFE_SECONDS)
     deps.queue.sent.clear()  # type: ignore[attr-defined]
-    attend_job("acme", job.id, now + 887, deps, watchdog=True)
+    handle_job_message("acme", job.id, now + 887, deps, watchdog=True)
     assert [m["delay"] for m in deps.queue.sent] == [WATCHDOG_SECONDS]  # type: ignore[attr-defined]
-    attend_job("acme", job.id, now + 887, deps, watchdog=False)
+    handle_job_message("acme", job.id, now + 887, deps, watchdog=False)
     assert len(deps.queue.sent) == 1, "the watchdog's alone"  # type: ignore[attr-defined]
 
 
@@ -106,9 +106,9 @@ def test_a_failure_in_the_last_run_keeps_the_message(monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(deps.blobs, "put", Mock(side_effect=RuntimeError("broken")))
         with pytest.raises(RuntimeError):
-            attend_job("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
+            handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=True)
     deps.clock.sleep(21)
-    assert give_up_job("acme", job.id, deps)
+    assert fail_dead_lettered_job("acme", job.id, deps)
 
 
 def test_a_receiver_that_fails_for_two_days_is_told() -> None:

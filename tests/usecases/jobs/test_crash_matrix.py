@@ -17,10 +17,10 @@ from lambdas.domain import catalogue
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import attend_job
+from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
-from tests.support.real_providers import CASES, HANGING, PROVIDERS, TICKETS, House, open_house
+from tests.support.real_providers import CASES, HANGING, PROVIDERS, TICKETS, Deployment, open_house
 from tests.support.receipts import check_after_kills, check_end
 from tests.support.tripwire import Killed, Tripwire
 
@@ -32,13 +32,13 @@ ONCE = ("claim", "progress", "finish")  # of a job of two images
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[Deployment]:
     with open_house() as house:
         yield house
 
 
 @pytest.fixture
-def house(running: House) -> House:
+def house(running: Deployment) -> Deployment:
     running.clear()
     return running
 
@@ -50,7 +50,7 @@ def run_to_the_end(job: Job, deps: Deps) -> Job:
         deadline = deps.clock.now() + 800
         with suppress(Killed):
             if number:
-                attend_job(job.tenant, job.id, deadline, deps, watchdog=True)
+                handle_job_message(job.tenant, job.id, deadline, deps, watchdog=True)
             else:
                 run_job(job.tenant, job.id, deadline, deps)
         found = deps.jobs.get(job.tenant, job.id)
@@ -95,7 +95,7 @@ def is_saved(name: str, step: str, when: str) -> bool:
 
 
 @pytest.mark.parametrize(("name", "step", "when", "number"), MATRIX)
-def test_killed_once_with_nobody_else_to_ask(name: str, step: str, when: str, number: int, house: House) -> None:
+def test_killed_once_with_nobody_else_to_ask(name: str, step: str, when: str, number: int, house: Deployment) -> None:
     wire = Tripwire()
     deps = wire.deps(house, (name,))
     request = ImageRequest("a fox", provider=name, fallback=False, n=2, seed=11, width=256, height=256)
@@ -117,7 +117,7 @@ def test_killed_once_with_nobody_else_to_ask(name: str, step: str, when: str, nu
 
 
 @pytest.mark.parametrize(("name", "step", "when", "number"), [m for m in MATRIX if m[-1] == 1])
-def test_killed_once_with_another_to_ask(name: str, step: str, when: str, number: int, house: House) -> None:
+def test_killed_once_with_another_to_ask(name: str, step: str, when: str, number: int, house: Deployment) -> None:
     other = "runware_ai" if name != "runware_ai" else "leonardo_ai"
     wire = Tripwire()
     deps = wire.deps(house, (name, other))
@@ -149,7 +149,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("seed", range(80))
-def test_killed_again_and_again_among_failing_providers(seed: int, house: House) -> None:
+def test_killed_again_and_again_among_failing_providers(seed: int, house: Deployment) -> None:
     die = random.Random(seed)
     names = tuple(die.sample(PROVIDERS, die.randint(1, 3)))
     for name, fault, stage in die.sample([f for f in FAULTS if f[0] in names], die.randint(0, 3)):
@@ -173,7 +173,7 @@ def test_killed_again_and_again_among_failing_providers(seed: int, house: House)
     check_end(ended, deps)
 
 
-def test_the_bytes_of_a_spoilt_picture_are_not_taken_for_the_next_providers(house: House) -> None:
+def test_the_bytes_of_a_spoilt_picture_are_not_taken_for_the_next_providers(house: Deployment) -> None:
     """Those of the first provider are stored before they are looked at; the second one's call is then interrupted."""
     house.inject("bedrock", "truncated_image", None)
     wire = Tripwire()
@@ -191,7 +191,7 @@ def test_the_bytes_of_a_spoilt_picture_are_not_taken_for_the_next_providers(hous
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_models_that_have_left_the_catalogue(name: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_have_left_the_catalogue(name: str, house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that knows none of the job's models any more ends it, and says what it cannot find out."""
     wire = Tripwire()
     deps = wire.deps(house, (name,))
@@ -211,7 +211,7 @@ def test_models_that_have_left_the_catalogue(name: str, house: House, monkeypatc
     assert ended.error["code"] == "outcome_unknown"
 
 
-def test_a_job_of_models_that_are_all_gone_before_it_began(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_of_models_that_are_all_gone_before_it_began(house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     wire = Tripwire()
     deps = wire.deps(house, ("bedrock",))
     job, _ = submit_job(ImageRequest("a fox"), Caller("acme", "req-1"), deps)
@@ -223,7 +223,7 @@ def test_a_job_of_models_that_are_all_gone_before_it_began(house: House, monkeyp
 
 
 @pytest.mark.parametrize("name", TICKETS)
-def test_an_image_that_is_paid_for_is_fetched_also_after_the_time_for_it(name: str, house: House) -> None:
+def test_an_image_that_is_paid_for_is_fetched_also_after_the_time_for_it(name: str, house: Deployment) -> None:
     """The run that had handed the work in was killed; whoever takes it up is too late, but the image is there."""
     wire = Tripwire()
     deps = replace(wire.deps(house, (name,)), generation_timeout=15.0)

@@ -16,7 +16,7 @@ import pytest
 
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
-from lambdas.domain.jobs.request import Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.usecases.jobs import submit_job
 from lambdas.usecases.jobs.make_image import PATIENCE, PATIENCE_SECONDS
 from tests.api.client import Client
@@ -29,29 +29,29 @@ BEGINS, ENDS, LATEST = 5 * MINUTE, 25 * MINUTE, 37 * MINUTE
 SLOWEST = 1.2 * max(SECONDS.values())
 
 
-def unavailable(_clock: FakeClock, _timeout: float) -> Painted:
+def unavailable(_clock: FakeClock, _timeout: float) -> GeneratedImage:
     raise ProviderFailure("unavailable", "it is not available now")
 
 
-def throttled(_clock: FakeClock, _timeout: float) -> Painted:
+def throttled(_clock: FakeClock, _timeout: float) -> GeneratedImage:
     raise ProviderFailure("throttled", "it is throttling this account", retry_after=30)
 
 
-def hang(clock: FakeClock, timeout: float) -> Painted:
+def hang(clock: FakeClock, timeout: float) -> GeneratedImage:
     clock.sleep(timeout)
     raise ProviderFailure("timeout", "it did not answer", paid="unknown")
 
 
-def out_of_credit(_clock: FakeClock, _timeout: float) -> Painted:
+def out_of_credit(_clock: FakeClock, _timeout: float) -> GeneratedImage:
     raise ProviderFailure("out_of_credit", "the account is empty")
 
 
-def bad_answer(clock: FakeClock, _timeout: float) -> Painted:
+def bad_answer(clock: FakeClock, _timeout: float) -> GeneratedImage:
     clock.sleep(SECONDS[BEST])
-    return Painted(b"<html>Sign in to the network</html>")
+    return GeneratedImage(b"<html>Sign in to the network</html>")
 
 
-KINDS: dict[str, tuple[Callable[[FakeClock, float], Painted], str]] = {
+KINDS: dict[str, tuple[Callable[[FakeClock, float], GeneratedImage], str]] = {
     "bad_answer": (bad_answer, "bad_answer"),
     "hang": (hang, "timeout"),
     "out_of_credit": (out_of_credit, "out_of_credit"),
@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[Callable[[FakeClock, float], Painted], str]] = {
     "unavailable": (unavailable, "unavailable"),
 }
 # How often the best may be called in the 20 minutes: until its cooldown, then by probes further and further apart.
-MOST_CALLS = 20
+MAX_CALLS = 20
 WISHES = [{"strategy": "balanced"}] * 6 + [{}, {"strategy": "cheapest"}, {"strategy": "fastest"}, {"provider": BEST}]
 
 
@@ -70,16 +70,16 @@ class Simulated:
     clock: FakeClock
     die: random.Random
     seconds: float
-    down: Callable[[FakeClock, float], Painted] | None = None
+    down: Callable[[FakeClock, float], GeneratedImage] | None = None
     called_at: list[float] = field(default_factory=list)
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         self.called_at.append(self.clock.now())
         if self.down:
             self.clock.sleep(0.2)
             return self.down(self.clock, timeout)
         self.clock.sleep(self.seconds * self.die.uniform(0.8, 1.2))
-        return Painted(b"%dx%d:x" % order.generate, order.seed)
+        return GeneratedImage(b"%dx%d:x" % order.generate, order.seed)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def test_an_outage_of_the_best_provider(kind: str, seed: int, monkeypatch: pytes
 
     # few clients pay for it in time, and when it is over the traffic comes back
     calls = sum(len(s.attempts) > 1 for s in during)
-    assert 1 <= calls <= MOST_CALLS
+    assert 1 <= calls <= MAX_CALLS
     assert share(seen, 0, BEGINS) > 0.6
     assert share(seen, BEGINS + MINUTE, ENDS) == 0
     assert share(seen, LATEST - 5 * MINUTE, LATEST) > 0.6

@@ -16,13 +16,13 @@ from lambdas.domain.errors import InvalidRequest, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.candidates import cured_elsewhere
+from lambdas.usecases.jobs.candidates import may_ask_next
 from lambdas.usecases.jobs.delete_image import delete_image
 from lambdas.usecases.jobs.product_background import with_product
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import Product, draw
-from tests.support.real_providers import House, open_house
+from tests.support.real_providers import Deployment, open_house
 from tests.support.tripwire import Tripwire
 from tests.usecases.jobs.test_crash_matrix import run_to_the_end
 
@@ -31,13 +31,13 @@ WORKER = "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[Deployment]:
     with open_house() as house:
         yield house
 
 
 @pytest.fixture
-def house(running: House) -> Iterator[House]:
+def house(running: Deployment) -> Iterator[Deployment]:
     running.clear()
     yield running
     running.doubles["sagemaker"].spoil = ""
@@ -73,7 +73,7 @@ def told(job: Job) -> list[tuple[str, str, float]]:
     return [(a.model, a.outcome, a.cost_usd) for a in job.attempts]
 
 
-def test_bedrock_cuts_out_and_paints_in_two_paid_calls(house: House) -> None:
+def test_bedrock_cuts_out_and_paints_in_two_paid_calls(house: Deployment) -> None:
     deps, product = house.deps(), draw(0, 320, 240)
     job = run(product, deps, alpha=False, provider="bedrock")
     assert job.status == COMPLETED, job.error
@@ -84,7 +84,7 @@ def test_bedrock_cuts_out_and_paints_in_two_paid_calls(house: House) -> None:
     check_pixels(job, product, deps)
 
 
-def test_with_an_alpha_channel_one_call_is_enough(house: House) -> None:
+def test_with_an_alpha_channel_one_call_is_enough(house: Deployment) -> None:
     deps, product = house.deps(), draw(1, 320, 240)
     job = run(product, deps, alpha=True, provider="bedrock")
     assert told(job) == [(SCENE, "success", 0.07)]
@@ -94,7 +94,7 @@ def test_with_an_alpha_channel_one_call_is_enough(house: House) -> None:
 
 
 @pytest.mark.parametrize("provider", ["bedrock", "sagemaker"])
-def test_a_jpeg_on_its_side_keeps_the_product_s_pixels(house: House, provider: str) -> None:
+def test_a_jpeg_on_its_side_keeps_the_product_s_pixels(house: Deployment, provider: str) -> None:
     deps, exif, sent = house.deps(), Image.Exif(), io.BytesIO()
     exif[0x0112] = 6
     upright = Image.fromarray(draw(0, 320, 240).rgb)
@@ -113,7 +113,7 @@ def test_a_jpeg_on_its_side_keeps_the_product_s_pixels(house: House, provider: s
 
 
 @pytest.mark.parametrize("alpha", [True, False])
-def test_the_worker_does_it_in_one_call(house: House, alpha: bool) -> None:
+def test_the_worker_does_it_in_one_call(house: Deployment, alpha: bool) -> None:
     deps, product = house.deps(), draw(2, 320, 240)
     job = run(product, deps, alpha=alpha, provider="sagemaker")
     assert told(job) == [(WORKER, "success", 0.0)]
@@ -122,7 +122,7 @@ def test_the_worker_does_it_in_one_call(house: House, alpha: bool) -> None:
 
 @pytest.mark.parametrize("provider", ["bedrock", "sagemaker"])
 @pytest.mark.parametrize("fmt", ["png", "webp", "jpeg"])
-def test_each_format_is_given_and_what_jpeg_means_is_said(house: House, provider: str, fmt: str) -> None:
+def test_each_format_is_given_and_what_jpeg_means_is_said(house: Deployment, provider: str, fmt: str) -> None:
     deps, product = house.deps(), draw(3, 320, 240)
     job = run(product, deps, alpha=True, provider=provider, format=fmt, width=512, height=384, padding=8)
     [image] = job.images
@@ -132,7 +132,7 @@ def test_each_format_is_given_and_what_jpeg_means_is_said(house: House, provider
     assert (image.components["exact_pixel_fraction"] is None) == (fmt == "jpeg")
 
 
-def test_a_worker_that_fails_is_followed_by_bedrock(house: House) -> None:
+def test_a_worker_that_fails_is_followed_by_bedrock(house: Deployment) -> None:
     deps, product = house.deps(), draw(0, 320, 240)
     house.doubles["sagemaker"].inject("failed_job", times=None)
     job = run(product, deps, alpha=False, provider="sagemaker")
@@ -143,7 +143,7 @@ def test_a_worker_that_fails_is_followed_by_bedrock(house: House) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["no_mask", "wrong_confidence", "other_size", "other_pixels"])
-def test_what_a_worker_has_spoilt_is_not_given(house: House, spoil: str) -> None:
+def test_what_a_worker_has_spoilt_is_not_given(house: Deployment, spoil: str) -> None:
     deps = house.deps()
     house.doubles["sagemaker"].spoil = spoil
     job = run(draw(0, 320, 240), deps, alpha=True, provider="sagemaker", fallback=False)
@@ -153,7 +153,7 @@ def test_what_a_worker_has_spoilt_is_not_given(house: House, spoil: str) -> None
 
 
 @pytest.mark.parametrize("asked", [{"padding": 9}, {"width": 512, "height": 384}], ids=str)
-def test_the_worker_s_product_is_found_wherever_it_was_put(house: House, asked: dict[str, int]) -> None:
+def test_the_worker_s_product_is_found_wherever_it_was_put(house: Deployment, asked: dict[str, int]) -> None:
     deps, product = house.deps(), draw(2, 320, 240)
     job = run(product, deps, alpha=False, provider="sagemaker", fallback=False, **asked)
     assert job.status == COMPLETED, job.error
@@ -168,7 +168,7 @@ def test_the_worker_s_product_is_found_wherever_it_was_put(house: House, asked: 
 @pytest.mark.parametrize("spoil", ["no_place", "other_pixels", "wrong_place"])
 @pytest.mark.parametrize("asked", [{"padding": 9}, {"width": 512, "height": 384}], ids=str)
 def test_a_moved_product_that_was_not_kept_is_asked_for_elsewhere(
-    house: House, asked: dict[str, int], spoil: str
+    house: Deployment, asked: dict[str, int], spoil: str
 ) -> None:
     """Only the worker knows where it found the product: what it says of the place is held against the pixels."""
     deps = house.deps()
@@ -179,7 +179,7 @@ def test_a_moved_product_that_was_not_kept_is_asked_for_elsewhere(
     assert job.attempts[0].error_code == "bad_answer"
 
 
-def test_a_cut_out_that_fails_is_the_end_of_it_there(house: House) -> None:
+def test_a_cut_out_that_fails_is_the_end_of_it_there(house: Deployment) -> None:
     deps = house.deps()
     house.doubles["bedrock"].inject("moderated_prompt")
     job = run(draw(0, 320, 240), deps, alpha=False, provider="bedrock")
@@ -188,7 +188,7 @@ def test_a_cut_out_that_fails_is_the_end_of_it_there(house: House) -> None:
     assert [(a.model, a.outcome) for a in job.attempts] == [(CUTTER, "refused")]
 
 
-def test_what_cannot_be_placed_is_refused_before_the_scene_is_paid(house: House) -> None:
+def test_what_cannot_be_placed_is_refused_before_the_scene_is_paid(house: Deployment) -> None:
     deps = house.deps()
     job = run(draw(1, 320, 240), deps, alpha=False, provider="bedrock", width=64, height=64, fallback=False)
     assert job.error
@@ -200,7 +200,7 @@ def test_what_cannot_be_placed_is_refused_before_the_scene_is_paid(house: House)
         submitted(draw(1, 320, 240), deps, alpha=True, width=64, height=64)
 
 
-def test_a_photo_that_is_gone_ends_the_job(house: House) -> None:
+def test_a_photo_that_is_gone_ends_the_job(house: Deployment) -> None:
     deps = house.deps()
     job = submitted(draw(0), deps, alpha=True, provider="bedrock")
     deps.blobs.delete(job.request.reference_key or "")
@@ -211,7 +211,7 @@ def test_a_photo_that_is_gone_ends_the_job(house: House) -> None:
     assert ended.wrong_field == "image"
 
 
-def test_with_its_image_go_the_mask_and_what_the_paid_calls_answered(house: House) -> None:
+def test_with_its_image_go_the_mask_and_what_the_paid_calls_answered(house: Deployment) -> None:
     deps = house.deps()
     job = run(draw(0, 320, 240), deps, alpha=False, provider="bedrock")
     objects: dict[str, Any] = deps.blobs.objects  # type: ignore[attr-defined]
@@ -237,7 +237,7 @@ def _lost(step: str, when: str) -> bool:
 
 
 @pytest.mark.parametrize(("step", "when", "number"), POINTS)
-def test_killed_once_neither_call_is_paid_twice(step: str, when: str, number: int, house: House) -> None:
+def test_killed_once_neither_call_is_paid_twice(step: str, when: str, number: int, house: Deployment) -> None:
     wire = Tripwire()
     deps, product = wire.deps(house, ("bedrock",)), draw(0, 320, 240)
     job = submitted(product, deps, alpha=False, provider="bedrock", fallback=False)
@@ -260,7 +260,7 @@ def test_killed_once_neither_call_is_paid_twice(step: str, when: str, number: in
         check_pixels(ended, product, deps)
 
 
-def test_a_cut_out_that_may_have_been_paid_is_not_asked_for_again_but_elsewhere(house: House) -> None:
+def test_a_cut_out_that_may_have_been_paid_is_not_asked_for_again_but_elsewhere(house: Deployment) -> None:
     wire = Tripwire()
     deps, product = wire.deps(house, ("bedrock", "sagemaker")), draw(0, 320, 240)
     job = submitted(product, deps, alpha=False, provider="bedrock")
@@ -280,6 +280,6 @@ def test_a_cut_out_that_came_is_no_call_paid_in_vain() -> None:
     ]
     attempts = tuple(Attempt(provider, model, outcome, cost_usd=cost) for provider, model, outcome, cost in asked)
     job = Job("acme", "1", ImageRequest("a room"), SCENE, "bedrock", 1, 0.0, attempts=attempts)
-    assert cured_elsewhere(lost, job, 0)
+    assert may_ask_next(lost, job, 0)
     vain = replace(attempts[1], outcome="failed")
-    assert not cured_elsewhere(lost, replace(job, attempts=(attempts[0], vain, attempts[2])), 0)
+    assert not may_ask_next(lost, replace(job, attempts=(attempts[0], vain, attempts[2])), 0)

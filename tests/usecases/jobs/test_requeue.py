@@ -9,7 +9,7 @@ import pytest
 from lambdas.domain.jobs.job import Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.requeue import bring_result
+from lambdas.usecases.jobs.requeue import requeue_finished_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fakes import make_deps
 
@@ -27,7 +27,7 @@ def job_with(deps: Deps, *attempts: Attempt, **changes: object) -> Job:
 def test_a_job_that_waits_is_queued_at_once() -> None:
     deps = make_deps()
     job = job_with(deps, OPEN)
-    assert bring_result("acme", job.id, deps)
+    assert requeue_finished_job("acme", job.id, deps)
     message = {"tenant": "acme", "job_id": job.id, "watchdog": False, "delay": 0}
     assert deps.queue.sent == [message]  # type: ignore[attr-defined]
 
@@ -37,7 +37,7 @@ def test_a_notice_that_comes_twice_is_one_more_message_and_no_more() -> None:
     job = job_with(deps, OPEN)
     before = deps.jobs.get("acme", job.id)
     for _ in range(2):
-        bring_result("acme", job.id, deps)
+        requeue_finished_job("acme", job.id, deps)
     assert deps.jobs.get("acme", job.id) == before
 
 
@@ -56,7 +56,7 @@ def test_a_notice_that_comes_twice_is_one_more_message_and_no_more() -> None:
 def test_a_late_result_is_let_go(attempts: tuple[Attempt, ...]) -> None:
     deps = make_deps()
     job = job_with(deps, *attempts)
-    assert not bring_result("acme", job.id, deps)
+    assert not requeue_finished_job("acme", job.id, deps)
     assert deps.queue.sent == []  # type: ignore[attr-defined]
 
 
@@ -64,7 +64,7 @@ def test_jobs_that_ended_are_let_be_and_so_are_those_of_others() -> None:
     deps = make_deps()
     ended = job_with(deps, OPEN, status="failed")
     other = job_with(deps, OPEN)
-    assert not bring_result("acme", ended.id, deps)
-    assert not bring_result("umbrella", other.id, deps)
-    assert not bring_result("acme", "01994c6e-0000-7000-8000-000000000000", deps)
+    assert not requeue_finished_job("acme", ended.id, deps)
+    assert not requeue_finished_job("umbrella", other.id, deps)
+    assert not requeue_finished_job("acme", "01994c6e-0000-7000-8000-000000000000", deps)
     assert deps.queue.sent == []  # type: ignore[attr-defined]

@@ -9,15 +9,15 @@ import pytest
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.routing.health import Health
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import attend_job
+from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.make_image import RESTART_SECONDS
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fakes import FakeProvider, FakeProviders, make_deps
 
-ANSWER = Painted(b"1024x1024:x")
+ANSWER = GeneratedImage(b"1024x1024:x")
 
 
 class Restarting(FakeProvider):
@@ -27,7 +27,7 @@ class Restarting(FakeProvider):
         super().__init__()
         self.deps, self.back, self.code, self.said = deps, back, code, paid
 
-    def paint(self, order: Order, timeout: float) -> Painted:
+    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         self.orders.append(order)
         if self.deps[0].clock.now() < self.back:
             raise ProviderFailure(self.code, "it could not be reached", paid=self.said)
@@ -54,10 +54,10 @@ def accepted(deps: Deps, **request: Any) -> Job:
 def at_work(deps: Deps, job: Job, queued: bool = True) -> Job:
     """The job once its messages have been handled, each when it comes, until there is none."""
     sent: list[dict[str, Any]] = deps.queue.sent  # type: ignore[attr-defined]
-    attend_job("acme", job.id, deps.clock.now() + 800, deps, watchdog=False, queued=queued)
+    handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False, queued=queued)
     while sent:
         deps.clock.sleep(sent.pop(0)["delay"])
-        attend_job("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
+        handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
     found = deps.jobs.get("acme", job.id)
     assert found
     return found
@@ -111,7 +111,7 @@ def test_what_may_be_paid_or_is_no_restart_is_not_tried_again(code: str, paid: s
 def test_a_job_that_went_back_is_queued_until_then() -> None:
     deps, _ = house(back=1e9)
     job = accepted(deps)
-    attend_job("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
+    handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
     waiting = deps.jobs.get("acme", job.id)
     assert waiting
     assert (waiting.status, waiting.released, len(waiting.attempts)) == (QUEUED, 1, 3)

@@ -10,11 +10,11 @@ import pytest
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.ids import call_id
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Attempt, Job
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.routing.health import Health
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import attend_job
+from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.make_image import ROOM_SECONDS
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
@@ -31,15 +31,15 @@ class SlotsOverTime(FakeSlots):
         self.clock = clock
         self.asked: list[str] = []
 
-    def take(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
+    def acquire(self, provider: str, call: str, tenant: str, now: float, until: float) -> bool:
         self.asked.append(provider)
-        return super().take(provider, call, tenant, now, until)
+        return super().acquire(provider, call, tenant, now, until)
 
     def fill(self, provider: str, seconds: float = FOREVER, tenant: str = "others") -> None:
         """Others hold every slot for so long."""
         for number in range(self.caps[provider]):
             until = self.clock.now() + seconds
-            assert self.take(provider, f"{tenant}{number}", f"{tenant}{number}", self.clock.now(), until)
+            assert self.acquire(provider, f"{tenant}{number}", f"{tenant}{number}", self.clock.now(), until)
         self.asked.clear()
 
 
@@ -66,11 +66,11 @@ def test_a_call_holds_a_slot_and_gives_it_back() -> None:
     held: list[int] = []
     deps, providers, slots = house("bedrock", caps={"bedrock": 2})
 
-    def look(order: Order) -> Painted:
+    def look(order: ImageTask) -> GeneratedImage:
         held.append(len(slots.held["bedrock"]))
         [slot] = slots.held["bedrock"].values()
         assert (slot.tenant, slot.until) == ("acme", deps.clock.now() + 300 + 15)
-        return Painted(b"1024x1024:x")
+        return GeneratedImage(b"1024x1024:x")
 
     providers["bedrock"].script = [look, ProviderFailure("throttled", "busy", retry_after=3), look]
     assert run(deps, submitted(deps, n=2)).status == COMPLETED
@@ -137,10 +137,10 @@ def test_a_watchdog_that_finds_no_room_sends_no_message_beside_its_next_one() ->
     job = submitted(deps)
     slots.fill("bedrock")
     for _ in range(3):
-        attend_job("acme", job.id, deps.clock.now() + 800, deps, watchdog=True)
+        handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=True)
     sent = deps.queue.sent  # type: ignore[attr-defined]
     assert [(m["watchdog"], m["delay"]) for m in sent] == [(True, WATCHDOG_SECONDS)] * 3
-    attend_job("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
+    handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
     assert [m["watchdog"] for m in sent[3:]] == [False]
 
 
@@ -172,10 +172,10 @@ def test_a_job_that_has_begun_waits_inside() -> None:
     deps, providers, slots = house("bedrock", caps={"bedrock": 1})
     job = submitted(deps, n=2)
 
-    def then_full(order: Order) -> Painted:
+    def then_full(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock", seconds=120)
-        return Painted(b"1024x1024:x")
+        return GeneratedImage(b"1024x1024:x")
 
     providers["bedrock"].script = [then_full]
     ended = run(deps, job)
@@ -188,10 +188,10 @@ def test_a_job_that_has_begun_waits_until_its_limit() -> None:
     deps, providers, slots = house("bedrock", caps={"bedrock": 1}, generation_timeout=100.0)
     job = submitted(deps, n=2)
 
-    def then_full(order: Order) -> Painted:
+    def then_full(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock")
-        return Painted(b"1024x1024:x")
+        return GeneratedImage(b"1024x1024:x")
 
     providers["bedrock"].script = [then_full]
     ended = run(deps, job)
@@ -205,7 +205,7 @@ def test_a_retry_that_finds_no_room_waits_for_it_and_is_still_the_second_try() -
     deps, providers, slots = house("bedrock", caps={"bedrock": 1})
     job = submitted(deps)
 
-    def busy(order: Order) -> Painted:
+    def busy(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock", seconds=40)
         raise ProviderFailure("throttled", "busy", retry_after=1)
@@ -244,7 +244,7 @@ def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try() -> No
     deps, providers, slots = house("bedrock", caps={"bedrock": 1}, generation_timeout=60.0)
     job = submitted(deps)
 
-    def busy(order: Order) -> Painted:
+    def busy(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock")
         raise ProviderFailure("throttled", "busy", retry_after=1)
@@ -295,11 +295,12 @@ def test_a_job_lost_to_another_run_is_not_given_back() -> None:
 def test_work_that_is_collected_needs_no_slot() -> None:
     class Ticketed(FakeProvider):
         client_chooses_id = True
+        notifies_completion = False
 
-        def submit(self, order: Order, timeout: float) -> None:
+        def submit(self, order: ImageTask, timeout: float) -> None:
             raise AssertionError("handed in before")
 
-        def collect(self, ticket: object, order: Order, timeout: float) -> Painted:
+        def collect(self, ticket: object, order: ImageTask, timeout: float) -> GeneratedImage:
             return self.paint(order, timeout)
 
     deps, _, slots = house("runware_ai", caps={"runware_ai": 1})

@@ -8,9 +8,9 @@ import pytest
 
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import attend_job, give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
 from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, make_deps
@@ -59,7 +59,7 @@ def test_several_images_have_seeds_in_a_row_and_one_call_each() -> None:
 
 def test_the_intent_is_on_record_before_the_paid_call() -> None:
     seen: list[Job | None] = []
-    deps, _ = bedrock(lambda o: (seen.append(deps.jobs.get("acme", job.id)), Painted(b"1024x1024:x"))[1])
+    deps, _ = bedrock(lambda o: (seen.append(deps.jobs.get("acme", job.id)), GeneratedImage(b"1024x1024:x"))[1])
     job = submitted(deps)
     run(deps, job)
     assert seen[0] and seen[0].status == RUNNING
@@ -67,7 +67,7 @@ def test_the_intent_is_on_record_before_the_paid_call() -> None:
 
 
 def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
-    deps, _ = bedrock(lambda o: Painted(b"not a picture"))
+    deps, _ = bedrock(lambda o: GeneratedImage(b"not a picture"))
     job = run(deps, submitted(deps))
     assert (job.status, job.error and job.error["code"]) == (FAILED, "providers_failed")
     assert deps.blobs.get(f"raw/acme/{job.id}/0") == b"not a picture"
@@ -186,10 +186,10 @@ def test_an_interrupted_free_call_is_made_again() -> None:
 
 
 def test_a_zombie_run_cannot_write_over_its_successor() -> None:
-    def slow(order: Order) -> Painted:
+    def slow(order: ImageTask) -> GeneratedImage:
         deps.clock.sleep(LEASE_SECONDS + 1)
         run_job(job.tenant, job.id, deps.clock.now() + 800, deps)  # the successor finds the unknown call
-        return Painted(b"1024x1024:late")
+        return GeneratedImage(b"1024x1024:late")
 
     deps, _ = bedrock(slow)
     job = submitted(deps)
@@ -224,20 +224,20 @@ def test_the_watchdog_follows_a_job_until_it_has_ended() -> None:
     ]
     assert WATCHDOG_SECONDS > LEASE_SECONDS
     interrupted(deps, job)
-    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    handle_job_message(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
     assert len(deps.queue.sent) == 2  # type: ignore[attr-defined]
     deps.clock.sleep(WATCHDOG_SECONDS)
-    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    handle_job_message(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
     ended = deps.jobs.get(job.tenant, job.id)
     assert ended and ended.final
     sent = len(deps.queue.sent)  # type: ignore[attr-defined]
-    attend_job(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
+    handle_job_message(job.tenant, job.id, deps.clock.now() + 800, deps, watchdog=True)
     assert len(deps.queue.sent) == sent  # type: ignore[attr-defined]
 
 
 def test_a_message_about_an_unknown_job_is_let_go() -> None:
     deps, _ = bedrock()
-    attend_job("acme", "0", deps.clock.now() + 800, deps, watchdog=True)
+    handle_job_message("acme", "0", deps.clock.now() + 800, deps, watchdog=True)
     assert deps.queue.sent == []  # type: ignore[attr-defined]
 
 
@@ -245,12 +245,12 @@ def test_giving_up_ends_a_free_job_and_waits_for_a_held_one() -> None:
     deps, _ = bedrock()
     job = submitted(deps)
     interrupted(deps, job)
-    assert not give_up_job(job.tenant, job.id, deps)
+    assert not fail_dead_lettered_job(job.tenant, job.id, deps)
     deps.clock.sleep(LEASE_SECONDS + 1)
-    assert give_up_job(job.tenant, job.id, deps)
+    assert fail_dead_lettered_job(job.tenant, job.id, deps)
     ended = deps.jobs.get(job.tenant, job.id)
     assert ended and ended.status == FAILED
-    assert give_up_job(job.tenant, job.id, deps)
+    assert fail_dead_lettered_job(job.tenant, job.id, deps)
 
 
 def test_a_lost_write_of_the_bytes_leaves_the_job_to_its_watchdog() -> None:

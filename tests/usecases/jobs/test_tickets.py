@@ -9,7 +9,7 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
-from lambdas.domain.jobs.request import ImageRequest, Order, Painted, Ticket
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, RESERVE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
@@ -21,26 +21,27 @@ class TicketOffice:
     """Accepts work and is done with it after `looks` looks."""
 
     client_chooses_id: bool = True
+    notifies_completion: bool = False
     looks: int = 3
     submit_fails: Exception | None = None
     collect_fails: list[Exception] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    orders: list[ImageTask] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     on_collect: object = None
 
-    def submit(self, order: Order, timeout: float) -> Ticket:
+    def submit(self, order: ImageTask, timeout: float) -> Ticket:
         self.orders.append(order)
         if self.submit_fails:
             raise self.submit_fails
         return Ticket(order.id if self.client_chooses_id else f"theirs-{len(self.orders)}", cost_usd=0.0123)
 
-    def collect(self, ticket: Ticket, order: Order, timeout: float) -> Painted | None:
+    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         self.asked.append(ticket.id)
         if callable(self.on_collect):
             self.on_collect()
         if self.collect_fails:
             raise self.collect_fails.pop(0)
-        return Painted(b"%dx%d:x" % order.generate, order.seed) if len(self.asked) >= self.looks else None
+        return GeneratedImage(b"%dx%d:x" % order.generate, order.seed) if len(self.asked) >= self.looks else None
 
 
 def office(**settings: object) -> tuple[Deps, TicketOffice]:

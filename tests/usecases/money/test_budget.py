@@ -9,7 +9,7 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import Caps, month
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.handle_message import give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_batch import submit_batch
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
@@ -85,7 +85,7 @@ def test_failure_gives_back_and_a_call_of_unknown_end_is_written_down() -> None:
     assert run(deps, submitted(deps)).status == FAILED
     assert (books(deps).committed_images, books(deps).spent_microusd, books(deps).lost_microusd) == (0, 0, 40_000)
     given_up = submitted(deps)
-    assert give_up_job("acme", given_up.id, deps)
+    assert fail_dead_lettered_job("acme", given_up.id, deps)
     assert books(deps).committed_microusd == 0
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from lambdas.adapters.images.compositing import PillowBackdrops
+from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import failure_boundary
 from lambdas.domain.errors import InvalidRequest, ProviderFailure, Unavailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
-from lambdas.domain.jobs.request import ImageRequest, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.providers._client import http
 from lambdas.usecases.jobs import ask_provider
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw
 from tests.support.fakes import FakePictures, FakeProvider, FakeProviders, make_deps
-from tests.support.real_providers import House, hurry, open_house
+from tests.support.real_providers import Deployment, hurry, open_house
 from tests.support.receipts import check_books, check_end, check_receipt
 from tests.usecases.jobs.test_product_background import CUTTER, SCENE, WORKER, submitted
 from tests.usecases.jobs.test_tickets import office
@@ -35,13 +35,13 @@ NO_PALETTE = base64.b64decode(
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[Deployment]:
     with open_house() as house:
         yield house
 
 
 @pytest.fixture
-def house(running: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(running: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     running.clear()
     hurry(monkeypatch, 10.0)
     return running
@@ -51,7 +51,7 @@ def breaks(*_: Any, **__: Any) -> Any:
     raise OverflowError(SECRET)
 
 
-def made(house: House, name: str, *others: str) -> tuple[Job, Any]:
+def made(house: Deployment, name: str, *others: str) -> tuple[Job, Any]:
     deps = house.deps()
     request = ImageRequest("a fox", provider=name, fallback=others or False, width=256, height=256, seed=7)
     job, _ = submit_job(request, Caller("acme", "r"), deps)
@@ -62,7 +62,7 @@ def made(house: House, name: str, *others: str) -> tuple[Job, Any]:
 
 @pytest.mark.parametrize("name", ["bedrock", "comfyui", "gemini", "leonardo_ai", "runware_ai", "sagemaker"])
 def test_a_module_that_breaks_over_an_answer(
-    name: str, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, house: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = importlib.import_module(f"lambdas.providers.{name}")
     monkeypatch.setattr(module, "to_file" if name == "comfyui" else "to_image", breaks)
@@ -81,12 +81,12 @@ def test_a_module_that_breaks_over_an_answer(
     assert "in breaks" in caplog.text  # the trace
     assert "OverflowError" in caplog.text
     assert SECRET not in caplog.text
-    assert 1 <= len(told) <= ask_provider.MOST_BROKEN
+    assert 1 <= len(told) <= ask_provider.MAX_BROKEN
 
 
 @pytest.mark.parametrize("name", ["bedrock", "gemini", "leonardo_ai", "runware_ai"])
 def test_a_module_that_breaks_before_anything_is_sent(
-    name: str, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, house: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(importlib.import_module(f"lambdas.providers.{name}"), "to_payload", breaks)
     job, _ = made(house, name, "comfyui")
@@ -99,7 +99,7 @@ def test_a_module_that_breaks_before_anything_is_sent(
 
 
 def test_a_ticket_whose_acknowledgement_cannot_be_read_is_asked_after(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lambdas.providers import runware_ai
 
@@ -141,7 +141,7 @@ def test_looks_that_break_again_and_again_end() -> None:
     job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
-    assert (ended.status, len(at.asked)) == (FAILED, ask_provider.MOST_BROKEN)
+    assert (ended.status, len(at.asked)) == (FAILED, ask_provider.MAX_BROKEN)
     [attempt] = ended.attempts
     assert (attempt.outcome, attempt.error_code) == ("unknown", "outcome_unknown")
     assert (attempt.cost_usd, attempt.paid) == (0.0123, "yes")  # it was told when the work was accepted
@@ -174,8 +174,10 @@ def test_a_codec_that_breaks_is_a_damaged_picture(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("which", ["cut-out", "scene"])
-def test_a_background_whose_pictures_break_the_codec(which: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PillowBackdrops, "check_cutout" if which == "cut-out" else "compose", breaks)
+def test_a_background_whose_pictures_break_the_codec(
+    which: str, house: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PillowCompositor, "check_cutout" if which == "cut-out" else "compose", breaks)
     deps = house.deps()
     job = submitted(draw(0, 320, 240), deps, alpha=False, provider="bedrock", fallback=("sagemaker",))
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
@@ -186,9 +188,9 @@ def test_a_background_whose_pictures_break_the_codec(which: str, house: House, m
     assert ended.cost_usd == 0.07 * len(paid)
 
 
-def test_a_palette_without_its_palette_as_a_scene(house: House) -> None:
+def test_a_palette_without_its_palette_as_a_scene(house: Deployment) -> None:
     deps = house.deps()
-    painted = Painted(NO_PALETTE)
+    painted = GeneratedImage(NO_PALETTE)
     bedrock: Any = FakeProvider([lambda order: real.paint(order, 9.0), lambda _: painted])
     real: Any = house.registry.get("bedrock")
     deps = house.deps(providers=FakeProviders(bedrock=bedrock))
@@ -199,9 +201,9 @@ def test_a_palette_without_its_palette_as_a_scene(house: House) -> None:
 
 
 def test_what_cannot_be_staged_costs_nothing_and_is_on_the_receipt(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PillowBackdrops, "stage", breaks)
+    monkeypatch.setattr(PillowCompositor, "stage", breaks)
     deps = house.deps()
     job = submitted(draw(1, 320, 240), deps, alpha=True, provider="bedrock", fallback=("sagemaker",))
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)

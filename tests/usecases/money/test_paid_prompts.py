@@ -155,7 +155,7 @@ def test_prices() -> None:
 
 
 def test_the_most_is_that_of_the_call() -> None:
-    assert optimize_prompt.MOST_TOKENS == bedrock_text.MAX_TOKENS
+    assert optimize_prompt.MAX_TOKENS == bedrock_text.MAX_TOKENS
     assert len(instruction(3000, "0" * 16)) <= optimize_prompt.BRIEF
     engine = BedrockText("us-west-2", GPT)
     assert ceiling(engine, "x" * MAX_PROMPT) < 0.0025

@@ -14,27 +14,37 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.errors import NoneAvailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
-from lambdas.domain.jobs.request import ImageRequest, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs import ask_provider, make_image
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.api.client import Client
 from tests.support.fakes import FakeHealth
-from tests.support.real_providers import CASES, CODES, HANGING, PROVIDERS, Case, House, hurry, may_be_unsure, open_house
+from tests.support.real_providers import (
+    CASES,
+    CODES,
+    HANGING,
+    PROVIDERS,
+    Case,
+    Deployment,
+    hurry,
+    may_be_unsure,
+    open_house,
+)
 from tests.support.receipts import check_books, check_end, check_receipt
 
 FINAL = ("content_policy", "invalid_request")
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[Deployment]:
     with open_house() as house:
         yield house
 
 
 @pytest.fixture
-def house(running: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(running: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     running.clear()
     hurry(monkeypatch, 10.0)
     return running
@@ -56,7 +66,7 @@ def title(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=title)
-def test_one_fault_and_nobody_else_to_ask(case: Case, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_fault_and_nobody_else_to_ask(case: Case, house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     name, fault, stage = case
     if fault in HANGING:
         hurry(monkeypatch)
@@ -84,7 +94,7 @@ LASTING = [
 
 @pytest.mark.parametrize("case", LASTING, ids=title)
 def test_a_lasting_fault_is_cured_by_another_provider(
-    case: Case, house: House, monkeypatch: pytest.MonkeyPatch
+    case: Case, house: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, fault, stage = case
     if fault in HANGING:
@@ -109,7 +119,7 @@ def test_a_lasting_fault_is_cured_by_another_provider(
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_any_faults_in_any_order(seed: int, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_faults_in_any_order(seed: int, house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few jobs in a row on three providers that share their health, each under faults of its own."""
     die = random.Random(seed)
     monkeypatch.setattr("lambdas.usecases.jobs.submit_job.random", SimpleNamespace(Random=lambda: die))
@@ -142,7 +152,7 @@ def test_any_faults_in_any_order(seed: int, house: House, monkeypatch: pytest.Mo
 class Some:
     """The port Providers with no others than these."""
 
-    def __init__(self, house: House, names: frozenset[str]) -> None:
+    def __init__(self, house: Deployment, names: frozenset[str]) -> None:
         self._house = house
         self._names = names
         self.get = house.registry.get
@@ -167,10 +177,10 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_images_made_before_a_failure_are_kept(name: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_made_before_a_failure_are_kept(name: str, house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = count(1)
 
-    def ask(*args: Any) -> Painted:
+    def ask(*args: Any) -> GeneratedImage:
         if next(numbers) == 2:
             house.inject(name, REFUSALS[name], None)
         return ask_provider.ask(*args)
@@ -190,7 +200,7 @@ def test_images_made_before_a_failure_are_kept(name: str, house: House, monkeypa
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_the_seed_of_an_image_is_the_one_its_provider_was_sent(name: str, house: House) -> None:
+def test_the_seed_of_an_image_is_the_one_its_provider_was_sent(name: str, house: Deployment) -> None:
     deps = house.deps()
     job = made(deps, replace(asked(name, fallback=False, n=3), seed=2**31 - 20))
     assert [image.seed for image in job.images] == [call.seed for call in house.ledger(name)]
@@ -199,7 +209,7 @@ def test_the_seed_of_an_image_is_the_one_its_provider_was_sent(name: str, house:
     assert all(card.seed_min <= image.seed <= card.seed_max for image in job.images)
 
 
-def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: House) -> None:
+def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: Deployment) -> None:
     deps = replace(house.deps(), generation_timeout=5.0)
     house.doubles["runware_ai"].seconds = 1e6
     began = deps.clock.now()
@@ -216,7 +226,7 @@ def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: House
     assert job.attempts[-1].ticket  # so that it can be asked after by hand
 
 
-def test_work_that_is_done_while_a_long_wait_is_asked_for_is_not_lost(house: House) -> None:
+def test_work_that_is_done_while_a_long_wait_is_asked_for_is_not_lost(house: Deployment) -> None:
     deps = house.deps()
     house.inject("comfyui", "throttle", "ask")  # 7 s, which is longer than there is time
     job = made(deps, asked("comfyui", fallback=False))

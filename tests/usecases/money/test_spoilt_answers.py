@@ -10,7 +10,7 @@ from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.jobs.job import COMPLETED
-from lambdas.domain.jobs.request import ImageRequest, Painted
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.usecases.jobs.product_background import with_product
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
@@ -33,8 +33,8 @@ SPOILT = {
 @pytest.mark.parametrize("name", sorted(SPOILT))
 @pytest.mark.parametrize("task", ["picture", "background"])
 def test_another_provider_is_asked_and_the_first_one_s_end_is_known(name: str, task: str) -> None:
-    first = FakeProvider([lambda order: Painted(SPOILT[name])])
-    good = FakeProvider([lambda order: Painted(file(Image.new("RGB", order.generate, "red"), "png"))])
+    first = FakeProvider([lambda order: GeneratedImage(SPOILT[name])])
+    good = FakeProvider([lambda order: GeneratedImage(file(Image.new("RGB", order.generate, "red"), "png"))])
     deps = make_deps(pictures=PillowPictures(), providers=FakeProviders(bedrock=first, gemini=good))
     request = ImageRequest("a fox", provider="bedrock")
     if task == "background":

@@ -15,7 +15,7 @@ from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.doubles import runware
 from tests.doubles.bedrock import faults, service
 from tests.gpu_worker.background.products import draw
-from tests.support.real_providers import HANGING, UNSURE, House, hurry, open_house
+from tests.support.real_providers import HANGING, UNSURE, Deployment, hurry, open_house
 from tests.support.tripwire import Tripwire
 from tests.usecases.jobs.test_crash_matrix import run_to_the_end
 from tests.usecases.jobs.test_product_background import CUTTER, SCENE, submitted
@@ -24,20 +24,22 @@ FAULTS = sorted(faults.FAULTS - {"huge"})
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[Deployment]:
     with open_house() as house:
         yield house
 
 
 @pytest.fixture
-def house(running: House) -> House:
+def house(running: Deployment) -> Deployment:
     running.clear()
     return running
 
 
 @pytest.mark.parametrize("call", [1, 2], ids=["cut-out", "scene"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_both_paid_calls_of_a_background(fault: str, call: int, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_paid_calls_of_a_background(
+    fault: str, call: int, house: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hurry(monkeypatch, 0.6 if fault in HANGING else 10.0)
     deps = house.deps()
     if call == 2:
@@ -87,7 +89,7 @@ STEPS = ("claim", "intent", "submit", "ticket", "collect", "paint", "raw", "fit"
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(("name", "fault", "usd"), TOLD)
 def test_after_a_kill_the_same_cost_is_told(
-    name: str, fault: str | None, usd: float, step: str, when: str, house: House, monkeypatch: pytest.MonkeyPatch
+    name: str, fault: str | None, usd: float, step: str, when: str, house: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(runware.PRICES, "runware:101@1", 0.0021)
     monkeypatch.setattr(house.doubles["leonardo_ai"], "usd", 0.0099)
@@ -110,7 +112,7 @@ def test_after_a_kill_the_same_cost_is_told(
         assert attempt.cost_usd == usd
 
 
-def test_a_picture_that_can_never_be_fetched_was_charged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_can_never_be_fetched_was_charged(house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch, 10.0)
     deps = house.deps()
     house.inject("runware_ai", "unavailable", "image", times=None)
@@ -132,7 +134,7 @@ def test_a_picture_that_can_never_be_fetched_was_charged(house: House, monkeypat
         ("reset", []),  # `unknown` says it
     ],
 )
-def test_what_may_have_been_charged_is_said(fault: str, said: list[str], house: House) -> None:
+def test_what_may_have_been_charged_is_said(fault: str, said: list[str], house: Deployment) -> None:
     deps = house.deps()
     house.doubles["bedrock"].inject(fault)
     job, _ = submit_job(ImageRequest("a fox", provider="bedrock", fallback=False), Caller("acme", "r"), deps)
@@ -141,7 +143,7 @@ def test_what_may_have_been_charged_is_said(fault: str, said: list[str], house: 
     assert [text for text in Metadata.of(ended).warnings if "charged" in text] == said
 
 
-def test_what_a_paid_call_answered_and_nobody_can_read_is_kept(house: House) -> None:
+def test_what_a_paid_call_answered_and_nobody_can_read_is_kept(house: Deployment) -> None:
     for fault, words in (("wrong_base64", b"!!!!"), ("html", b"<html>"), ("two_images", b'"images"')):
         house.clear()
         deps = house.deps()
@@ -151,7 +153,7 @@ def test_what_a_paid_call_answered_and_nobody_can_read_is_kept(house: House) -> 
         assert words in (deps.blobs.get(f"raw/acme/{job.id}/0") or b"")
 
 
-def test_a_run_of_flagged_pictures_ends_with_the_budget(house: House) -> None:
+def test_a_run_of_flagged_pictures_ends_with_the_budget(house: Deployment) -> None:
     deps: Any = house.deps(caps=budget.Caps.of(0.02, 0))
     house.inject("runware_ai", "moderated_image", None, times=None)
     refused = 0

@@ -12,7 +12,7 @@ from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.jobs.cancel_job import cancel_job
-from lambdas.usecases.jobs.handle_message import attend_job, give_up_job
+from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_batch import Refused, submit_batch
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
@@ -24,8 +24,8 @@ def test_a_job_without_an_address_costs_nothing(monkeypatch: pytest.MonkeyPatch)
     world = World()
     monkeypatch.setattr(world.deps.outbox, "get", pytest.fail)
     job = world.ended(None)
-    attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
-    give_up_job("acme", job.id, world.deps)
+    handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+    fail_dead_lettered_job("acme", job.id, world.deps)
     assert (world.events.messages, world.deps.jobs.outbox.rows) == ([], {})  # type: ignore[attr-defined]
 
 
@@ -39,7 +39,7 @@ def _cancel(world: World, job: Job) -> None:
 
 def _give_up(world: World, job: Job) -> None:
     with suppress(ConnectionError):
-        give_up_job("acme", job.id, world.deps)
+        fail_dead_lettered_job("acme", job.id, world.deps)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_the_watchdog_hands_over_what_the_queue_did_not_take(end: Callable[[Worl
     assert world.events.messages == []
     assert world.event(job).type == f"generation.{kind}"
     with pytest.raises(ConnectionError):  # its message stays, too
-        attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+        handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
     with pytest.raises(ConnectionError):
-        give_up_job("acme", job.id, world.deps)
+        fail_dead_lettered_job("acme", job.id, world.deps)
     world.events.down = False
     world.clock.sleep(WATCHDOG_SECONDS)
-    attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+    handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
     world.run()
     assert len(world.receiver.posts) == 1
-    attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+    handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
     assert world.events.messages == []
 
 
@@ -73,7 +73,7 @@ def test_the_dead_letter_function_hands_over_too() -> None:
     world.events.down = True
     _run(world, job)
     world.events.down = False
-    assert give_up_job("acme", job.id, world.deps)
+    assert fail_dead_lettered_job("acme", job.id, world.deps)
     world.run()
     assert len(world.receiver.posts) == 1
 
@@ -114,7 +114,7 @@ def test_a_job_that_runs_for_long_is_told_when_it_ends() -> None:
     job = world.job()
     world.deps.jobs.claim("acme", job.id, world.clock.now(), world.clock.now() + LEASE_SECONDS)
     world.clock.sleep(5)
-    attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+    handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
     assert world.events.messages == []
 
 
@@ -124,8 +124,8 @@ def test_the_watchdog_leaves_alone_what_is_being_delivered() -> None:
     world.receiver.answer = lambda now: DOWN
     world.run(until=world.clock.now() + 1)
     messages = list(world.events.messages)
-    attend_job("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
-    give_up_job("acme", job.id, world.deps)
+    handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
+    fail_dead_lettered_job("acme", job.id, world.deps)
     assert world.events.messages == messages
 
 
@@ -134,6 +134,6 @@ def test_no_provider_is_needed_to_tell_of_a_failure() -> None:
     job = world.job()
     world.deps.providers.providers.clear()  # type: ignore[attr-defined]
     assert isinstance(world.deps.providers, FakeProviders)
-    give_up_job("acme", job.id, world.deps)
+    fail_dead_lettered_job("acme", job.id, world.deps)
     world.run()
     assert b"generation.failed" in world.receiver.posts[0].body

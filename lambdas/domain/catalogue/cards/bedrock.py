@@ -54,7 +54,7 @@ _SD35 = replace(
 _ULTRA = replace(_CORE, id="stability.stable-image-ultra-v1:1", price_usd=0.14, quality=8, typical_seconds=12.0)
 
 # Stability's editing services answer under an inference profile of the US alone, from us-west-2 among others.
-_CUTTER = replace(
+_REMOVER = replace(
     _CORE,
     id="us.stability.stable-image-remove-background-v1:0",
     price_usd=0.07,
@@ -67,17 +67,17 @@ _CUTTER = replace(
     typical_seconds=5.0,
 )
 _SCENE = replace(
-    _CUTTER,
+    _REMOVER,
     id="us.stability.stable-image-inpaint-v1:0",
     honours=frozenset({"negative_prompt", "seed"}),
     capabilities=frozenset({"background"}),
     seed_max=4294967294,
     typical_seconds=8.0,
-    cut_by=_CUTTER.id,
+    background_remover=_REMOVER.id,
 )
 
 # The first card is the default.
-CARDS: Final = (_CORE, _SD35, _ULTRA, _SCENE, _CUTTER)
+CARDS: Final = (_CORE, _SD35, _ULTRA, _SCENE, _REMOVER)
 
 
 def _ended(

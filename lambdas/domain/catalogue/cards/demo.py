@@ -39,6 +39,6 @@ CARDS: Final = (
         call="instant",
         max_seconds=30.0,
         quality=1,
-        cut_by=BORDER,
+        background_remover=BORDER,
     ),
 )
