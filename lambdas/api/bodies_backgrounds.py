@@ -13,7 +13,7 @@ from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.product_background import with_product
+from lambdas.usecases.images.product_background import with_product
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
 _BOTH = "width and height go together: send both, or neither for the product's own size"

@@ -12,7 +12,7 @@ from lambdas.domain import ids
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.attachments import Intake
+from lambdas.usecases.images.attachments import Intake
 from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]

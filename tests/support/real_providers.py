@@ -15,7 +15,7 @@ from lambdas.providers._client import fetch
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs import ask_provider, make_image
+from lambdas.usecases.images import ask_provider, make_image
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
 from tests.doubles.bedrock import faults as bedrock_faults
 from tests.doubles.bedrock.service import FakeBedrock

@@ -8,7 +8,7 @@ from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure, Unavailable
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
-from lambdas.usecases.jobs.ask_provider import ask
+from lambdas.usecases.images.ask_provider import ask
 from lambdas.usecases.retry import WAITS, retry_while_unavailable
 from tests.support.fakes import FakeClock, FakeProvider
 

@@ -17,7 +17,7 @@ from lambdas.domain.errors import ServiceError, Unavailable
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.job import QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
-from lambdas.usecases.jobs.attachments import Intake
+from lambdas.usecases.images.attachments import Intake
 from lambdas.usecases.jobs.submit_batch import Refused, find_batch, submit_batch
 from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 

@@ -11,7 +11,7 @@ from lambdas.domain.errors import GenerationTimeout, ServiceError, Unavailable
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.limits import slots
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.make_image import JobFailed, NoRoom, StillWorking, TakenOver, make_image
+from lambdas.usecases.images.make_image import JobFailed, NoRoom, StillWorking, TakenOver, make_image
 from lambdas.usecases.prompts.optimize import FREE, guess, is_long, optimize
 from lambdas.usecases.webhooks.announce import announce
 

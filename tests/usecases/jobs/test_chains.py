@@ -16,7 +16,7 @@ from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
 from tests.support import recursion
 from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeSlots, make_deps
 from tests.support.webhook_world import DAY, DOWN, OK, World
-from tests.usecases.jobs.test_asleep import TURBO, gpu, submitted
+from tests.usecases.images.test_asleep import TURBO, gpu, submitted
 
 
 def delivered(deps: Deps, job: Job, most: int = 10_000) -> tuple[Job, int]:

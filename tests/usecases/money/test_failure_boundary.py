@@ -16,15 +16,15 @@ from lambdas.domain.errors import InvalidRequest, ProviderFailure, Unavailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.providers._client import http
-from lambdas.usecases.jobs import ask_provider
+from lambdas.usecases.images import ask_provider
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw
 from tests.support.fakes import FakePictures, FakeProvider, FakeProviders, make_deps
 from tests.support.real_providers import Deployment, hurry, open_house
 from tests.support.receipts import check_books, check_end, check_receipt
-from tests.usecases.jobs.test_product_background import CUTTER, SCENE, WORKER, submitted
-from tests.usecases.jobs.test_tickets import office
+from tests.usecases.images.test_product_background import CUTTER, SCENE, WORKER, submitted
+from tests.usecases.images.test_tickets import office
 
 SECRET = "the prompt, an answer, a key"
 # A palette picture without its palette: a codec may fail on it by an assertion.

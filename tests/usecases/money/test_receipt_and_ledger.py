@@ -16,7 +16,7 @@ from lambdas.domain.errors import NoneAvailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs import ask_provider, make_image
+from lambdas.usecases.images import ask_provider, make_image
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.api.client import Client

@@ -17,8 +17,8 @@ from tests.doubles.bedrock import faults, service
 from tests.gpu_worker.background.products import draw
 from tests.support.real_providers import HANGING, UNSURE, Deployment, hurry, open_house
 from tests.support.tripwire import Tripwire
+from tests.usecases.images.test_product_background import CUTTER, SCENE, submitted
 from tests.usecases.jobs.test_crash_matrix import run_to_the_end
-from tests.usecases.jobs.test_product_background import CUTTER, SCENE, submitted
 
 FAULTS = sorted(faults.FAULTS - {"huge"})
 

@@ -12,7 +12,7 @@ from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.ask_provider import MAX_WAIT, STAY_SECONDS
+from lambdas.usecases.images.ask_provider import MAX_WAIT, STAY_SECONDS
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.requeue import requeue_finished_job

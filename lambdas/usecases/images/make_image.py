@@ -25,7 +25,7 @@ from lambdas.domain.limits import slots
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import free_at
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.ask_provider import (
+from lambdas.usecases.images.ask_provider import (
     MAX_TRIES,
     STAY_SECONDS,
     ask,
@@ -34,9 +34,9 @@ from lambdas.usecases.jobs.ask_provider import (
     may_leave,
     wait_before_retry,
 )
-from lambdas.usecases.jobs.candidates import claim_call, may_ask_next, remaining_models, state
-from lambdas.usecases.jobs.product_background import background_remover_of, staged
-from lambdas.usecases.jobs.store_image import keep, keep_answer, kept, settle
+from lambdas.usecases.images.candidates import claim_call, may_ask_next, remaining_models, state
+from lambdas.usecases.images.product_background import background_remover_of, staged
+from lambdas.usecases.images.store_image import keep, keep_answer, kept, settle
 from lambdas.usecases.retry import retry_while_unavailable
 
 # How long a model may take while others wait for their turn: some of its usual times over, within these bounds.

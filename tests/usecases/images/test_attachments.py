@@ -12,7 +12,7 @@ from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
-from lambdas.usecases.jobs.attachments import MAX_REQUEST_PIXELS, Intake, image_bytes
+from lambdas.usecases.images.attachments import MAX_REQUEST_PIXELS, Intake, image_bytes
 from tests.pictures.made import seeds
 from tests.support.fakes import make_deps
 

@@ -14,8 +14,8 @@ from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.routing.health import Health
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.make_image import ROOM_SECONDS
 from lambdas.usecases.jobs.handle_message import handle_job_message
-from lambdas.usecases.jobs.make_image import ROOM_SECONDS
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
 from tests.support.fakes import FakeClock, FakeProvider, FakeProviders, FakeSlots, make_deps

@@ -17,8 +17,8 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
+from lambdas.usecases.images.make_image import PATIENCE, PATIENCE_SECONDS
 from lambdas.usecases.jobs import submit_job
-from lambdas.usecases.jobs.make_image import PATIENCE, PATIENCE_SECONDS
 from tests.api.client import Client
 from tests.support.fakes import FakeClock, FakeProviders, make_deps
 

@@ -15,7 +15,7 @@ from lambdas.domain.failure_boundary import unsent, wall
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.attachments import Intake
+from lambdas.usecases.images.attachments import Intake
 
 GONE = "the photo of the product is no longer there"
 

@@ -13,7 +13,7 @@ from lambdas.domain.jobs.request import EXTENSIONS, MEDIA_TYPES, GeneratedImage
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import ASLEEP, SUCCESS
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.product_background import finished
+from lambdas.usecases.images.product_background import finished
 from lambdas.usecases.retry import retry_while_unavailable
 
 

@@ -12,8 +12,8 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.routing.health import Health
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.make_image import RESTART_SECONDS
 from lambdas.usecases.jobs.handle_message import handle_job_message
-from lambdas.usecases.jobs.make_image import RESTART_SECONDS
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fakes import FakeProvider, FakeProviders, make_deps
 

@@ -16,9 +16,9 @@ from lambdas.domain.errors import InvalidRequest, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.candidates import may_ask_next
+from lambdas.usecases.images.candidates import may_ask_next
+from lambdas.usecases.images.product_background import with_product
 from lambdas.usecases.jobs.delete_image import delete_image
-from lambdas.usecases.jobs.product_background import with_product
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import Product, draw
