@@ -244,7 +244,7 @@ def _number_of(job: Job) -> int:
 def _seed_of(job: Job, attempt: Attempt) -> int:
     card = catalogue.card(attempt.model)
     assert card
-    return planning.order(job.request, card, job.seed, attempt.image).seed
+    return planning.image_task(job.request, card, job.seed, attempt.image).seed
 
 
 def _query(db: Any, table: str, key: str) -> list[Any]:

@@ -39,7 +39,7 @@ def check_receipt(job: Job, house: Deployment) -> list[tuple[Attempt, Call]]:
 
 def seed_of(job: Job, attempt: Attempt) -> int:
     """The seed that the attempt's order had."""
-    return planning.order(job.request, _card(attempt), job.seed, attempt.image).seed
+    return planning.image_task(job.request, _card(attempt), job.seed, attempt.image).seed
 
 
 def _card(attempt: Attempt) -> ModelCard:

@@ -231,7 +231,7 @@ def draw_seed(request: ImageRequest, card: ModelCard) -> int:
     return random.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
 
 
-def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
+def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
     """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT

@@ -19,9 +19,9 @@ COLLECT_SECONDS = 20.0
 LOOK_SECONDS = 2.0  # what the last look at a ticket is given, however late it is
 MIN_WAIT, MAX_WAIT = 0.5, 3.0  # between two looks, growing
 MAX_BROKEN = 3  # looks in a row whose answer the provider's module could not read
-STAY_SECONDS = 60.0  # that a worker stays at work of which it will be told when it is done
+MAX_STAY_SECONDS = 60.0  # that a worker stays at work of which it will be told when it is done
 
-Asked = Provider | TicketProvider
+AnyProvider = Provider | TicketProvider
 
 _UNREAD = {
     "unknown": ("outcome_unknown", "the answer to a paid call could not be read"),
@@ -30,7 +30,7 @@ _UNREAD = {
 
 
 def ask(
-    provider: Asked, order: ImageTask, until: float, clock: Clock, accepted: Callable[[Ticket], None]
+    provider: AnyProvider, order: ImageTask, until: float, clock: Clock, accepted: Callable[[Ticket], None]
 ) -> GeneratedImage:
     """The image, before `until` (Unix seconds). `accepted` stores a ticket before anything else happens.
 
@@ -53,7 +53,7 @@ def ask(
     return collect(provider, ticket, order, until, clock)
 
 
-def collect(provider: Asked, ticket: Ticket, order: ImageTask, until: float, clock: Clock) -> GeneratedImage:
+def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: float, clock: Clock) -> GeneratedImage:
     """Ask after a ticket until its work is done; a look that fails is free and made again.
 
     However late it is, or however long a wait is asked for, there is a look at the end: the work may be done and paid.
@@ -110,7 +110,7 @@ def _as_charged(failure: ProviderFailure, seen: ProviderFailure | None) -> Provi
     return failure
 
 
-def may_collect(provider: Asked, ticket: str | None) -> bool:
+def may_collect(provider: AnyProvider, ticket: str | None) -> bool:
     """Whether work can be asked after: by its ticket, or by our own id even when the provider's answer was never seen.
 
     A provider may have given tickets once and paint now: a GPU endpoint of another kind took the place of its own.
@@ -118,12 +118,12 @@ def may_collect(provider: Asked, ticket: str | None) -> bool:
     return isinstance(provider, TicketProvider) and (bool(ticket) or provider.client_chooses_id)
 
 
-def may_leave(provider: Asked) -> bool:
+def may_leave(provider: AnyProvider) -> bool:
     """Whether somebody will say when work at the provider is done, so that nobody has to stay for it."""
     return isinstance(provider, TicketProvider) and provider.notifies_completion
 
 
-def wait_before_retry(failure: ProviderFailure, number: int) -> float | None:
+def retry_wait(failure: ProviderFailure, number: int) -> float | None:
     """Seconds until try `number` + 1: the provider's own hint, else full jitter; `None` where none is due.
 
     Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

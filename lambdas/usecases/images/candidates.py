@@ -12,6 +12,10 @@ from lambdas.domain.routing import fallback
 from lambdas.domain.routing.health import may_call
 from lambdas.usecases.deps import Deps
 
+# How long a model may take while others wait for their turn: some of its usual times over, within these bounds.
+PATIENCE = 2.5
+PATIENCE_SECONDS = (10.0, 60.0)
+
 
 def remaining_models(job: Job, index: int, failure: ProviderFailure | None) -> list[str]:
     """The planned models to ask for this image: those not asked yet, those that could not be reached, and after an
@@ -49,11 +53,23 @@ def may_ask_next(failure: ProviderFailure, job: Job, index: int) -> bool:
 
 def claim_call(card: ModelCard, deps: Deps) -> bool:
     """Whether the caller may call the model now: at the end of its rest it is one caller alone, who then must call."""
-    found = state(card, deps)
+    found = availability(card, deps)
     return found == "yes" or (found == "probe" and deps.health.claim_probe(card.provider, deps.clock.now()))
 
 
-def state(card: ModelCard, deps: Deps) -> Literal["yes", "probe", "no"]:
+def availability(card: ModelCard, deps: Deps) -> Literal["yes", "probe", "no"]:
     """Whether the model rests, as health.may_call says it."""
     seen = deps.health.snapshot().get(card.provider)
     return may_call(seen, deps.clock.now(), card.id) if seen else "yes"
+
+
+def patience(card: ModelCard, others: int) -> float:
+    """Seconds that the model may take for one image. `others`: models that can be asked after it."""
+    if not others:
+        return card.max_seconds
+    return min(card.max_seconds, max(PATIENCE_SECONDS[0], min(PATIENCE_SECONDS[1], PATIENCE * card.typical_seconds)))
+
+
+def unasked(job: Job, index: int) -> int:
+    """How many of the planned models have not been asked for this image."""
+    return len(set(job.plan) - {attempt.model for attempt in job.attempts if attempt.image == index})

@@ -1,36 +1,25 @@
-"""What a background needs beside a picture's usual way: the product cut out first, staged, and put back unchanged."""
+"""Product backgrounds: cut the product out, have a scene painted, paste the original product back.
+
+Implements Rendering, and reads the photo of a request.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from lambdas.domain import catalogue
 from lambdas.domain.backgrounds import JPEG, LOW, Canvas, Unplaceable
-from lambdas.domain.catalogue import sizes
-from lambdas.domain.catalogue.model_card import ModelCard, Size
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
 from lambdas.domain.failure_boundary import unsent, wall
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.attachments import Intake
+from lambdas.usecases.images.rendering import RenderedImage
 
 GONE = "the photo of the product is no longer there"
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A picture as it is kept. `sizing` says how it came to its size; the rest is of a background alone."""
-
-    data: bytes
-    size: Size
-    sizing: dict[str, str] | None = None
-    mask: bytes | None = None
-    confidence: float | None = None
-    components: Mapping[str, float | None] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
 
 def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
@@ -58,29 +47,24 @@ def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name
     )
 
 
-def background_remover_of(job: Job, card: ModelCard) -> ModelCard | None:
-    """The model that must be asked, and paid, for a cut-out before this one can paint; `None` where none must."""
-    request = job.request
-    if request.task != BACKGROUND or request.cut_out or job.cutout is not None:
-        return None
-    return catalogue.card(card.background_remover)
+def steps(job: Job, card: ModelCard) -> tuple[ModelCard, ...]:
+    """The model that removes the photo's background goes first, where one is needed and has not been paid yet."""
+    remover = None if job.request.cut_out or job.cutout is not None else catalogue.card(card.background_remover)
+    return (remover, card) if remover else (card,)
 
 
-def staged(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
-    """The order with what its model is shown. Raises InvalidRequest where the product cannot be placed."""
+def prepare(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
     request, photo = job.request, _photo(job, deps)
     if photo is None:
         raise _wrong(request, GONE)
     if _cuts(order.card):
         with unsent(order.card.provider):
             shown = deps.compositor.cuttable(photo)
-        return replace(order, reference=shown, format="png", task=BACKGROUND)
+        return replace(order, reference=shown, format="png")
     if not order.card.background_remover:  # it does all of it itself
         fmt = "png" if request.format == "jpeg" else request.format
         size = request.width or 0, request.height or 0
-        return replace(
-            order, reference=photo, task=BACKGROUND, padding=request.padding, generate=size, ratio=None, format=fmt
-        )
+        return replace(order, reference=photo, padding=request.padding, generate=size, ratio=None, format=fmt)
     cutout = _cutout(job, deps)
     try:
         with unsent(order.card.provider, Unplaceable):
@@ -91,24 +75,14 @@ def staged(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
         order,
         reference=stage.image,
         mask=stage.mask,
-        task=BACKGROUND,
         generate=stage.size,
         ratio=None,
         format="png",
     )
 
 
-def finished(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Made | None:
-    """The picture of what a provider answered; `None` for a good cut-out, which is no picture of the job's.
-
-    Raises ProviderFailure.
-    """
+def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> RenderedImage | None:
     request = job.request
-    if request.task != BACKGROUND:
-        size = sizes.plan(card, request.width, request.height)
-        with _codec():
-            data, came = deps.pictures.fit(painted.data, size.final, request.format)
-        return Made(data, size.final, size.note(came))
     photo = _photo(job, deps)
     if photo is None:
         raise ProviderFailure("failed", GONE, paid="unknown")
@@ -138,9 +112,11 @@ def _codec() -> AbstractContextManager[None]:
     return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
 
 
-def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: GeneratedImage, deps: Deps) -> Made:
+def _composed(
+    request: ImageRequest, photo: bytes, cutout: bytes | None, painted: GeneratedImage, deps: Deps
+) -> RenderedImage:
     made = deps.compositor.compose(painted.data, photo, cutout, _canvas(request), request.format)
-    return Made(
+    return RenderedImage(
         made.image,
         made.size,
         mask=made.mask,
@@ -150,7 +126,7 @@ def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted
     )
 
 
-def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> Made:
+def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> RenderedImage:
     if painted.mask is None or painted.confidence is None:
         raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
     data, mask, size = deps.compositor.accept(
@@ -159,7 +135,9 @@ def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps
     said = painted.warnings
     if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
         said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")
-    return Made(data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said)
+    return RenderedImage(
+        data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said
+    )
 
 
 def _wrong(request: ImageRequest, said: str) -> InvalidRequest:

@@ -13,65 +13,73 @@ from lambdas.domain.jobs.request import EXTENSIONS, MEDIA_TYPES, GeneratedImage
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import ASLEEP, SUCCESS
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.product_background import finished
+from lambdas.usecases.images.outcomes import CutOut, Made, NotMade
+from lambdas.usecases.images.rendering import RenderedImage, rendering_of
 from lambdas.usecases.retry import retry_while_unavailable
 
 
-def keep(
-    job: Job, card: ModelCard, index: int, painted: GeneratedImage, deps: Deps, *, resumed: bool = False
-) -> tuple[Job, ProviderFailure | None]:
-    """The job with its attempt settled and, unless the bytes are no good, with its image, or with a cut-out for it."""
-    cost = card.price_usd if painted.cost_usd is None else painted.cost_usd
+def store_image(
+    job: Job, card: ModelCard, index: int, answer: GeneratedImage, deps: Deps, *, resumed: bool = False
+) -> Made | CutOut | NotMade:
+    """Settle the attempt and store the image, unless its bytes are no good: then the failure is settled."""
+    cost = card.price_usd if answer.cost_usd is None else answer.cost_usd
     if card.price_usd > 0 or cost:
-        retry_while_unavailable(lambda: _put_raw(job, painted.data, painted.cost_usd, "yes", deps), deps.clock)
+        retry_while_unavailable(lambda: _put_raw(job, answer.data, answer.cost_usd, "yes", deps), deps.clock)
     request = job.request
     try:
-        made = finished(job, card, painted, deps)
+        rendered = rendering_of(request).finish(job, card, answer, deps)
     except ProviderFailure as failure:
         if card.price_usd > 0 or cost:
             failure.paid, failure.made, failure.cost_usd = "unknown", True, cost
-        return settle(job, failure, deps, resumed=resumed), failure
+        return NotMade(settle(job, failure, deps, resumed=resumed), failure)
     job = settle(job, None, deps, cost=cost, resumed=resumed)
-    if made is None:
-        return replace(job, cutout=raw_key(job)), None
+    if rendered is None:
+        return CutOut(replace(job, cutout=raw_key(job)))
+    image = _put_image(job, card, index, answer.seed, rendered, deps)
+    return Made(
+        replace(
+            job,
+            images=(*job.images, image),
+            sizing=rendered.sizing,
+            provider=card.provider,
+            model=card.id,
+            dropped=planning.replaced(request, card) + planning.dropped(request, card) + request.ignored,
+            warnings=planning.warnings(card, image.created_at, job.prompt or request.prompt)
+            + request.warnings
+            + rendered.warnings,
+        )
+    )
+
+
+def _put_image(
+    job: Job, card: ModelCard, index: int, seed: int | None, rendered: RenderedImage, deps: Deps
+) -> StoredImage:
+    request = job.request
     extension = EXTENSIONS[request.format]
     image_id = ids.image_id(job.id, len(job.attempts) - 1)
     name = f"{image_id}.{extension}"
     key = f"images/{job.tenant}/{request.project_id}/{card.provider}/{name}"
-    mask_key = f"{key.rpartition('.')[0]}_mask.png" if made.mask else ""
-    if made.mask:
-        deps.blobs.put(mask_key, made.mask, MEDIA_TYPES["png"])
-    deps.blobs.put(key, made.data, MEDIA_TYPES[extension])
-    seed = planning.order(request, card, job.seed, index).seed if painted.seed is None else painted.seed
-    image = StoredImage(
+    mask_key = f"{key.rpartition('.')[0]}_mask.png" if rendered.mask else ""
+    if rendered.mask:
+        deps.blobs.put(mask_key, rendered.mask, MEDIA_TYPES["png"])
+    deps.blobs.put(key, rendered.data, MEDIA_TYPES[extension])
+    return StoredImage(
         id=image_id,
         name=name,
         key=key,
         job_id=job.id,
         project_id=request.project_id,
         provider=card.provider,
-        width=made.size[0],
-        height=made.size[1],
+        width=rendered.size[0],
+        height=rendered.size[1],
         format=request.format,
-        bytes=len(made.data),
-        seed=seed,
+        bytes=len(rendered.data),
+        seed=planning.image_task(request, card, job.seed, index).seed if seed is None else seed,
         created_at=deps.clock.now(),
         mask_key=mask_key,
-        confidence=made.confidence,
-        components=dict(made.components),
+        confidence=rendered.confidence,
+        components=dict(rendered.components),
     )
-    job = replace(
-        job,
-        images=(*job.images, image),
-        sizing=made.sizing,
-        provider=card.provider,
-        model=card.id,
-        dropped=planning.replaced(request, card) + planning.dropped(request, card) + request.ignored,
-        warnings=planning.warnings(card, image.created_at, job.prompt or request.prompt)
-        + request.warnings
-        + made.warnings,
-    )
-    return job, None
 
 
 def settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: float = 0.0, resumed: bool = False) -> Job:
@@ -114,7 +122,7 @@ def _charged(attempt: Attempt, failure: ProviderFailure) -> tuple[float, str]:
     return 0.0, failure.paid if card is None or price else "no"
 
 
-def keep_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:
+def store_unread_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:
     """Store what a paid call answered and nobody could read, where its picture would have been stored."""
     answer = failure.answer
     if answer and failure.paid != "no":
@@ -123,7 +131,7 @@ def keep_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:
             _put_raw(job, answer, failure.cost_usd, paid, deps)
 
 
-def kept(job: Job, deps: Deps) -> tuple[GeneratedImage, str] | None:
+def stored_answer(job: Job, deps: Deps) -> tuple[GeneratedImage, str] | None:
     """What the last attempt got and stored, unchecked, with what its provider said it costs, and its `paid`."""
     found = deps.blobs.get_noted(raw_key(job))
     if found is None:

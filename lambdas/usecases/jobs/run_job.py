@@ -11,7 +11,9 @@ from lambdas.domain.errors import GenerationTimeout, ServiceError, Unavailable
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.limits import slots
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.make_image import JobFailed, NoRoom, StillWorking, TakenOver, make_image
+from lambdas.usecases.images.make_image import make_image
+from lambdas.usecases.images.outcomes import Failed, Made, NoRoom, StillWorking
+from lambdas.usecases.jobs.save import TakenOver, save
 from lambdas.usecases.prompts.optimize import FREE, guess, is_long, optimize
 from lambdas.usecases.webhooks.announce import announce
 
@@ -41,15 +43,13 @@ def run_job(
         deps.meter.abandoned()
     try:
         with deps.heartbeat(lambda: deps.jobs.renew(claimed, deps.clock.now() + LEASE_SECONDS), BEAT_SECONDS):
-            job = _work(job, deadline, deps, queued=queued)
+            outcome = _work(job, deadline, deps, queued=queued)
+        if not isinstance(outcome, Job):
+            _release(outcome, deps, watchdog=watchdog)
+            return deps.jobs.get(tenant, job_id)
+        job = outcome
         if not deps.jobs.finish(job):
             raise TakenOver
-    except NoRoom as full:
-        _give_back(full, deps, watchdog=watchdog)
-        return deps.jobs.get(tenant, job_id)
-    except StillWorking as waiting:
-        deps.jobs.release(waiting.job)  # the notice of its end, or else its watchdog, brings it back
-        return deps.jobs.get(tenant, job_id)
     except TakenOver:
         return deps.jobs.get(tenant, job_id)
     announce(job, deps)
@@ -60,16 +60,17 @@ def run_job(
     return job
 
 
-def _give_back(full: NoRoom, deps: Deps, *, watchdog: bool) -> None:
-    job = full.job
-    if deps.jobs.release(job) and not watchdog:
+def _release(outcome: NoRoom | StillWorking, deps: Deps, *, watchdog: bool) -> None:
+    """Give the job back; one without room is queued again, one still worked on is by the notice of its end."""
+    job = outcome.job
+    if deps.jobs.release(job) and isinstance(outcome, NoRoom) and not watchdog:
         pause = slots.pause(job.released + 1, random.random())
-        delay = pause if full.until is None else max(1, math.ceil(full.until - deps.clock.now()))
+        delay = pause if outcome.until is None else max(1, math.ceil(outcome.until - deps.clock.now()))
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=delay)
 
 
-def _work(job: Job, deadline: float, deps: Deps, *, queued: bool) -> Job:
-    """Make what is missing of the job's images; the job returned is in a final state."""
+def _work(job: Job, deadline: float, deps: Deps, *, queued: bool) -> Job | NoRoom | StillWorking:
+    """Make what is missing of the job's images; a job returned is in a final state."""
     now = deps.clock.now()
     if job.runs > MAX_RUNS:
         return job.failed(now, ServiceError.code, "the job could not be run")
@@ -78,17 +79,18 @@ def _work(job: Job, deadline: float, deps: Deps, *, queued: bool) -> Job:
         limit = min(limit, job.created_at + deps.generation_timeout)
         if not job.begun and now >= job.created_at + deps.generation_timeout:
             return job.failed(now, GenerationTimeout.code, "the time for this generation has passed")
-    try:
-        job = _with_prompt(job, deps)
-        for index in range(len(job.images), job.request.n):
-            job = make_image(job, index, limit, deps, queued=queued)
-            if index + 1 < job.request.n:
-                _save(job, deps)
-    except JobFailed as failed:
-        error = failed.error
-        return failed.job.failed(
-            deps.clock.now(), error.code, error.detail, error.errors[0].field if error.errors else ""
-        )
+    job = _with_prompt(job, deps)
+    for index in range(len(job.images), job.request.n):
+        match make_image(job, index, limit, deps, queued=queued):
+            case Made(job=made):
+                job = made
+            case Failed(job=tried, error=error):
+                field = error.errors[0].field if error.errors else ""
+                return tried.failed(deps.clock.now(), error.code, error.detail, field)
+            case unfinished:
+                return unfinished
+        if index + 1 < job.request.n:
+            save(job, deps)
     return job.completed(deps.clock.now())
 
 
@@ -104,7 +106,7 @@ def _with_prompt(job: Job, deps: Deps) -> Job:
     elif guessed := sum(guess(engine, prompt) for engine in engines):
         said = "a run was interrupted while the prompt was being shortened, which may have been charged"
         intent = {"method": "none", "engine": None, "seconds": 0.0, "warnings": [said], **FREE, "lost_usd": guessed}
-        _save(replace(job, rewriting=intent), deps)
+        save(replace(job, rewriting=intent), deps)
     short = optimize(prompt, engines, deps.clock)
     for bill in short.bills:
         if bill.cost_usd:
@@ -118,10 +120,5 @@ def _with_prompt(job: Job, deps: Deps) -> Job:
         "lost_usd": round(lost + short.lost_usd, 6),
     }
     job = replace(job, prompt=short.text, rewriting=done)
-    _save(job, deps)
+    save(job, deps)
     return job
-
-
-def _save(job: Job, deps: Deps) -> None:
-    if not deps.jobs.save(job):
-        raise TakenOver

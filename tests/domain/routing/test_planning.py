@@ -129,7 +129,7 @@ def test_when_all_are_resting_nobody_is_asked() -> None:
 def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: int | None, n: int) -> None:
     request = ImageRequest("x", seed=seed, n=n)
     first = planning.draw_seed(request, card)
-    seeds = [planning.order(request, card, first, i).seed for i in range(n)]
+    seeds = [planning.image_task(request, card, first, i).seed for i in range(n)]
     assert all(card.seed_min <= s <= card.seed_max for s in seeds)
     assert len(set(seeds)) == n
     if seed is not None and card.seed_min <= seed <= card.seed_max:
@@ -142,14 +142,14 @@ def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
     assert turbo
     drawn = planning.draw_seed(request, catalogue.default_of("bedrock"))
     assert drawn != 0
-    assert planning.order(request, turbo, drawn, 0).seed == 0
+    assert planning.image_task(request, turbo, drawn, 0).seed == 0
 
 
 def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
     card = catalogue.default_of("bedrock")
-    assert planning.order(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
-    assert planning.order(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
-    assert planning.order(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
+    assert planning.image_task(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
+    assert planning.image_task(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
+    assert planning.image_task(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
 
 
 def test_weights_share_the_traffic() -> None:
@@ -166,7 +166,7 @@ def test_a_routes_own_steps_and_guidance_are_not_a_distilled_models() -> None:
     assert dev
     usual = ImageRequest("x", steps=30, cfg=7.0)
     sent = replace(usual, steps=2, cfg=1.5, given=("steps", "cfg"))
-    orders = [planning.order(request, card, 7, 0) for request in (usual, sent) for card in (turbo, dev)]
+    orders = [planning.image_task(request, card, 7, 0) for request in (usual, sent) for card in (turbo, dev)]
     assert [(o.steps, o.cfg) for o in orders] == [(None, None), (30, 7.0), (2, 1.5), (2, 1.5)]
 
 
@@ -245,7 +245,7 @@ def test_turbo_heeds_what_to_avoid_where_it_is_guided(request_: object, negative
     turbo = catalogue.card(TURBO)
     assert turbo
     request = ImageRequest("x", **request_)  # type: ignore[arg-type]
-    assert planning.order(request, turbo, 7, 0).negative_prompt == negative
+    assert planning.image_task(request, turbo, 7, 0).negative_prompt == negative
     told = planning.dropped(request, turbo)
     assert [d["name"] for d in told] == dropped
     assert all("cfg" in d["reason"] for d in told)

@@ -12,7 +12,7 @@ from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.ask_provider import MAX_WAIT, STAY_SECONDS
+from lambdas.usecases.images.ask_provider import MAX_STAY_SECONDS, MAX_WAIT
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.requeue import requeue_finished_job
@@ -129,7 +129,7 @@ def test_a_worker_leaves_and_the_notice_brings_the_image() -> None:
     began = deps.clock.now()
     waiting = attend(deps, job)
     assert (waiting.status, waiting.lease_until, waiting.attempts[-1].ticket) == (QUEUED, 0, "place-1")
-    assert deps.clock.now() - began == pytest.approx(STAY_SECONDS)
+    assert deps.clock.now() - began == pytest.approx(MAX_STAY_SECONDS)
     deps.clock.sleep(at.seconds)
     assert requeue_finished_job("acme", job.id, deps)
     done = attend(deps, job)

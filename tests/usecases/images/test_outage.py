@@ -17,7 +17,7 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
-from lambdas.usecases.images.make_image import PATIENCE, PATIENCE_SECONDS
+from lambdas.usecases.images.candidates import PATIENCE, PATIENCE_SECONDS
 from lambdas.usecases.jobs import submit_job
 from tests.api.client import Client
 from tests.support.fakes import FakeClock, FakeProviders, make_deps

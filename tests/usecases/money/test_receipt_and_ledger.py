@@ -16,7 +16,7 @@ from lambdas.domain.errors import NoneAvailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images import ask_provider, make_image
+from lambdas.usecases.images import ask_provider, attempt
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.api.client import Client
@@ -185,7 +185,7 @@ def test_images_made_before_a_failure_are_kept(name: str, house: Deployment, mon
             house.inject(name, REFUSALS[name], None)
         return ask_provider.ask(*args)
 
-    monkeypatch.setattr(make_image, "ask", ask)
+    monkeypatch.setattr(attempt, "ask", ask)
     deps = house.deps()
     job = made(deps, asked(name, n=3))
     check_receipt(job, house)
