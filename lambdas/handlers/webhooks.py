@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from lambdas import wiring
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.handlers import ready
 from lambdas.observability import logger
 from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook

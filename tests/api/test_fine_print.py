@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambdas.api import views
 from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.iso_time import iso
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import CORE, house
@@ -148,7 +148,7 @@ def test_5_6_what_a_job_says_of_its_creation_finds_it_and_orders_it() -> None:
     assert [job["prompt"] for job in jobs] == [item["prompt"] for item in reversed(items)]
     made = [job["created_at"] for job in jobs]
     assert made == sorted(made, reverse=True)
-    assert set(made) == {views.iso(client.deps.clock.now())}
+    assert set(made) == {iso(client.deps.clock.now())}
     at = made[0]
     assert len(client("GET", f"/unified/jobs?limit=100&from={at}&to={at}").json()["jobs"]) == 100
 

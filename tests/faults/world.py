@@ -23,7 +23,7 @@ from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queues import SqsEvents, SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.webhooks.signer import StandardSigner
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket

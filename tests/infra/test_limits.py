@@ -172,8 +172,8 @@ def size_of(item):
 
 def test_pages_of_a_batch_of_records():
     """100 keys for a read of several, of which a page asks for no more."""
-    from lambdas.api.bodies import JobsQuery
-    from lambdas.api.bodies_webhooks import WebhooksQuery
+    from lambdas.api.schemas.jobs import JobsQuery
+    from lambdas.api.schemas.webhooks import WebhooksQuery
 
     for query in (JobsQuery, WebhooksQuery):
         [most] = [m.le for m in query.model_fields["limit"].metadata if hasattr(m, "le")]

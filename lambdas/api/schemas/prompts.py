@@ -1,4 +1,4 @@
-"""What clients get to see of prompts and of the engines that shorten them."""
+"""A prompt and its analysis, and the engines that shorten prompts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lambdas.api.views import View
+from lambdas.api.schemas.common import Body, Prompt, View
 from lambdas.usecases.prompts.optimize import EngineState, Optimized, is_long
 
 if TYPE_CHECKING:
     from lambdas.domain.prompts.analysis import Analysis
+
+
+class ValidatePromptBody(Body):
+    """POST /unified/validate-prompt."""
+
+    prompt: Prompt
 
 
 class KeywordView(View):

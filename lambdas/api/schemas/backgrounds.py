@@ -1,4 +1,4 @@
-"""What clients may send for a product background, as JSON and as a form, and to empty the GPU worker's memory."""
+"""Product backgrounds: the body as JSON and as a form, and the answer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
-from lambdas.api.bodies import Body, NegativePrompt, Seed, Side, Visible, Whole
+from lambdas.api.schemas.common import Body, NegativePrompt, Seed, Side, View, Visible, Whole
+from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.backgrounds import MAX_PADDING
 from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.jobs import request as r
+from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.ports.media import Blobs
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.product_background import with_product
 
@@ -91,7 +94,32 @@ class BackgroundForm(BackgroundFields):
         return self._asked(self.file, "file", tenant, deps)
 
 
-class PurgeBody(Body):
-    """POST /v1/models/purge."""
+class BackgroundMetadata(Metadata):
+    confidence_components: dict[str, float | None] = Field(
+        description="What the confidence is made of; null for what could not be computed."
+    )
 
-    model_id: str | None = Field(None, min_length=1, max_length=200, description="One model; all where it is left out.")
+
+class BackgroundView(View):
+    """The product on its new background."""
+
+    status: Literal["success"]
+    image_url: str = Field(description="Pre-signed; works without a key until it expires.")
+    mask_url: str = Field(description="A PNG of the image's size, pre-signed: white where the product is opaque.")
+    confidence: float = Field(ge=0, le=1, description="How far the cut-out can be trusted.")
+    seed: int
+    generation_id: str
+    metadata: BackgroundMetadata
+
+    @classmethod
+    def of(cls, job: Job, blobs: Blobs) -> BackgroundView:
+        image = job.images[0]
+        return cls(
+            status="success",
+            image_url=blobs.presign(image.key),
+            mask_url=blobs.presign(image.mask_key),
+            confidence=image.confidence or 0.0,
+            seed=image.seed,
+            generation_id=job.id,
+            metadata=BackgroundMetadata(**Metadata.of(job).model_dump(), confidence_components=dict(image.components)),
+        )

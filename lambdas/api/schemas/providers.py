@@ -1,4 +1,4 @@
-"""What clients get to see of the providers."""
+"""Providers and how they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lambdas.api.views import View, iso
+from lambdas.api.schemas.common import View
+from lambdas.domain.iso_time import iso
 
 
 class ProviderLimits(View):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 
-from aws_lambda_powertools.event_handler import Response
-
-from lambdas.api import views
+from lambdas.api.answer import Answer, json_answer
 from lambdas.api.call import Call
-from lambdas.api.routes import Answer, Route, json_answer
+from lambdas.api.route import PlainRoute, Route
+from lambdas.api.schemas.meta import HealthView
 
 
 def _health(_call: Call) -> Answer:
-    return json_answer(views.HealthView(status="ok"))
+    return json_answer(HealthView(status="ok"))
 
 
 @cache
@@ -25,7 +23,7 @@ def _document() -> str:
 
 
 def _openapi(_call: Call) -> Answer:
-    return Response(status_code=200, content_type="application/json", body=_document())
+    return Answer(200, content_type="application/json", body=_document())
 
 
 _START = """
@@ -55,10 +53,10 @@ def _page() -> tuple[str, dict[str, str]]:
     """The page and its headers."""
     from base64 import b64encode
     from hashlib import sha256
+    from importlib.resources import files
 
-    from aws_lambda_powertools.event_handler.openapi import swagger_ui
-
-    folder = Path(swagger_ui.__file__).parent  # the page's code comes with the library, so no internet is needed
+    # the page's code comes with the library, so no internet is needed; the library itself is not imported for it
+    folder = files("aws_lambda_powertools") / "event_handler" / "openapi" / "swagger_ui"
     css = (folder / "swagger-ui.min.css").read_text("utf-8")
     js = (folder / "swagger-ui-bundle.min.js").read_text("utf-8")
     scripts = (f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in (js, _START))
@@ -72,11 +70,32 @@ def _page() -> tuple[str, dict[str, str]]:
 
 def _docs(_call: Call) -> Answer:
     page, headers = _page()
-    return Response(status_code=200, content_type="text/html; charset=utf-8", body=page, headers=dict(headers))
+    return Answer(200, content_type="text/html; charset=utf-8", body=page, headers=dict(headers))
 
 
-ROUTES = (
-    Route("GET", "/health", "Whether the service answers", _health, {200: views.HealthView}, open=True),
-    Route("GET", "/docs", "This documentation", _docs, {200: "text/html"}, open=True),
-    Route("GET", "/openapi.json", "The OpenAPI 3.1 document", _openapi, {200: "application/json"}, open=True),
+ROUTES: tuple[Route, ...] = (
+    PlainRoute(
+        method="GET",
+        path="/health",
+        summary="Whether the service answers",
+        handle=_health,
+        answers={200: HealthView},
+        open=True,
+    ),
+    PlainRoute(
+        method="GET",
+        path="/docs",
+        summary="This documentation",
+        handle=_docs,
+        answers={200: "text/html"},
+        open=True,
+    ),
+    PlainRoute(
+        method="GET",
+        path="/openapi.json",
+        summary="The OpenAPI 3.1 document",
+        handle=_openapi,
+        answers={200: "application/json"},
+        open=True,
+    ),
 )

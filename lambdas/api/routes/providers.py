@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lambdas.api.answer import Answer, json_answer
 from lambdas.api.call import Call
-from lambdas.api.routes import Answer, Route, json_answer
-from lambdas.api.views_providers import ProvidersView, ProviderView
+from lambdas.api.route import PlainRoute, Route
+from lambdas.api.schemas.providers import ProvidersView, ProviderView
 from lambdas.usecases.catalogue.list_providers import list_providers
 
 
@@ -13,13 +14,13 @@ def _providers(call: Call) -> Answer:
     return json_answer(ProvidersView(providers=[ProviderView.of(row) for row in rows]))
 
 
-ROUTES = (
-    Route(
-        "GET",
-        "/unified/providers",
-        "Providers and how they are",
-        _providers,
-        {200: ProvidersView},
+ROUTES: tuple[Route, ...] = (
+    PlainRoute(
+        method="GET",
+        path="/unified/providers",
+        summary="Providers and how they are",
+        handle=_providers,
+        answers={200: ProvidersView},
         errors=(500,),
         tag="providers",
     ),

@@ -1,4 +1,4 @@
-"""What clients may send to /unified/generate and its relatives."""
+"""Unified, multi-provider generation, one image or a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from lambdas.api.bodies import Body, NegativePrompt, Painting, Prompt, Whole
+from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, View, Whole
+from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.domain import ids
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.request import ImageRequest
@@ -113,3 +114,15 @@ class BatchBody(Body):
     """POST /unified/generate/batch. Each item is a body of POST /unified/generate, judged on its own."""
 
     requests: list[Any] = Field(min_length=1, max_length=100)
+
+
+class BatchAccepted(View):
+    batch_id: str
+    jobs: list[AcceptedView]
+
+
+class BatchView(View):
+    batch_id: str
+    status: Literal["queued", "running", "completed"]
+    counts: dict[str, int]
+    jobs: list[JobView]
