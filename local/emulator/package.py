@@ -7,8 +7,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from local.settings import ROOT
-
 
 def build(source: Path, folder: Path) -> Path:
     """The zip of `source` in `folder`, named by its content; an existing one is used as it is.
@@ -44,8 +42,3 @@ def bytecode(path: Path, name: str) -> bytes:
     source = path.read_bytes()
     code = compile(source, name, "exec", dont_inherit=True)
     return bytes(external._code_to_hash_pyc(code, importlib.util.source_hash(source), checked=False))  # type: ignore[attr-defined]
-
-
-def functions_zip(data_dir: Path) -> Path:
-    """The zip of this repository's functions."""
-    return build(ROOT / "lambdas", data_dir / "code")

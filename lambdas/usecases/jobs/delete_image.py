@@ -11,8 +11,8 @@ from lambdas.usecases.jobs.find import find_job
 def delete_image(tenant: str, job_id: str, image_id: str, deps: Deps) -> None:
     """Raises NotFound, also for an image that was deleted before, and JobNotEnded.
 
-    The bytes go first: were the records to go first, a crash in between would leave bytes that nobody can name any
-    more. An image that answered a later, equal request is the same image there: it is gone from both.
+    The bytes are deleted before the records: after a crash in between, the request can be repeated. An image that
+    a later, equal request shares (a cache hit) is gone from both jobs.
     """
     job = find_job(tenant, job_id, deps)
     if not job.final:
