@@ -109,6 +109,7 @@ def _answered(
     named = any(name.lower() == "user-agent" for name in headers)
     sent = dict(headers) if named else {"User-Agent": USER_AGENT, **headers}
     with closing(_connected(peer, ends_at)) as sock:
+        broken: OSError | None = None
         try:
             connection = _connection(peer)
             connection.sock = _Wire(sock, ends_at, most)
@@ -116,8 +117,25 @@ def _answered(
         except (ValueError, HTTPException):
             # Not chained: the message would quote the header, which may be our key.
             raise NotSendableError("the address or a header cannot be sent") from None
-        with closing(connection.getresponse()) as response:
+        except TimeoutError:
+            raise
+        except OSError as error:
+            broken = error
+        with closing(_response(connection, broken)) as response:
             yield response
+
+
+def _response(connection: HTTPConnection, broken: OSError | None) -> HTTPResponse:
+    """The head of the answer. `broken`: the request was cut short, as by a peer that answers 413 and reads no further.
+
+    Raises that error where no answer arrived: how much of the request the peer has is then unknown.
+    """
+    try:
+        return connection.getresponse()
+    except (OSError, HTTPException):
+        if broken:
+            raise broken from None
+        raise
 
 
 def _headers_of(response: HTTPResponse) -> dict[str, str]:
