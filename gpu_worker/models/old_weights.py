@@ -13,7 +13,7 @@ from typing import Any, Final
 
 COMPLETE: Final = ".complete"  # written last when staging, so that half a copy is never taken for one
 MOST: Final = 1000  # keys that S3 deletes in one call
-_BY_TABLE: Final = re.compile(r"[0-9a-f]{12}")  # a deployment's folder: infra/constructs/worker_image.py
+_BY_TABLE: Final = re.compile(r"[0-9a-f]{12}")  # a deployment's folder: infra/constructs/gpu/worker_image.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.alarms import service_metric
-from infra.constructs.gpu_alarms import backlog, instances, painted
+from infra.constructs.gpu.alarms import backlog, instances, painted
 from infra.constructs.retry_queue import RetryQueue
 from infra.constructs.table import Table
 

@@ -52,9 +52,23 @@ class RestApi(Construct):
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, id)
+        self.api = self._api(name, throttle, log_retention)
+        self._integration = apigateway.LambdaIntegration(
+            handler, timeout=cdk.Duration.seconds(TIMEOUT_SECONDS), scope_permission_to_method=False
+        )
+        self._authorizer = self._request_authorizer(authorizer)
+        for resource in (self.api.root, self.api.root.add_resource("{proxy+}")):
+            self._add(resource, "ANY", guarded=True)
+            self._add(resource, "OPTIONS", guarded=False)
+        for path in OPEN_PATHS:
+            self._add(self.api.root.add_resource(path), "ANY", guarded=False)
+        add_gateway_responses(self.api, origins)
+        self._acknowledge()
+
+    def _api(self, name: str, throttle: tuple[int, int], log_retention: logs.RetentionDays) -> apigateway.RestApi:
         access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
         rate, burst = throttle
-        self.api = apigateway.RestApi(
+        api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=name,  # CloudWatch tells APIs apart by this name
@@ -74,27 +88,22 @@ class RestApi(Construct):
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
             ),
         )
-        self.api.node.try_remove_child("Endpoint")  # an output with a made-up name; the stack has its own
-        self._integration = apigateway.LambdaIntegration(
-            handler, timeout=cdk.Duration.seconds(TIMEOUT_SECONDS), scope_permission_to_method=False
-        )
-        self._authorizer = apigateway.RequestAuthorizer(
+        api.node.try_remove_child("Endpoint")  # an output with a made-up name; the stack has its own
+        return api
+
+    def _request_authorizer(self, handler: lambda_.IFunction) -> apigateway.RequestAuthorizer:
+        authorizer = apigateway.RequestAuthorizer(
             self,
             "Authorizer",
-            handler=authorizer,
+            handler=handler,
             identity_sources=[],
             results_cache_ttl=cdk.Duration.seconds(0),  # a revoked key ends with the next request
         )
         # CDK writes an empty text where no identity source is given; the property is optional without a cache
-        cast(apigateway.CfnAuthorizer, self._authorizer.node.default_child).add_property_deletion_override(
-            "IdentitySource"
-        )
-        for resource in (self.api.root, self.api.root.add_resource("{proxy+}")):
-            self._add(resource, "ANY", guarded=True)
-            self._add(resource, "OPTIONS", guarded=False)
-        for path in OPEN_PATHS:
-            self._add(self.api.root.add_resource(path), "ANY", guarded=False)
-        add_gateway_responses(self.api, origins)
+        cast(apigateway.CfnAuthorizer, authorizer.node.default_child).add_property_deletion_override("IdentitySource")
+        return authorizer
+
+    def _acknowledge(self) -> None:
         acknowledge(self.api, {"AwsSolutions-APIG2": "The function validates each request and names the wrong field."})
         acknowledge(
             self.api.deployment_stage,

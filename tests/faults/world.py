@@ -14,7 +14,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 
 from lambdas.adapters.dynamodb.batches import DynamoBatches
 from lambdas.adapters.dynamodb.health import DynamoHealth
-from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
 from lambdas.adapters.dynamodb.limits import DynamoLimits
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox
 from lambdas.adapters.dynamodb.projects import DynamoProjects
@@ -215,7 +216,7 @@ class World:
         return [found[at].to_json()["Attributes"] for at in sorted(found, key=lambda at: at.value)]
 
     def jobs(self) -> list[Job]:
-        return [from_item(item) for item in self.rows()]
+        return [job_of(plain(item)) for item in self.rows()]
 
     def counted(self) -> float:
         """Requests that the tenant's rate has counted; on a clock that stood still."""

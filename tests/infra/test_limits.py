@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from infra import config
-from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain import ids, webhooks
 from lambdas.domain.jobs.job import Attempt, StoredImage
 from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
@@ -135,7 +136,7 @@ def test_the_record_of_the_largest_job():
     largest = replace(job, prompt=WIDE * MAX_PROMPT, attempts=(attempt,) * 8 * 10, images=images)
     assert size_of(to_item(largest)) < 400 * 1024
     strange = replace(largest, prompt="half a fox: \ud83e")
-    assert from_item(to_item(strange)) == strange
+    assert job_of(plain(to_item(strange))) == strange
     to_item(strange)["doc"]["S"].encode()
 
 

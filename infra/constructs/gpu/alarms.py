@@ -9,7 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import Gpu
-from infra.constructs.gpu_endpoint import VARIANT
+from infra.constructs.gpu.endpoint import VARIANT
 
 FIVE_MINUTES = cdk.Duration.minutes(5)
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.config import Gpu
-from infra.constructs.gpu_endpoint import VARIANT, GpuEndpoint
+from infra.constructs.gpu.endpoint import VARIANT, GpuEndpoint
 
 SPACE = "AWS/SageMaker"
 SCALE_IN_SECONDS = 600  # after which an instance without work goes

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra import grants
-from infra.acknowledge import acknowledge
 from infra.config import Gpu
-from infra.constructs.worker_image import WorkerImage, registry_login
+from infra.constructs.gpu.roles import endpoint_role
+from infra.constructs.gpu.worker_image import WorkerImage
 from infra.data_stack import DataStack
 
 VARIANT = "worker"
@@ -59,7 +57,7 @@ class GpuEndpoint(Construct):
             retention=log_retention,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        role, *policies = self._role(data, image, log_group, topics)
+        role, *policies = endpoint_role(self, data, image.repository, log_group, topics)
         model = sagemaker.CfnModel(
             self,
             "Model",
@@ -107,50 +105,6 @@ class GpuEndpoint(Construct):
             retain_all_variant_properties=mode == "realtime",
         )
         self.endpoint.node.add_dependency(log_group)
-
-    def _role(
-        self, data: DataStack, image: WorkerImage, log_group: logs.LogGroup, topics: tuple[sns.Topic, ...] | None
-    ) -> tuple[iam.Role, iam.Policy, iam.Policy]:
-        """The role, and its policies that are not its own construct's: who needs the role waits for all."""
-        # Whether SageMaker says for whom it comes each time it takes the role, AWS does not promise; where it does, it
-        # must be for this account.
-        account = {"StringEqualsIfExists": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-        role = iam.Role(
-            self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com").with_conditions(account)
-        )
-        bucket = data.bucket_arn
-        listing = grants.allow(("s3:ListBucket",), bucket)
-        listing.add_condition("StringLike", {"s3:prefix": grants.WEIGHTS})
-        statements = [
-            grants.allow(("s3:GetObject",), f"{bucket}/{grants.WEIGHTS}"),
-            listing,
-            grants.allow(
-                ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-                image.repository.repository_arn,
-            ),
-            grants.allow(
-                ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"), log_group.log_group_arn
-            ),
-        ]
-        prefixes = [grants.WEIGHTS]
-        if topics:
-            given, *taken = grants.ASYNC
-            statements += [
-                grants.allow(("s3:GetObject",), f"{bucket}/{given}"),
-                *(grants.allow(("s3:PutObject",), f"{bucket}/{prefix}") for prefix in taken),
-                grants.allow(("sns:Publish",), *(topic.topic_arn for topic in topics)),
-            ]
-            prefixes += grants.ASYNC
-        for statement in statements:
-            role.add_to_policy(statement)
-        acknowledge(role, grants.accepted_findings(data, *prefixes))
-        login = registry_login(self, role)
-        metrics = grants.allow(("cloudwatch:PutMetricData",), "*")
-        metrics.add_condition("StringEquals", {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/Endpoints"]})
-        policy = iam.Policy(self, "Metrics", roles=[role], statements=[metrics])
-        reason = "Metrics are no resources; the condition names the two namespaces, and this policy holds only this."
-        acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
-        return role, login, policy
 
 
 def _container(mode: str, gpu: Gpu, settings: Mapping[str, str]) -> dict[str, str]:

@@ -10,22 +10,19 @@ from pathlib import Path
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra import grants
 from infra.acknowledge import acknowledge
-from infra.constructs.function import FunctionSpec, ServiceFunction
+from infra.constructs.gpu.build_trigger import build_trigger
+from infra.constructs.gpu.roles import build_role
 from infra.data_stack import DataStack
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "gpu_worker"
-TRIGGER = FunctionSpec("index.handler", 60, 256, "Starts the build of the worker's image and reports its end")
 BUILD_MINUTES = 55  # CloudFormation waits an hour at the most
 PYTHON = "3.12"
 
@@ -79,7 +76,15 @@ class WorkerImage(Construct):
         self.weights = f"s3://{data.bucket.bucket_name}/{weights_folder(models)}"
         self.uri = self.repository.repository_uri_for_tag(source.asset_hash)
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
-        role, login = self._role(data, source, log_group)
+        role, login = build_role(self, data, source, self.repository, log_group)
+        self.built = build_trigger(
+            self,
+            self._project(source, role, log_group),
+            {"IMAGE_TAG": source.asset_hash, "WEIGHTS": self.weights, "MODELS": " ".join(models)},
+        )
+        self.built.node.add_dependency(role, login)
+
+    def _project(self, source: assets.Asset, role: iam.Role, log_group: logs.LogGroup) -> codebuild.CfnProject:
         project = codebuild.CfnProject(
             self,
             "Project",
@@ -98,10 +103,10 @@ class WorkerImage(Construct):
                 privileged_mode=True,  # for `docker build`
                 environment_variables=[
                     codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value)
-                    for name, value in {
-                        "REPOSITORY": self.repository.repository_name,
-                        "REPOSITORY_URI": self.repository.repository_uri,
-                    }.items()
+                    for name, value in (
+                        ("REPOSITORY", self.repository.repository_name),
+                        ("REPOSITORY_URI", self.repository.repository_uri),
+                    )
                 ],
             ),
             logs_config=codebuild.CfnProject.LogsConfigProperty(
@@ -114,87 +119,10 @@ class WorkerImage(Construct):
         )
         reason = "It leaves no artifact to be encrypted: the image and the weights are, at rest."
         acknowledge(project, {"AwsSolutions-CB4": reason})
-        self.built = self._trigger(
-            project, {"IMAGE_TAG": source.asset_hash, "WEIGHTS": self.weights, "MODELS": " ".join(models)}
-        )
-        self.built.node.add_dependency(role, login)
-
-    def _role(self, data: DataStack, source: assets.Asset, log_group: logs.LogGroup) -> tuple[iam.Role, iam.Policy]:
-        role = iam.Role(self, "Role", assumed_by=_of_this_account("codebuild.amazonaws.com"))
-        for statement in (
-            grants.allow(("s3:GetObject", "s3:GetObjectVersion"), source.bucket.arn_for_objects(source.s3_object_key)),
-            grants.allow(("s3:GetBucketAcl", "s3:GetBucketLocation"), source.bucket.bucket_arn),
-            grants.allow(("logs:CreateLogStream", "logs:PutLogEvents"), log_group.log_group_arn),
-            grants.allow(
-                (
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:CompleteLayerUpload",
-                    "ecr:DescribeImages",
-                    "ecr:InitiateLayerUpload",
-                    "ecr:PutImage",
-                    "ecr:UploadLayerPart",
-                ),
-                self.repository.repository_arn,
-            ),
-            *grants.staging(data),
-        ):
-            role.add_to_policy(statement)
-        acknowledge(role, grants.accepted_findings(data, grants.WEIGHTS))
-        return role, registry_login(self, role)
-
-    def _trigger(self, project: codebuild.CfnProject, variables: dict[str, str]) -> cdk.CustomResource:
-        trigger = ServiceFunction(
-            self,
-            "Trigger",
-            spec=TRIGGER,
-            code=lambda_.Code.from_inline((ROOT / "infra" / "functions" / "build_image.py").read_text("utf-8")),
-            environment={"PROJECT": project.ref},
-            statements=[grants.allow(("codebuild:StartBuild", "codebuild:BatchGetBuilds"), project.attr_arn)],
-            log_retention=logs.RetentionDays.TWO_WEEKS,
-            never_lost="CloudFormation gives a deployment up that it has no answer about within an hour.",
-        )
-        rule = events.Rule(
-            self,
-            "Ended",
-            description="A build of the worker's image has ended",
-            event_pattern=events.EventPattern(
-                source=["aws.codebuild"],
-                detail_type=["CodeBuild Build State Change"],
-                detail={
-                    "project-name": [project.ref],
-                    "build-status": ["SUCCEEDED", "FAILED", "STOPPED", "TIMED_OUT", "FAULT"],
-                },
-            ),
-            targets=[targets.LambdaFunction(trigger.function)],
-        )
-        acknowledge(rule, {"Serverless-EventBusDLQ": "An event that is lost ends the deployment after its hour."})
-        built = cdk.CustomResource(
-            self,
-            "Built",
-            resource_type="Custom::WorkerImage",
-            service_token=trigger.function.function_arn,
-            service_timeout=cdk.Duration.hours(1),
-            properties={"Variables": variables},
-        )
-        built.node.add_dependency(rule, trigger)
-        return built
+        return project
 
 
 def weights_folder(models: Sequence[str]) -> str:
     """Where in the bucket the weights are: an instance fetches all that is there, so each choice has its place."""
     chosen = repr(sorted(models)).encode() + (SOURCE / "pipelines" / "table.py").read_bytes()
     return f"{grants.WEIGHTS.rstrip('*')}{hashlib.sha256(chosen).hexdigest()[:12]}"
-
-
-def registry_login(scope: Construct, role: iam.Role) -> iam.Policy:
-    """Let the role log in to ECR: a `*` in a policy that holds nothing else."""
-    policy = iam.Policy(
-        scope, "RegistryLogin", roles=[role], statements=[grants.allow(("ecr:GetAuthorizationToken",), "*")]
-    )
-    reason = "The login to the account's registry knows no resource; this policy holds only that."
-    acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
-    return policy
-
-
-def _of_this_account(service: str) -> iam.PrincipalBase:
-    return iam.ServicePrincipal(service).with_conditions({"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}})
