@@ -13,15 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 
 CHECK = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-UNIT = "python -m pytest -n 2 --dist loadgroup -m 'not e2e and not cdk'"
-STACK = "python -m pytest -m 'e2e or cdk'"
+UNIT = "python -m pytest -n auto --dist loadgroup -m 'not e2e and not cdk and not gpu'"
+STACK = "python -m pytest -m '(e2e or cdk) and not gpu'"
 VERBS: dict[str, list[str]] = {
     "run": [],
     "test": [*CHECK, UNIT, STACK],
+    "test-gpu": ["python -m pytest -m gpu"],
     "check": CHECK,
     "unit": [UNIT],
     "stack-tests": [STACK],
-    "e2e": ["python -m pytest -m e2e"],
+    "e2e": ["python -m pytest -m 'e2e and not gpu'"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],
     "preflight": ["python -m infra.deploy.preflight"],
@@ -38,6 +39,7 @@ VERBS: dict[str, list[str]] = {
     "webhook-secret": ["python -m lambdas.manage_keys webhook-secret"],
 }
 KEYS = ("key", "keys", "key-revoke", "key-rotate", "webhook-secret")
+LOCAL, GPU = "local/requirements.txt", "requirements-gpu.txt"
 
 
 def enter_environment(arguments: list[str]) -> None:
@@ -57,7 +59,8 @@ def enter_environment(arguments: list[str]) -> None:
 
 def install(verb: str) -> None:
     """Installs what is missing for a verb."""
-    requirements = ROOT / ("local/requirements.txt" if verb in ("run", *KEYS) else "requirements-dev.txt")
+    needed = {"run": LOCAL, **dict.fromkeys(KEYS, LOCAL), "test-gpu": GPU, "stage-weights": GPU}
+    requirements = ROOT / needed.get(verb, "requirements-dev.txt")
     if missing(requirements):
         print(f"Installing {requirements.relative_to(ROOT)} ...", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
