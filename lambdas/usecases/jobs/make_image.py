@@ -8,17 +8,14 @@ from dataclasses import replace
 from lambdas.domain import catalogue, ids
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import (
-    ContentRefused,
     FieldError,
     GenerationTimeout,
     InvalidRequest,
     NoneAvailable,
-    OutcomeUnknown,
-    ProviderFailure,
-    ProvidersFailed,
     ServiceError,
     TooLarge,
 )
+from lambdas.domain.failures import CONSEQUENCES, Failure, ProviderFailure
 from lambdas.domain.jobs.job import Attempt, Job
 from lambdas.domain.jobs.request import BACKGROUND, ImageTask, Ticket
 from lambdas.domain.limits import slots
@@ -136,7 +133,7 @@ def _asked(
 
 def _back_at(job: Job, cards: list[ModelCard], failure: ProviderFailure | None, deps: Deps) -> float | None:
     """When the job is tried again, all of whose providers rest or could not be reached; `None` where it is not."""
-    reached = failure is not None and not (failure.code == "unavailable" and failure.paid == "no")
+    reached = failure is not None and not (failure.code == Failure.UNAVAILABLE and failure.paid == "no")
     if reached or job.begun or not cards:
         return None
     now, healths = deps.clock.now(), deps.health.snapshot()
@@ -159,7 +156,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
     last = job.attempts[-1] if job.attempts else None
     if last is None or last.image != index or last.outcome != "unknown" or last.error_code:
         return job, None
-    lost = ProviderFailure("outcome_unknown", "a run was interrupted during the call", paid="unknown")
+    lost = ProviderFailure(Failure.OUTCOME_UNKNOWN, "a run was interrupted during the call", paid="unknown")
     card = catalogue.card(last.model)
     if card is None:
         return settle(job, lost, deps, resumed=True), lost
@@ -169,7 +166,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
         deps.slots.release(card.provider, ids.call_id(job.id, index, card.id, _count(job, card, index) - 1))
         if paid == "yes":
             return keep(job, card, index, painted, deps, resumed=True)
-        unread = ProviderFailure("bad_answer", "what was answered could not be read", paid=paid)
+        unread = ProviderFailure(Failure.BAD_ANSWER, "what was answered could not be read", paid=paid)
         return settle(job, unread, deps, resumed=True), unread
     provider = deps.providers.get(card.provider)
     if may_collect(provider, last.ticket):
@@ -181,7 +178,7 @@ def _resumed(job: Job, index: int, limit: float, deps: Deps) -> tuple[Job, Provi
             ticket = Ticket(last.ticket or order.id, last.cost_usd if last.paid == "yes" else None)
             painted = collect(provider, ticket, order, deps.clock.now() if leaves else until, deps.clock)
         except ProviderFailure as failure:
-            if leaves and failure.code == "timeout" and deps.clock.now() < until:
+            if leaves and failure.code == Failure.TIMEOUT and deps.clock.now() < until:
                 raise StillWorking(job) from None
             keep_answer(job, failure, deps)
             job = settle(job, failure, deps, resumed=True)
@@ -234,7 +231,7 @@ def _tried(
             stays = min(until, began + STAY_SECONDS) if may_leave(provider) else until
             painted = ask(provider, order, stays, deps.clock, accepted)
         except ProviderFailure as failed:
-            if failed.code == "timeout" and job.attempts[-1].ticket and stays <= deps.clock.now() < until:
+            if failed.code == Failure.TIMEOUT and job.attempts[-1].ticket and stays <= deps.clock.now() < until:
                 raise StillWorking(job) from None
             failure = failed
             keep_answer(job, failure, deps)
@@ -330,12 +327,5 @@ def _error_of(failure: ProviderFailure | None, job: Job) -> ServiceError:
     if failure is None:
         return NoneAvailable("every provider that could do this is resting after failures")
     said = f"{job.attempts[-1].provider}: {failure.detail}"
-    if failure.code == "content_policy":
-        return ContentRefused(said)
-    if failure.code == "invalid_request":
-        return InvalidRequest(said, errors=(FieldError(failure.field, said),) if failure.field else ())
-    if failure.code == "timeout":
-        return GenerationTimeout(said)
-    if failure.code == "outcome_unknown":
-        return OutcomeUnknown(said)
-    return ProvidersFailed(said)
+    wrong = (FieldError(failure.field, said),) if failure.field else ()
+    return CONSEQUENCES[failure.code].error(said, errors=wrong)

@@ -10,8 +10,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.backgrounds import JPEG, LOW, Canvas, Unplaceable
 from lambdas.domain.catalogue import sizes
 from lambdas.domain.catalogue.model_card import ModelCard, Size
-from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
+from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.failure_boundary import unsent, wall
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -111,7 +112,7 @@ def finished(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> 
         return Made(data, size.final, size.note(came))
     photo = _photo(job, deps)
     if photo is None:
-        raise ProviderFailure("failed", GONE, paid="unknown")
+        raise ProviderFailure(Failure.FAILED, GONE, paid="unknown")
     cutout = _cutout(job, deps)
     try:
         with _codec():
@@ -124,7 +125,7 @@ def finished(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> 
                 else _accepted(request, photo, painted, deps)
             )
     except Unplaceable as no:
-        failure = ProviderFailure("invalid_request", str(no), paid="unknown")
+        failure = ProviderFailure(Failure.INVALID_REQUEST, str(no), paid="unknown")
         failure.field = request.reference_field
         raise failure from None
     if request.format != "jpeg":
@@ -135,7 +136,7 @@ def finished(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> 
 
 def _codec() -> AbstractContextManager[None]:
     """Around what is done to the pixels of an answer: whatever breaks there is the answer's fault."""
-    return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
+    return wall(Failure.BAD_ANSWER, "the picture could not be read", paid="unknown", passing=(Unplaceable,))
 
 
 def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted: GeneratedImage, deps: Deps) -> Made:
@@ -152,7 +153,7 @@ def _composed(request: ImageRequest, photo: bytes, cutout: bytes | None, painted
 
 def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> Made:
     if painted.mask is None or painted.confidence is None:
-        raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer had no mask or no confidence")
     data, mask, size = deps.compositor.accept(
         painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
     )
