@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.iso_time import iso
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
@@ -53,7 +53,7 @@ def test_1_4_a_body_that_is_no_json_is_named_too() -> None:
 
 
 def test_1_4_the_error_of_a_job_that_had_begun_says_who_was_asked_and_what_it_cost() -> None:
-    refusal = ProviderFailure("content_policy", "no foxes", paid="unknown")
+    refusal = ProviderFailure(Failure.CONTENT_POLICY, "no foxes", paid="unknown")
     client, _ = house(bedrock=[refusal])
     answer = client("POST", "/unified/generate", {"prompt": "A fox", "provider": "bedrock"})
     told = answer.json()

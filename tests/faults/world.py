@@ -25,7 +25,7 @@ from lambdas.adapters.queues import SqsEvents, SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.webhooks.signer import StandardSigner
 from lambdas.api.schemas.webhooks import render
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.limits.budget import Caps
@@ -77,7 +77,7 @@ class TicketShop:
 
     def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         if ticket.id not in self.orders:
-            raise ProviderFailure("outcome_unknown", "no such work", paid="unknown")
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, "no such work", paid="unknown")
         return _painted(self.orders[ticket.id])
 
 

@@ -15,7 +15,7 @@ from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import Values, plain, values
 from lambdas.adapters.dynamodb.writes import compare_and_swap
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.routing.health import Health, may_call, observed, probing
+from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 
 MEMORY_SECONDS: Final = 3.0  # how old the picture may be by which a call is routed
 TRIES: Final = 12
@@ -37,8 +37,8 @@ class DynamoHealth:
             self._seen = self._read_all() or self._seen
         return dict(self._seen)
 
-    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
-        self._change(provider, lambda health: observed(health, outcome_code, seconds, cost, now, model))
+    def observe(self, provider: str, model: str, seen: Seen, seconds: float, cost: float, now: float) -> None:
+        self._change(provider, lambda health: observed(health, seen, seconds, cost, now, model))
 
     def claim_probe(self, provider: str, now: float) -> bool:
         found = ""

@@ -10,7 +10,7 @@ from lambdas.adapters.images.frames import shown, unshown
 from lambdas.adapters.images.pictures import answered, decoded
 from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged, Unplaceable
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +63,7 @@ class PillowCompositor:
         made.paste(placed.rgb, mask=placed.alpha)
         kept = placed.share_kept(made)
         if kept is None:
-            raise ProviderFailure("failed", "the product's own pixels could not be kept", paid="unknown")
+            raise ProviderFailure(Failure.FAILED, "the product's own pixels could not be kept", paid="unknown")
         confidence, parts, warnings = cut.judged()
         parts["exact_pixel_fraction"] = kept
         mask = _encoded(placed.alpha, "png")
@@ -77,19 +77,19 @@ class PillowCompositor:
         came, alpha, picture = answered(image), seen(decoded(mask).convert("L")), decoded(photo)
         made = came.picture
         if not made.size == alpha.size == _expected(canvas, picture.size, made.size):
-            raise ProviderFailure("bad_answer", SIZE)
+            raise ProviderFailure(Failure.BAD_ANSWER, SIZE)
         own = Cutout.by_alpha(picture)
         try:
             placed = _Placed(own or _by_mask(picture, alpha, (0, 0) if canvas.keeps_framing else at), canvas)
         except Unplaceable:
             if own is not None:
                 raise
-            raise ProviderFailure("bad_answer", "the mask shows no product that fits the canvas") from None
+            raise ProviderFailure(Failure.BAD_ANSWER, "the mask shows no product that fits the canvas") from None
         if placed.size != made.size:
-            raise ProviderFailure("bad_answer", SIZE)
+            raise ProviderFailure(Failure.BAD_ANSWER, SIZE)
         whole = made.convert("RGB")
         if placed.share_kept(whole) is None or placed.differs(alpha):
-            raise ProviderFailure("bad_answer", "the product's own pixels were not kept")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the product's own pixels were not kept")
         plain = came.kind == fmt and made.mode == "RGB" and came.plain
         return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), placed.size
 
@@ -140,7 +140,7 @@ def _by_mask(photo: Image, mask: Image, at: tuple[int, int] | None) -> Cutout:
 
     if at is None:
         raise ProviderFailure(
-            "bad_answer", "it was not said where the product is, so that its pixels cannot be compared"
+            Failure.BAD_ANSWER, "it was not said where the product is, so that its pixels cannot be compared"
         )
     alpha = Image.new("L", photo.size)
     alpha.paste(mask, (-at[0], -at[1]))

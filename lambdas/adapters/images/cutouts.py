@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from lambdas.adapters.images import border_cuts
 from lambdas.adapters.images.frames import extended, unshown
 from lambdas.domain.backgrounds import LOW, Box, Unplaceable
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,10 +72,10 @@ class Cutout:
         from PIL import Image, ImageChops
 
         if answer.mode != "RGBA":
-            raise ProviderFailure("bad_answer", "the cut-out has no alpha channel", paid="unknown")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the cut-out has no alpha channel", paid="unknown")
         (width, height), _ = extended(photo.size)
         if abs(answer.width * height / (answer.height * width) - 1) > 0.02:
-            raise ProviderFailure("bad_answer", "the cut-out is of another picture", paid="unknown")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the cut-out is of another picture", paid="unknown")
         left = unshown(answer, photo.size)
         alpha, before = left.getchannel("A"), cls.by_alpha(photo)
         if before is not None:

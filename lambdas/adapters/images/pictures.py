@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdas.adapters.images.decoding import Opened, measured, opened
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure, ServiceError, TooLarge
+from lambdas.domain.errors import ServiceError, TooLarge
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,17 +71,17 @@ class PillowPictures:
 
 
 def decoded(data: bytes) -> Image:
-    """Hostile bytes as a picture that is wholly there: RGB or RGBA. Raises ProviderFailure("bad_answer")."""
+    """Hostile bytes as a picture that is wholly there: RGB or RGBA. Raises ProviderFailure(Failure.BAD_ANSWER)."""
     return answered(data).picture
 
 
 def answered(data: bytes) -> Opened:
-    """What a provider sent, opened. Raises ProviderFailure("bad_answer")."""
+    """What a provider sent, opened. Raises ProviderFailure(Failure.BAD_ANSWER)."""
     try:
         return opened(data, MAX_PIXELS)
     except ServiceError as error:
         said = "the answer was not a whole PNG, JPEG or WebP picture of a usable size"
-        raise ProviderFailure("bad_answer", said, paid="unknown") from error
+        raise ProviderFailure(Failure.BAD_ANSWER, said, paid="unknown") from error
 
 
 def _covering(picture: Image, size: Size) -> Image:

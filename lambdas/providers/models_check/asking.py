@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.providers._client import http
 
 MAX_BYTES: Final = 40_000_000  # the list of nodes of a ComfyUI with many extensions has several megabytes
@@ -26,14 +26,14 @@ def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: 
 def refused(answer: http.Answer, who: str, secret: str = "") -> ProviderFailure:
     """A refusal in the service's own words; what it means for a picture is not asked here."""
     said = http.quote(_words(answer.body), secret)
-    return ProviderFailure("failed", f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
+    return ProviderFailure(Failure.FAILED, f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
 
 
 def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
     """The objects of the list of that name."""
     found = mapping(answer).get(name)
     if not isinstance(found, list):
-        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
     return [row for row in found if isinstance(row, dict)]
 
 

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Final
 
 from lambdas.domain import failure_boundary
-from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.failures import CONSEQUENCES, Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, TicketProvider
 from lambdas.domain.ports.runtime import Clock
@@ -23,9 +24,9 @@ MAX_STAY_SECONDS = 60.0  # that a worker polls a provider that notifies of compl
 
 AnyProvider = Provider | TicketProvider
 
-_UNREAD = {
-    "unknown": ("outcome_unknown", "the answer to a paid call could not be read"),
-    "no": ("bad_answer", "the answer could not be read"),
+_UNREAD: Final[dict[Paid, tuple[Failure, str]]] = {
+    "unknown": (Failure.OUTCOME_UNKNOWN, "the answer to a paid call could not be read"),
+    "no": (Failure.BAD_ANSWER, "the answer could not be read"),
 }
 
 
@@ -38,7 +39,7 @@ def ask(
     """
     left = until - clock.now()
     if left <= 0:
-        raise ProviderFailure("timeout", "there was no time left to ask")
+        raise ProviderFailure(Failure.TIMEOUT, "there was no time left to ask")
     if not isinstance(provider, TicketProvider):
         with _wall(order):
             return provider.paint(order, left)
@@ -71,7 +72,7 @@ def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: floa
             broken = 0
         except ProviderFailure as failure:
             seen = failure if failure.made else seen
-            if failure.code not in ("unavailable", "throttled", "timeout"):
+            if failure.code not in (Failure.UNAVAILABLE, Failure.THROTTLED, Failure.TIMEOUT):
                 raise _as_charged(failure, seen) from failure
             wait = max(wait, failure.retry_after or 0)
         except Exception as error:
@@ -83,7 +84,7 @@ def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: floa
             return painted if painted.cost_usd is not None else replace(painted, cost_usd=ticket.cost_usd)
         left = until - clock.now()
         if left <= 0:
-            late = ProviderFailure("timeout", "the work was accepted but not done in time", paid=_at_worst(order))
+            late = ProviderFailure(Failure.TIMEOUT, "the work was accepted but not done in time", paid=_at_worst(order))
             raise _as_charged(late, seen)
         clock.sleep(min(wait, left))
         wait = min(wait * 1.5, MAX_WAIT)
@@ -98,7 +99,7 @@ def _broken(error: Exception, order: ImageTask) -> ProviderFailure:
     return failure_boundary.broken(error, *_UNREAD[_at_worst(order)], paid=_at_worst(order))
 
 
-def _at_worst(order: ImageTask) -> str:
+def _at_worst(order: ImageTask) -> Paid:
     """The `paid` of a call whose outcome is unknown."""
     return "unknown" if order.card.price_usd > 0 else "no"
 
@@ -128,7 +129,7 @@ def retry_wait(failure: ProviderFailure, number: int) -> float | None:
 
     Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    if not FAILURES[failure.code] or failure.paid != "no" or number >= MAX_TRIES:
+    if not CONSEQUENCES[failure.code].retry or failure.paid != "no" or number >= MAX_TRIES:
         return None
     if failure.retry_after is not None:
         return failure.retry_after

@@ -6,7 +6,7 @@ from typing import Literal
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Attempt, Job
 from lambdas.domain.routing import fallback
 from lambdas.domain.routing.health import may_call
@@ -27,7 +27,7 @@ def remaining_models(job: Job, index: int, failure: ProviderFailure | None) -> l
         return []
     asked = {attempt.model for attempt in job.attempts if attempt.image == index}
     free = {model for model in asked if (card := catalogue.card(model)) and card.price_usd == 0}
-    again = free if failure is None or failure.code == "outcome_unknown" else set()
+    again = free if failure is None or failure.code == Failure.OUTCOME_UNKNOWN else set()
     if failure is None:
         again |= asked - {a.model for a in job.attempts if a.image == index and not _unreached(a)}
     left = [model for model in job.plan or (job.model,) if model not in asked or model in again]
@@ -35,7 +35,7 @@ def remaining_models(job: Job, index: int, failure: ProviderFailure | None) -> l
 
 
 def _unreached(attempt: Attempt) -> bool:
-    return attempt.error_code == "unavailable" and attempt.paid == "no"
+    return attempt.error_code == Failure.UNAVAILABLE and attempt.paid == "no"
 
 
 def _lacks_cutout(job: Job, model: str, asked: set[str]) -> bool:

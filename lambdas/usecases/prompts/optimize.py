@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import wall
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.ports.providers import PromptEngine
 from lambdas.domain.ports.runtime import Clock
@@ -110,7 +110,7 @@ def optimize(
         if engine.price:
             paying()
         try:
-            with wall("bad_answer", "its answer could not be read", paid="unknown"):
+            with wall(Failure.BAD_ANSWER, "its answer could not be read", paid="unknown"):
                 rewrite = engine.rewrite(prompt, LIMIT, left / (len(engines) - asked))
         except ProviderFailure as failure:
             bills += _bills(engine, prompt, failure)
@@ -120,7 +120,7 @@ def optimize(
         if rewrite.estimated:
             warnings.append(f"what {engine.name} charged for shortening the prompt is estimated by its characters")
         try:
-            with wall("bad_answer", "could not be judged", paid="no"):
+            with wall(Failure.BAD_ANSWER, "could not be judged", paid="no"):
                 text = guard.tidy(rewrite.text)
                 objection = guard.objection(prompt, text)
         except ProviderFailure as failure:

@@ -17,7 +17,7 @@ from PIL import Image
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
 from lambdas.providers.demo import provider
