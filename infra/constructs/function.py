@@ -1,4 +1,4 @@
-"""A Lambda function of the service with a role and a log group of its own."""
+"""Defines a Lambda function of the service with its own role and log group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEVER_ASYNCHRONOUS = "Called by the gateway, by SQS or by another function that 
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """What differs between the functions; the handler is the import path in the shared code."""
+    """The properties that differ between functions; the handler is the import path in the shared code."""
 
     handler: str
     timeout_seconds: int
@@ -34,7 +34,7 @@ class FunctionSpec:
 
 
 class ServiceFunction(Construct):
-    """arm64, Python 3.13, traced; may do what `statements` say and nothing else.
+    """An arm64 function on Python 3.13, traced; `statements` are its only permissions.
 
     `never_lost` is the reason why it has no dead-letter queue.
     """
@@ -76,8 +76,11 @@ class ServiceFunction(Construct):
         self._trace()
 
     def _trace(self) -> None:
-        """Switch X-Ray on, with its `*` in a policy that holds nothing else: an acknowledged finding hides
-        every equal one in the same policy, and a wildcard for Bedrock must never go unseen."""
+        """Enable X-Ray, with its `*` in a policy of its own.
+
+        An acknowledged finding hides every equal one in the same policy, and a wildcard for Bedrock must never go
+        unseen.
+        """
         cast(
             lambda_.CfnFunction, self.function.node.default_child
         ).tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
@@ -91,4 +94,4 @@ class ServiceFunction(Construct):
         )
         reason = "X-Ray knows no resources for these two actions; this policy holds only them."
         acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
-        self.function.node.add_dependency(policy)  # else it may be made, and be called, before it may trace
+        self.function.node.add_dependency(policy)  # otherwise it may be created, and called, before it may trace
