@@ -1,4 +1,4 @@
-"""The alarms, and the one topic they ring."""
+"""Defines the alarms and the topic that they notify."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIVE_MINUTES = cdk.Duration.minutes(5)
 
 
 class Alarms(Construct):
-    """Who wants to be woken subscribes to the topic."""
+    """All alarms; the subscribers of `topic` are notified."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Alarms(Construct):
 
 
 def service_metric(name: str, statistic: str = "Sum") -> cloudwatch.Metric:
-    """A figure that the functions write themselves."""
+    """Return a metric that the functions write themselves."""
     return cloudwatch.Metric(
         namespace="ImageApi",
         metric_name=name,
@@ -132,7 +132,7 @@ def _errors(function: lambda_.Function) -> cloudwatch.Metric:
 
 def _topic(scope: Construct) -> sns.Topic:
     topic = sns.Topic(scope, "Topic", enforce_ssl=True)
-    topic.add_to_resource_policy(  # a topic with a policy has lost the default one, which let CloudWatch in
+    topic.add_to_resource_policy(  # a topic with a policy loses the default one, which admits CloudWatch
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
             actions=["sns:Publish"],

@@ -1,4 +1,4 @@
-"""A Lambda function of the service with a role and a log group of its own."""
+"""Defines a Lambda function of the service with its own role and log group."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONT
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """What differs between the functions; the handler is the import path in the shared code."""
+    """The properties that differ between functions; the handler is the import path in the shared code."""
 
     handler: str
     timeout_seconds: int
@@ -37,7 +37,7 @@ class FunctionSpec:
 
 
 class ServiceFunction(Construct):
-    """arm64, Python 3.13, traced; may do what `statements` say and nothing else.
+    """An arm64 function on Python 3.13, traced; `statements` are its only permissions.
 
     `never_lost` is the reason why it has no dead-letter queue.
     """
@@ -79,8 +79,11 @@ class ServiceFunction(Construct):
         self._trace()
 
     def _trace(self) -> None:
-        """Switch X-Ray on, with its `*` in a policy that holds nothing else: an acknowledged finding hides
-        every equal one in the same policy, and a wildcard for Bedrock must never go unseen."""
+        """Enable X-Ray, with its `*` in a policy of its own.
+
+        An acknowledged finding hides every equal one in the same policy, and a wildcard for Bedrock must never go
+        unseen.
+        """
         cast(
             lambda_.CfnFunction, self.function.node.default_child
         ).tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")

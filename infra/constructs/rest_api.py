@@ -1,4 +1,4 @@
-"""The REST API: every path goes to one function, and its stage is throttled, logged and traced."""
+"""Defines the REST API: every path goes to one function; the stage is throttled, logged and traced."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from constructs import Construct
 from infra.acknowledge import acknowledge
 from infra.constructs.gateway_responses import add_gateway_responses
 
-STAGE = "prod"  # the contract's base URL ends so, in every environment
-TIMEOUT_SECONDS = 29  # the longest that API Gateway waits without a raised quota
+STAGE = "prod"  # the contract's base URL ends with it, in every environment
+TIMEOUT_SECONDS = 29  # API Gateway's maximum without a raised quota
 OPEN_PATHS = ("health", "docs", "openapi.json")
 
 ACCESS_LOG = {
@@ -37,7 +37,7 @@ ACCESS_LOG = {
 
 
 class RestApi(Construct):
-    """Open are only the paths in OPEN_PATHS and the browser's OPTIONS; all else passes the authorizer."""
+    """Only the paths in OPEN_PATHS and the browser's OPTIONS are open; all others pass the authorizer."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RestApi(Construct):
         api = apigateway.RestApi(
             self,
             "Api",
-            rest_api_name=name,  # CloudWatch tells APIs apart by this name
+            rest_api_name=name,  # CloudWatch distinguishes APIs by this name
             binary_media_types=["*/*"],
             endpoint_configuration=apigateway.EndpointConfiguration(types=[apigateway.EndpointType.REGIONAL]),
             cloud_watch_role=True,
@@ -97,7 +97,7 @@ class RestApi(Construct):
             "Authorizer",
             handler=handler,
             identity_sources=[],
-            results_cache_ttl=cdk.Duration.seconds(0),  # a revoked key ends with the next request
+            results_cache_ttl=cdk.Duration.seconds(0),  # a revoked key is refused at the next request
         )
         # CDK writes an empty text where no identity source is given; the property is optional without a cache
         cast(apigateway.CfnAuthorizer, authorizer.node.default_child).add_property_deletion_override("IdentitySource")

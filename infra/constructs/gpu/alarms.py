@@ -1,4 +1,4 @@
-"""What is watched of the GPU endpoint: money that runs out for nothing, and work that nothing does."""
+"""Defines the alarms of the GPU endpoint: instances that run without work, and work that waits without instances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIVE_MINUTES = cdk.Duration.minutes(5)
 
 
 class GpuAlarms(Construct):
-    """They ring the service's own topic."""
+    """Alarms that notify the service's own topic."""
 
     def __init__(self, scope: Construct, id: str, *, name: str, mode: str, gpu: Gpu, topic: sns.ITopic) -> None:
         super().__init__(scope, id)
@@ -59,17 +59,17 @@ class GpuAlarms(Construct):
 
 
 def instances(name: str) -> cloudwatch.Metric:
-    """How many run: each reports its processor once a minute, so of five minutes a fifth of the reports."""
+    """Return instances x minutes: each instance reports its CPU once a minute, so in five minutes five times."""
     return _of_variant("/aws/sagemaker/Endpoints", "CPUUtilization", name, "SampleCount", "instances x minutes")
 
 
 def painted(name: str) -> cloudwatch.Metric:
-    """How many requests the container has answered. `Invocations` is not there for asynchronous endpoints."""
+    """Return the number of answered requests. `Invocations` does not exist for asynchronous endpoints."""
     return _of_variant("AWS/SageMaker", "ModelLatency", name, "SampleCount", "answered")
 
 
 def backlog(name: str, metric: str, statistic: str) -> cloudwatch.Metric:
-    """A figure of an asynchronous endpoint's queue."""
+    """Return a metric of an asynchronous endpoint's queue."""
     return cloudwatch.Metric(
         namespace="AWS/SageMaker",
         metric_name=metric,

@@ -1,4 +1,4 @@
-"""The SageMaker endpoint that the GPU worker runs on."""
+"""Defines the SageMaker endpoint of the GPU worker."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from infra.data_stack import DataStack
 
 VARIANT = "worker"
 AMI = "al2023-ami-sagemaker-inference-gpu-4-1"  # driver 580, for the CUDA 13 of the worker's torch; the default has 470
-PROVISION_SECONDS = 1200  # that SageMaker looks for an instance, through all its types
-DOWNLOAD_SECONDS = 1800  # of some 15 GB of weights
-STARTUP_SECONDS = 1800  # loading the first model and recording its launches
-ANSWER_SECONDS = {"async": 300, "realtime": 55}  # SageMaker itself gives up a call that waits after 60
+PROVISION_SECONDS = 1200  # for SageMaker to find an instance, of any of the types
+DOWNLOAD_SECONDS = 1800  # for some 15 GB of weights
+STARTUP_SECONDS = 1800  # for loading the first model and recording its CUDA graphs
+ANSWER_SECONDS = {"async": 300, "realtime": 55}  # SageMaker itself ends a synchronous call after 60
 
 
 def endpoint_name(environment: str, mode: str) -> str:
-    """By the mode too: an endpoint of one kind cannot become one of the other."""
+    """Return the name; it has the mode, as an endpoint of one kind cannot become one of the other."""
     return f"image-api-{environment}-{mode}"
 
 
@@ -33,7 +33,7 @@ def endpoint_arn(name: str) -> str:
 
 
 class GpuEndpoint(Construct):
-    """`topics` (of successes and of failures) make it an asynchronous one."""
+    """The endpoint; with `topics` (of successes and of failures) an asynchronous one."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class GpuEndpoint(Construct):
             self,
             "Model",
             execution_role_arn=role.role_arn,
-            enable_network_isolation=True,  # the weights are brought to it, and it needs nothing else
+            enable_network_isolation=True,  # SageMaker provides the weights, and nothing else is needed
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image.uri,
                 model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
@@ -83,7 +83,7 @@ class GpuEndpoint(Construct):
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
                     variant_name=VARIANT,
                     model_name=model.attr_model_name,
-                    initial_instance_count=1,  # the least; so that a deployment shows whether the worker starts
+                    initial_instance_count=1,  # the minimum; so that a deployment shows whether the worker starts
                     instance_pools=[
                         sagemaker.CfnEndpointConfig.InstancePoolProperty(instance_type=kind, priority=rank)
                         for rank, kind in enumerate(gpu.instance_types, start=1)
@@ -101,14 +101,14 @@ class GpuEndpoint(Construct):
             "Endpoint",
             endpoint_name=name,
             endpoint_config_name=config.attr_endpoint_config_name,
-            # after an update as many instances as before, not one
+            # keeps the number of instances after an update, instead of one
             retain_all_variant_properties=mode == "realtime",
         )
         self.endpoint.node.add_dependency(log_group)
 
 
 def _container(mode: str, gpu: Gpu, settings: Mapping[str, str]) -> dict[str, str]:
-    """The worker's own settings: gpu_worker/settings.py."""
+    """Return the worker's own settings, see gpu_worker/settings.py."""
     environment = {
         "DEFAULT_MODEL": gpu.models[0],
         "ALLOWED_MODELS": ",".join(gpu.models),

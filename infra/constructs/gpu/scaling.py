@@ -1,4 +1,4 @@
-"""How many instances the GPU endpoint has: none while nobody asks an asynchronous one."""
+"""Scales the instances of the GPU endpoint; an asynchronous one without requests has none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from infra.config import Gpu
 from infra.constructs.gpu.endpoint import VARIANT, GpuEndpoint
 
 SPACE = "AWS/SageMaker"
-SCALE_IN_SECONDS = 600  # after which an instance without work goes
-SCALE_OUT_SECONDS = 300  # in which a new instance gets ready, and no other is asked for
+SCALE_IN_SECONDS = 600  # until an instance without work is removed
+SCALE_OUT_SECONDS = 300  # for a new instance to get ready; no other is requested meanwhile
 
 
 class GpuScaling(Construct):
@@ -31,7 +31,7 @@ class GpuScaling(Construct):
         self._target.add_resource_dependency(endpoint.endpoint)
         if mode == "realtime":
             self._track(
-                float(gpu.batch),  # requests at a time: as many as are painted at once
+                float(gpu.batch),  # concurrent requests: as many as are painted at once
                 predefined=scaling.CfnScalingPolicy.PredefinedMetricSpecificationProperty(
                     predefined_metric_type="SageMakerVariantConcurrentRequestsPerModelHighResolution"
                 ),

@@ -1,4 +1,4 @@
-"""The GPU worker's image and its models' weights: made in the account, so that who deploys needs no Docker."""
+"""Builds the GPU worker's image and stages its models' weights in the account: deploying needs no Docker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCE = ROOT / "gpu_worker"
 BUILD_MINUTES = 55  # CloudFormation waits an hour at the most
 PYTHON = "3.12"
 
-# An image of the same tag is the same image, and weights that are there stay: what is unchanged takes a minute.
+# An existing tag is the same image, and existing weights stay: an unchanged build takes a minute.
 BUILD_SPEC = {
     "version": 0.2,
     "phases": {
@@ -49,7 +49,7 @@ BUILD_SPEC = {
 
 
 class WorkerImage(Construct):
-    """`uri` names the image and `weights` their place; whatever needs either depends on `built`."""
+    """`uri` names the image and `weights` their location; resources that need either depend on `built`."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class WorkerImage(Construct):
             self,
             "Repository",
             image_scan_on_push=True,
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,  # a tag is the hash of what the image is made from
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,  # a tag is the hash of the image's sources
             lifecycle_rules=[ecr.LifecycleRule(max_image_count=5)],
             removal_policy=cdk.RemovalPolicy.DESTROY,
             empty_on_delete=True,
@@ -123,6 +123,6 @@ class WorkerImage(Construct):
 
 
 def weights_folder(models: Sequence[str]) -> str:
-    """Where in the bucket the weights are: an instance fetches all that is there, so each choice has its place."""
+    """Return the weights' location: an instance downloads all of it, so each choice of models has its own."""
     chosen = repr(sorted(models)).encode() + (SOURCE / "pipelines" / "table.py").read_bytes()
     return f"{grants.WEIGHTS.rstrip('*')}{hashlib.sha256(chosen).hexdigest()[:12]}"
