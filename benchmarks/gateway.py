@@ -126,11 +126,11 @@ def _spread(values: list[float]) -> dict[str, float]:
 def over_http(counts: dict[float, int]) -> list[Row]:
     """Measure milliseconds of a client on this machine; `counts` gives the rounds for each delay of the double."""
     import boto3
-    import httpx2
     from botocore.config import Config
 
     from tests.doubles.bedrock import service
     from tests.e2e.conftest import make_stack
+    from tests.e2e.http import Client
 
     own: list[float] = []
 
@@ -152,7 +152,7 @@ def over_http(counts: dict[float, int]) -> list[Row]:
         settings = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": fake.url, "RATE_LIMIT_PER_MINUTE": "0"}
         with (
             make_stack(Path(folder), **settings) as stack,
-            httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client,
+            Client(stack.url) as client,
         ):
 
             def ask(method: str, path: str, body: Row | None = None) -> None:

@@ -27,6 +27,7 @@ VERBS: dict[str, list[str]] = {
     "snapshot": ["python -m infra.snapshot"],
     "preflight": ["python -m infra.deploy.preflight"],
     "deploy": ["python -m infra.deploy"],
+    "smoke": ["python -m infra.deploy.smoke"],
     "stage-weights": ["python -m gpu_worker.models.weights stage"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
     "ledger": ["python -m tests.ledger --jobs 1000 --seed 1"],

@@ -7,12 +7,12 @@ import time
 from dataclasses import replace
 
 import boto3
-import httpx2
 import pytest
 
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain.jobs.job import RUNNING
+from tests.e2e.http import Client
 from tests.e2e.test_keys import receiving
 
 pytestmark = pytest.mark.e2e
@@ -43,7 +43,7 @@ def left_behind(stack, job_id, url):
 
 def test_a_job_given_up_keeps_the_image_it_has_and_its_client_is_told(start):
     with receiving() as (url, sent), start(ALLOW_PRIVATE_URLS="1", BUDGET_IMAGES_PER_MONTH="10") as stack:
-        with httpx2.Client(base_url=stack.url, trust_env=False, timeout=60) as client:
+        with Client(stack.url) as client:
             made = client.post("/unified/generate", json={"prompt": "a fox", "n": 2}).json()
             job_id, kept = made["generation_id"], made["images"][0]["id"]
             left_behind(stack, job_id, url)

@@ -10,9 +10,8 @@ from urllib.parse import quote_plus
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.failures import Failure, ProviderFailure
-from lambdas.providers._client import http
 from lambdas.providers.models_check import findings as f
-from lambdas.providers.models_check.asking import get, mapping, refused, rows, texts
+from lambdas.providers.models_check.asking import call, get, mapping, refused, rows, texts
 from lambdas.providers.text.ollama import to_names
 from lambdas.settings import Settings
 
@@ -62,7 +61,7 @@ def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
     key = settings.runware_api_key
     task = [{"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}]
     headers = {"Authorization": f"Bearer {key}"}
-    answer = http.post_json(settings.runware_base_url, task, headers=headers, timeout=timeout, who=RUNWARE)
+    answer = call("POST", settings.runware_base_url, headers, time.monotonic() + timeout, RUNWARE, task)
     if answer.status not in (200, 400, 404):
         raise refused(answer, RUNWARE, key)
     told = mapping(answer.json(RUNWARE))
@@ -109,7 +108,7 @@ def ollama(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> 
 def worker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
     """Whether it is ready; which models it has loaded is not told."""
     url = f"{settings.gpu_worker_url.rstrip('/')}/ping"
-    answer = http.call("GET", url, timeout=timeout, who=WORKER)
+    answer = call("GET", url, {}, time.monotonic() + timeout, WORKER)
     if answer.status != 200:
         raise refused(answer, WORKER)
     return [f.Finding("sagemaker", card.id, f.OK, "the worker is ready") for card in cards]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from tests.doubles.bedrock import service
+from tests.e2e import http
 from tests.e2e.crowd import ended
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 SLOW = 20.0  # seconds that the provider takes for an image
@@ -23,7 +24,7 @@ def test_forty_at_once_on_a_slow_provider(start):
         def ask(number):
             began = time.monotonic()
             body = {"prompt": f"fox {number}", **ASKED}
-            answer = httpx2.post(f"{stack.url}/generate", json=body, timeout=120, trust_env=False)
+            answer = http.post(f"{stack.url}/generate", json=body, timeout=120)
             return answer, time.monotonic() - began
 
         assert ask(-1)[0].status_code == 200
@@ -31,7 +32,7 @@ def test_forty_at_once_on_a_slow_provider(start):
         with ThreadPoolExecutor(41) as pool:
             asked = [pool.submit(ask, n) for n in range(40)]
             time.sleep(12)
-            assert httpx2.get(f"{stack.url}/health", timeout=30, trust_env=False).status_code == 200
+            assert http.get(f"{stack.url}/health", timeout=30).status_code == 200
             got = [future.result() for future in asked]
         turned_away = [(answer, took) for answer, took in got if answer.status_code == 503]
         accepted = [answer for answer, _ in got if answer.status_code in (200, 202)]
@@ -44,7 +45,7 @@ def test_forty_at_once_on_a_slow_provider(start):
             assert (answer.json()["code"], answer.json()["status"]) == ("overloaded", 503)
         fake.seconds = 0.0
         assert ask(40)[0].status_code == 200
-        with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as client:
+        with Client(stack.url, timeout=120) as client:
             for answer in accepted:
                 assert ended(client, answer.json()["generation_id"])["status"] == "completed"
             jobs = client.get("/unified/jobs", params={"limit": 100}).json()["jobs"]
