@@ -19,7 +19,17 @@ from lambdas.adapters.dynamodb import outbox
 from lambdas.adapters.dynamodb.idempotency import TELL, ConditionFailed, put_once
 from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
-from lambdas.domain.jobs.job import CANCELLED, COMPLETED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.jobs.job import (
+    CANCELLED,
+    COMPLETED,
+    QUEUED,
+    RUNNING,
+    Idempotency,
+    Job,
+    JobFilter,
+    JobStatus,
+    StoredImage,
+)
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.jobs import Page
@@ -142,7 +152,7 @@ class DynamoJobs:
     def drop_image(self, tenant: str, image: StoredImage) -> bool:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
-    def _end(self, job: Job, before: str, images: Sequence[Item]) -> bool:
+    def _end(self, job: Job, before: JobStatus, images: Sequence[Item]) -> bool:
         """The final state, the images, the money and the event, all together or not at all."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]

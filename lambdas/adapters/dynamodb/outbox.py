@@ -11,7 +11,7 @@ from lambdas.adapters.dynamodb.idempotency import TELL
 from lambdas.adapters.dynamodb.listing import just_below, read_items
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.webhooks import EventPage
-from lambdas.domain.webhooks import Event, event_of
+from lambdas.domain.webhooks import Event, State, event_of
 
 Item = dict[str, Any]
 
@@ -54,7 +54,7 @@ class DynamoOutbox:
             return bool(refused.response.get("Item", {}).get("written_by") == written_by)
         return True
 
-    def list(self, tenant: str, state: str | None, limit: int, cursor: str | None) -> EventPage:
+    def list(self, tenant: str, state: State | None, limit: int, cursor: str | None) -> EventPage:
         """Raises InvalidRequest for a cursor that was never given out."""
         last = just_below(cursor) if cursor is not None else "~"  # above every id
         if not last:

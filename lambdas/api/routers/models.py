@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 from urllib.parse import unquote
 
 from lambdas.api import views
 from lambdas.api.call import Call
 from lambdas.api.routes import Answer, Route, json_answer
 from lambdas.domain.errors import NotFound
-from lambdas.usecases.catalogue.list_models import find_model, list_models, takable
+from lambdas.usecases.catalogue.list_models import ModelRow, find_model, list_models, takable
 
 
 def _models(call: Call) -> Answer:
@@ -33,8 +33,8 @@ def _model(call: Call) -> Answer:
     return json_answer(_row(row))
 
 
-def _row(row: dict[str, Any]) -> views.ModelView:
-    return views.ModelView(object="model", shutdown_date=row["retires_on"], **row)
+def _row(row: ModelRow) -> views.ModelView:
+    return views.ModelView(object="model", shutdown_date=row.retires_on, **asdict(row))
 
 
 def _route(path: str) -> Route:

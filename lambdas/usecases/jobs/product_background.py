@@ -27,7 +27,7 @@ class Made:
 
     data: bytes
     size: Size
-    sizing: dict[str, str] | None = None
+    sizing: sizes.Sizing | None = None
     mask: bytes | None = None
     confidence: float | None = None
     components: Mapping[str, float | None] = field(default_factory=dict)
