@@ -179,7 +179,7 @@ def test_a_bucket_that_stays_away_costs_one_image_which_the_receipt_names(
         worker.handler({"tenant": world.tenant, "job_id": job.id}, Context())
     world.settle()
     [job] = world.jobs()
-    assert (job.status, job.error and job.error["code"]) == (FAILED, "outcome_unknown")
+    assert (job.status, job.error and job.error.code) == (FAILED, "outcome_unknown")
     assert len(world.providers.all[PAID_SHOT].charged) == 1
     [books] = world.rows("#budget")
     assert int(books["lost_microusd"]["N"]) > 0

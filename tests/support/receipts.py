@@ -134,9 +134,9 @@ def check_end(job: Job, deps: Deps) -> None:
         assert (job.provider, job.model) == (job.attempts[-1].provider, job.attempts[-1].model)
         return
     assert job.error
-    assert STATUS[BY_CODE[job.error["code"]]] in (400, 422, 502, 503, 504)
-    assert job.error["message"]
-    assert refused == ([job.attempts[-1]] if job.error["code"] == "content_policy" else [])
+    assert STATUS[BY_CODE[job.error.code]] in (400, 422, 502, 503, 504)
+    assert job.error.message
+    assert refused == ([job.attempts[-1]] if job.error.code == "content_policy" else [])
 
 
 def check_after_kills(job: Job, house: Deployment) -> int:

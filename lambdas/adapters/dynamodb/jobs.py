@@ -22,7 +22,17 @@ from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, u
 from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.adapters.dynamodb.writes import refused
-from lambdas.domain.jobs.job import CANCELLED, COMPLETED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.domain.jobs.job import (
+    CANCELLED,
+    COMPLETED,
+    QUEUED,
+    RUNNING,
+    Idempotency,
+    Job,
+    JobFilter,
+    JobStatus,
+    StoredImage,
+)
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.jobs import Page
@@ -113,7 +123,7 @@ class DynamoJobs:
     def drop_image(self, tenant: str, image: StoredImage) -> bool:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
-    def _end(self, job: Job, before: str, images: Sequence[Part]) -> bool:
+    def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
         """The final state, the images, the money and the event, all together or not at all."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]

@@ -13,7 +13,7 @@ from lambdas.adapters.dynamodb.listing import just_below, read_items
 from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.webhooks import EventPage
-from lambdas.domain.webhooks import Event, event_of
+from lambdas.domain.webhooks import Event, State, event_of
 
 
 def put(table: str, job: Job) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ class DynamoOutbox:
         # a writing whose answer was lost is sent again, and finds itself
         return left is None or left.get("written_by") == written_by
 
-    def list(self, tenant: str, state: str | None, limit: int, cursor: str | None) -> EventPage:
+    def list(self, tenant: str, state: State | None, limit: int, cursor: str | None) -> EventPage:
         """Raises InvalidRequest for a cursor that was never given out."""
         last = just_below(cursor) if cursor is not None else "~"  # above every id
         if not last:

@@ -27,9 +27,9 @@ def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], B
         status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
         return json_answer(AcceptedView(generation_id=job.id, status=status), 202, headers)
     if job.status == FAILED and job.error:
-        message = job.error["message"]
+        message = job.error.message
         wrong = (FieldError(job.wrong_field, message),) if job.wrong_field else ()
-        kind = BY_CODE.get(job.error["code"], ServiceError)
+        kind = BY_CODE.get(job.error.code, ServiceError)
         raise kind(message, errors=wrong, headers=headers, members=spent(job))
     if job.status == CANCELLED:
         raise JobCancelled("the job was cancelled before it started", headers=headers, members=spent(job))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 from urllib.parse import unquote
 
 from lambdas.api.answer import Answer, json_answer
@@ -10,7 +10,7 @@ from lambdas.api.call import Call
 from lambdas.api.route import BodyRoute, PlainRoute, Route
 from lambdas.api.schemas.models import ModelsView, ModelView, PurgeBody, PurgeView
 from lambdas.domain.errors import NotFound
-from lambdas.usecases.catalogue.list_models import find_model, list_models, takable
+from lambdas.usecases.catalogue.list_models import ModelRow, find_model, list_models, takable
 from lambdas.usecases.catalogue.purge_models import purge_models
 
 
@@ -41,8 +41,8 @@ def _purge(call: Call, body: PurgeBody) -> Answer:
     return json_answer(PurgeView(model_id=body.model_id, removed=removed, remaining=remaining))
 
 
-def _row(row: dict[str, Any]) -> ModelView:
-    return ModelView(object="model", shutdown_date=row["retires_on"], **row)
+def _row(row: ModelRow) -> ModelView:
+    return ModelView(object="model", shutdown_date=row.retires_on, **asdict(row))
 
 
 def _route(path: str) -> Route:

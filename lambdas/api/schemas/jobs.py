@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -155,7 +156,7 @@ class JobView(View):
             created_at=iso(job.created_at) or "",
             started_at=iso(job.started_at),
             finished_at=iso(job.finished_at),
-            error=JobError(**job.error) if job.error else None,
+            error=JobError(**asdict(job.error)) if job.error else None,
             labels=job.request.labels,
             request_id=job.request_id,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Literal
 
 from pydantic import Field
 
 from lambdas.api.schemas.common import View
 from lambdas.domain.iso_time import iso
+from lambdas.usecases.catalogue.list_providers import ProviderRow
 
 
 class ProviderLimits(View):
@@ -41,10 +43,9 @@ class ProviderView(View):
     cooldown_until: str | None = Field(description="While cooling down: when the provider is tried again.")
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> ProviderView:
-        rate = row["success_rate"]
-        rounded = None if rate is None else round(rate, 4)
-        return cls(**(row | {"success_rate": rounded, "cooldown_until": iso(row["cooldown_until"])}))
+    def of(cls, row: ProviderRow) -> ProviderView:
+        rounded = None if row.success_rate is None else round(row.success_rate, 4)
+        return cls(**(asdict(row) | {"success_rate": rounded, "cooldown_until": iso(row.cooldown_until)}))
 
 
 class ProvidersView(View):

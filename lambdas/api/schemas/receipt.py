@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import Field
 
 from lambdas.api.schemas.common import View
 from lambdas.domain import catalogue
-from lambdas.domain.jobs.job import Attempt, Job
+from lambdas.domain.jobs.job import Attempt, Job, Rewriting
 
 
 class DroppedParam(View):
@@ -67,26 +68,26 @@ class Metadata(View):
 
     @classmethod
     def of(cls, job: Job) -> Metadata:
-        rewriting = job.rewriting or {"method": "none", "engine": None, "seconds": 0.0, "warnings": []}
+        rewriting = job.rewriting or Rewriting()
         took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
         return cls(
             prompt_validation=PromptValidation(
                 original_length=len(job.request.prompt),
                 optimized_length=len(job.prompt or job.request.prompt),
-                optimization_time=round(rewriting["seconds"], 3),
-                method=rewriting["method"],
-                engine=rewriting["engine"],
-                cost_usd=rewriting.get("cost_usd", 0.0),
+                optimization_time=round(rewriting.seconds, 3),
+                method=rewriting.method,
+                engine=rewriting.engine,
+                cost_usd=rewriting.cost_usd,
             ),
             generation_time=None if took is None else round(took, 3),
             provider=job.provider,
             provider_model=job.model,
             cost_usd=job.cost_usd,
             cached=job.cached,
-            dropped_params=[DroppedParam(**d) for d in job.dropped],
+            dropped_params=[DroppedParam(**asdict(d)) for d in job.dropped],
             attempts=[AttemptView.of(attempt) for attempt in job.attempts],
-            size=Sizing(**job.sizing) if job.sizing else None,
-            warnings=[*job.warnings, *rewriting["warnings"], *_unsure(job)],
+            size=Sizing(**asdict(job.sizing)) if job.sizing else None,
+            warnings=[*job.warnings, *rewriting.warnings, *_unsure(job)],
         )
 
 

@@ -11,7 +11,7 @@ from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, V
 from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.domain import ids
 from lambdas.domain.errors import InvalidRequest
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Dropped, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.attachments import Intake
 from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
@@ -33,10 +33,9 @@ def _one_sentence(value: object, validate: ValidatorFunctionWrapHandler) -> obje
 
 MAX_URL = 2000
 _NOT_COPIED = {"reference_image", "cache", "webhook_url", "metadata", "fallback"}
-_SILENT = {
-    "name": "webhook_url",
-    "reason": "this address has answered 410 Gone: nothing is sent there until one of its webhooks is replayed",
-}
+_SILENT = Dropped(
+    "webhook_url", "this address has answered 410 Gone: nothing is sent there until one of its webhooks is replayed"
+)
 
 
 class UnifiedBody(Painting):

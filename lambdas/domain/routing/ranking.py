@@ -21,12 +21,12 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.health import HALF_LIFE, Health, faded, free_at, may_call
 
-Strategy = Literal["balanced", "fastest", "cheapest", "quality"]
 STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 
 SECOND_USD: Final = 0.002

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lambdas.domain.catalogue.model_card import ModelCard, Size
+from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -18,7 +19,7 @@ class RenderedImage:
 
     data: bytes
     size: Size
-    sizing: dict[str, str] | None = None
+    sizing: Sizing | None = None
     mask: bytes | None = None
     confidence: float | None = None
     components: Mapping[str, float | None] = field(default_factory=dict)

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from lambdas.domain.errors import GenerationTimeout, ServiceError, Unavailable
-from lambdas.domain.jobs.job import COMPLETED, Job
+from lambdas.domain.jobs.job import COMPLETED, Job, Rewriting
 from lambdas.domain.limits import slots
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.make_image import make_image
 from lambdas.usecases.images.outcomes import Failed, Made, NoRoom, StillWorking
 from lambdas.usecases.jobs.save import TakenOver, save
-from lambdas.usecases.prompts.optimize import FREE, guess, is_long, optimize
+from lambdas.usecases.prompts.optimize import guess, is_long, optimize
 from lambdas.usecases.webhooks.announce import announce
 
 LEASE_SECONDS = 20.0  # an abandoned job can be taken over after this
@@ -100,26 +100,24 @@ def _with_prompt(job: Job, deps: Deps) -> Job:
     prompt = job.request.prompt
     if job.prompt or not (job.request.optimize_prompt and is_long(prompt)):
         return job
-    engines, lost, warnings = deps.engines, 0.0, list[str]()
+    engines, before = deps.engines, job.rewriting or Rewriting()
     if job.rewriting:  # an interrupted run has called the paid engines: they are not called again
-        lost, warnings = job.rewriting["lost_usd"], job.rewriting["warnings"]
         engines = tuple(engine for engine in engines if not engine.price)
     elif guessed := sum(guess(engine, prompt) for engine in engines):
         said = "a run was interrupted while the prompt was being shortened, which may have been charged"
-        intent = {"method": "none", "engine": None, "seconds": 0.0, "warnings": [said], **FREE, "lost_usd": guessed}
-        save(replace(job, rewriting=intent), deps)
+        save(replace(job, rewriting=Rewriting(warnings=(said,), lost_usd=guessed)), deps)
     short = optimize(prompt, engines, deps.clock)
     for bill in short.bills:
         if bill.cost_usd:
             deps.meter.cost(bill.provider, bill.model, bill.cost_usd)
-    done = {
-        "method": short.method,
-        "engine": short.engine,
-        "seconds": short.seconds,
-        "warnings": [*warnings, *short.warnings],
-        "cost_usd": short.cost_usd,
-        "lost_usd": round(lost + short.lost_usd, 6),
-    }
+    done = Rewriting(
+        short.method,
+        short.engine,
+        short.seconds,
+        (*before.warnings, *short.warnings),
+        short.cost_usd,
+        round(before.lost_usd + short.lost_usd, 6),
+    )
     job = replace(job, prompt=short.text, rewriting=done)
     save(job, deps)
     return job

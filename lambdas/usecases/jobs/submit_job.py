@@ -13,7 +13,7 @@ from lambdas.domain.limits.budget import reserving
 from lambdas.domain.routing import planning
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.check_backlog import check_backlog
-from lambdas.usecases.prompts.optimize import FREE, most_usd
+from lambdas.usecases.prompts.optimize import most_usd
 from lambdas.usecases.webhooks.announce import announce
 
 # The watchdog's message comes this long after submission, and again until the job has ended. It is longer
@@ -94,7 +94,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
         model=earlier.model,
         provider=earlier.provider,
         prompt=earlier.prompt,
-        rewriting=earlier.rewriting and earlier.rewriting | FREE,
+        rewriting=earlier.rewriting and replace(earlier.rewriting, cost_usd=0.0, lost_usd=0.0),
         dropped=(*(d for d in earlier.dropped if d not in earlier.request.ignored), *job.request.ignored),
         sizing=earlier.sizing,
         started_at=job.created_at,

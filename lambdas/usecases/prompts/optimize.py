@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from lambdas.domain.failure_boundary import wall
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.ports.providers import PromptEngine
 from lambdas.domain.ports.runtime import Clock
-from lambdas.domain.prompts import LIMIT
+from lambdas.domain.prompts import LIMIT, Method
 
 SECONDS: Final = 10.0  # for all engines together, where an image is waiting for its prompt
 BRIEF: Final = 2_500  # characters that a model reads besides the prompt, at the most
 MAX_TOKENS: Final = 4_096  # that a paid model is let write, its reasoning included
-FREE: Final = {"cost_usd": 0.0, "lost_usd": 0.0}
 ENGINES: Final = ("ollama", "bedrock")  # every engine there is, in the order in which they are asked
 
 
@@ -36,7 +35,7 @@ class Optimized:
     """The prompt to use. `engine` is the model that wrote it; `seconds` is the time of all calls."""
 
     text: str
-    method: Literal["none", "llm", "deterministic"]
+    method: Method
     engine: str | None
     seconds: float
     warnings: tuple[str, ...] = ()

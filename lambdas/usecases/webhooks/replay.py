@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambdas.domain import ids
 from lambdas.domain.errors import NotFound, WebhookPending
 from lambdas.domain.ports.webhooks import EventPage
-from lambdas.domain.webhooks import PENDING, Event
+from lambdas.domain.webhooks import PENDING, Event, State
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.webhooks.announce import send_now
 
@@ -13,7 +13,7 @@ from lambdas.usecases.webhooks.announce import send_now
 SAFE_SECONDS = 60
 
 
-def list_webhooks(tenant: str, state: str | None, limit: int, cursor: str | None, deps: Deps) -> EventPage:
+def list_webhooks(tenant: str, state: State | None, limit: int, cursor: str | None, deps: Deps) -> EventPage:
     """Newest first. Raises InvalidRequest for a cursor that was never given out."""
     return deps.outbox.list(tenant, state, limit, cursor)
 

@@ -81,7 +81,7 @@ def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
     request = ImageRequest("x", model=TURBO)
     [card] = plan(request, DEMO)
     assert card.provider == "demo"
-    assert planning.replaced(request, card)[0]["name"] == "model"
+    assert planning.replaced(request, card)[0].name == "model"
 
 
 def test_a_model_near_its_end_warns() -> None:
@@ -92,7 +92,7 @@ def test_a_model_near_its_end_warns() -> None:
 
 def test_only_what_the_client_sent_is_reported() -> None:
     request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
-    assert [d["name"] for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
+    assert [d.name for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
 
 
 def test_a_reference_image_goes_only_where_it_is_taken() -> None:
@@ -264,5 +264,5 @@ def test_turbo_heeds_what_to_avoid_where_it_is_guided(request_: object, negative
     request = ImageRequest("x", **request_)  # type: ignore[arg-type]
     assert planning.image_task(request, turbo, 7, 0).negative_prompt == negative
     told = planning.dropped(request, turbo)
-    assert [d["name"] for d in told] == dropped
-    assert all("cfg" in d["reason"] for d in told)
+    assert [d.name for d in told] == dropped
+    assert all("cfg" in d.reason for d in told)

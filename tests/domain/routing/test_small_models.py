@@ -74,9 +74,9 @@ def test_without_its_files_there_is_no_such_model() -> None:
     with pytest.raises(ProviderUnconfigured, match="is not here"):
         plan(bare, model=DEMO_SCENES)
     for house, offered in [(bare, False), (DEMO, True)]:
-        assert (DEMO_SCENES in [row["id"] for row in list_models(house, NOW)]) is offered
-        [demo] = [row for row in list_providers(house, NOW) if row["id"] == "demo"]
-        assert (DEMO_SCENES in demo["models"]) is offered
+        assert (DEMO_SCENES in [row.id for row in list_models(house, NOW)]) is offered
+        [demo] = [row for row in list_providers(house, NOW) if row.id == "demo"]
+        assert (DEMO_SCENES in demo.models) is offered
 
 
 @pytest.mark.parametrize("model", [TURBO, GPU_SCENES])
@@ -84,7 +84,7 @@ def test_the_demo_stands_in_for_a_named_model_with_what_suits_the_prompt(model: 
     assert plan(DEMO, model=model) == [DEMO_SCENES, DRAWING]
     assert plan(DEMO, "a fox", model=model) == [DRAWING]
     [said] = planning.replaced(ImageRequest("x", model=model), card)
-    assert said["reason"].startswith("no provider is configured")
+    assert said.reason.startswith("no provider is configured")
 
 
 def test_who_names_it_has_it_and_is_told_of_what_it_does_not_read() -> None:
@@ -96,7 +96,7 @@ def test_who_names_it_has_it_and_is_told_of_what_it_does_not_read() -> None:
 
 def test_that_the_drawing_stood_in_for_it_is_said_as_it_was() -> None:
     [said] = planning.replaced(ImageRequest("x", model=DEMO_SCENES), catalogue.default_of("demo"))
-    assert said["reason"] == f"{DEMO_SCENES} gave no image: {DRAWING} answered instead"
+    assert said.reason == f"{DEMO_SCENES} gave no image: {DRAWING} answered instead"
 
 
 def test_found_missing_it_is_left_out_and_the_drawing_goes_on() -> None:

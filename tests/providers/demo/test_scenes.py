@@ -17,6 +17,7 @@ from PIL import Image
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
+from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
@@ -126,7 +127,7 @@ def test_a_scene_is_painted_by_the_model_and_enlarged_as_is_said() -> None:
     job = ask(deps, seed=5)
     assert attempts(job) == [(DEMO_SCENES, "success", None)]
     assert (job.status, job.model, job.images[0].seed) == (COMPLETED, DEMO_SCENES, 5)
-    assert job.sizing == {"generated": "128x128", "returned": "512x512", "by": "enlarged"}
+    assert job.sizing == Sizing("128x128", "512x512", "enlarged")
     again, other = ask(deps, seed=5), ask(deps, seed=6)
     first, second, third = (deps.blobs.get(made.images[0].key) for made in (job, again, other))
     assert first == second != third
@@ -150,7 +151,7 @@ def test_where_it_cannot_be_loaded_the_drawing_answers_and_the_receipt_says_so(
     job = ask(deps, model=DEMO_SCENES)
     assert attempts(job) == [(DEMO_SCENES, "failed", "model_gone"), (DRAWING.id, "success", None)]
     assert (job.status, job.model) == (COMPLETED, DRAWING.id)
-    assert job.dropped[0]["reason"] == f"{DEMO_SCENES} gave no image: {DRAWING.id} answered instead"
+    assert job.dropped[0].reason == f"{DEMO_SCENES} gave no image: {DRAWING.id} answered instead"
     assert attempts(ask(deps)) == [(DRAWING.id, "success", None)]
     assert len([r for r in caplog.records if r.levelno >= logging.ERROR and r.name == provider.__name__]) == 1
 

@@ -169,7 +169,7 @@ def test_one_that_never_wakes_ends_the_job_after_the_models_own_time() -> None:
         deps.clock.sleep(WATCHDOG_SECONDS)
     assert job.status == FAILED
     assert job.error
-    assert job.error["code"] == "generation_timeout"
+    assert job.error.code == "generation_timeout"
     assert 0 <= deps.clock.now() - began - TURBO.max_seconds <= 2 * WATCHDOG_SECONDS
 
 
@@ -180,7 +180,7 @@ def test_the_time_of_a_generation_holds_while_it_sleeps() -> None:
     deps.clock.sleep(50)
     job = attend(deps, job)
     assert job.error
-    assert job.error["code"] == "generation_timeout"
+    assert job.error.code == "generation_timeout"
 
 
 def test_a_client_that_waits_is_answered_that_it_goes_on() -> None:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.failures import Failure, ProviderFailure
-from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
+from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobError
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.candidates import may_ask_next
@@ -185,7 +185,7 @@ def test_a_cut_out_that_fails_is_the_end_of_it_there(house: Deployment) -> None:
     house.doubles["bedrock"].inject("moderated_prompt")
     job = run(draw(0, 320, 240), deps, alpha=False, provider="bedrock")
     assert job.error
-    assert (job.status, job.error["code"]) == (FAILED, "content_policy")
+    assert (job.status, job.error.code) == (FAILED, "content_policy")
     assert [(a.model, a.outcome) for a in job.attempts] == [(CUTTER, "refused")]
 
 
@@ -193,8 +193,8 @@ def test_what_cannot_be_placed_is_refused_before_the_scene_is_paid(house: Deploy
     deps = house.deps()
     job = run(draw(1, 320, 240), deps, alpha=False, provider="bedrock", width=64, height=64, fallback=False)
     assert job.error
-    assert (job.status, job.error["code"]) == (FAILED, "invalid_request")
-    assert "never scaled" in job.error["message"]
+    assert (job.status, job.error.code) == (FAILED, "invalid_request")
+    assert "never scaled" in job.error.message
     assert job.wrong_field == "image"
     assert told(job) == [(CUTTER, "success", 0.07)]
     with pytest.raises(InvalidRequest, match="never scaled"):
@@ -207,7 +207,7 @@ def test_a_photo_that_is_gone_ends_the_job(house: Deployment) -> None:
     deps.blobs.delete(job.request.reference_key or "")
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
-    assert ended.error == {"code": "invalid_request", "message": "the photo of the product is no longer there"}
+    assert ended.error == JobError("invalid_request", "the photo of the product is no longer there")
     assert ended.attempts == ()
     assert ended.wrong_field == "image"
 
@@ -252,7 +252,7 @@ def test_killed_once_neither_call_is_paid_twice(step: str, when: str, number: in
     assert {a.model for a in ended.attempts if a.outcome != "unknown"} <= set(calls)
     if _lost(step, when):
         assert ended.error
-        assert (ended.status, ended.error["code"]) == (FAILED, "outcome_unknown")
+        assert (ended.status, ended.error.code) == (FAILED, "outcome_unknown")
         assert (ended.attempts[-1].model, ended.attempts[-1].outcome) == ((CUTTER, SCENE)[number - 1], "unknown")
     else:
         assert ended.status == COMPLETED, ended.error

@@ -80,7 +80,7 @@ def test_it_does_not_wait_for_ever() -> None:
     job = accepted(deps)
     ended = at_work(deps, job)
     assert ended.error
-    assert (ended.status, ended.error["code"], ended.cost_usd) == (FAILED, "providers_failed", 0)
+    assert (ended.status, ended.error.code, ended.cost_usd) == (FAILED, "providers_failed", 0)
     assert RESTART_SECONDS / 2 <= deps.clock.now() - job.created_at <= RESTART_SECONDS + 5
     assert len(provider.orders) <= 12
 

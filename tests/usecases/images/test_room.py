@@ -99,7 +99,7 @@ def test_a_full_provider_is_passed_by_and_is_no_attempt_and_no_failure() -> None
     job = run(deps, submitted(deps, provider="bedrock", fallback=("gemini",)))
     assert job.status == COMPLETED
     assert [(a.provider, a.outcome) for a in job.attempts] == [("gemini", "success")]
-    assert job.dropped[0]["name"] == "provider"  # said as for any other that gave no image
+    assert job.dropped[0].name == "provider"  # said as for any other that gave no image
     assert providers["bedrock"].orders == []
     assert set(deps.health.snapshot()) == {"gemini"}
     assert deps.clock.slept == []  # type: ignore[attr-defined]
@@ -196,7 +196,7 @@ def test_a_job_that_has_begun_waits_until_its_limit() -> None:
     providers["bedrock"].script = [then_full]
     ended = run(deps, job)
     assert ended.error
-    assert (ended.status, ended.error["code"]) == (FAILED, "generation_timeout")
+    assert (ended.status, ended.error.code) == (FAILED, "generation_timeout")
     assert deps.clock.now() == pytest.approx(job.created_at + 100)
     assert [a.outcome for a in ended.attempts] == ["success"]
 
@@ -225,7 +225,7 @@ def test_a_job_past_its_time_is_ended_when_its_run_starts() -> None:
     slots.asked.clear()
     ended = run(deps, job)
     assert ended.error
-    assert (ended.status, ended.error["code"]) == (FAILED, "generation_timeout")
+    assert (ended.status, ended.error.code) == (FAILED, "generation_timeout")
     assert (slots.asked, providers["bedrock"].orders) == ([], [])
 
 
@@ -237,7 +237,7 @@ def test_a_job_past_its_time_is_ended_for_that_also_where_all_rest() -> None:
     deps.health.rows["bedrock"] = rests  # type: ignore[attr-defined]
     ended = run(deps, job)
     assert ended.error
-    assert ended.error["code"] == "generation_timeout"
+    assert ended.error.code == "generation_timeout"
 
 
 def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try() -> None:
@@ -252,7 +252,7 @@ def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try() -> No
     providers["bedrock"].script = [busy]
     ended = run(deps, job)
     assert ended.error
-    assert (ended.error["code"], len(ended.attempts)) == ("providers_failed", 1)
+    assert (ended.error.code, len(ended.attempts)) == ("providers_failed", 1)
     assert deps.clock.now() == pytest.approx(job.created_at + 60)
 
 
@@ -352,7 +352,7 @@ def test_a_slot_is_given_back_where_another_has_the_probe() -> None:
     deps.health.claim_probe = lambda provider, now: False  # type: ignore[method-assign]
     ended = run(deps, job)
     assert ended.error
-    assert ended.error["code"] == "none_available"
+    assert ended.error.code == "none_available"
     assert slots.held["bedrock"] == {}
     assert ended.attempts == ()
 

@@ -98,7 +98,7 @@ def test_work_that_is_not_done_in_time_is_unknown() -> None:
     deps.jobs.rows["acme", job.id] = job  # type: ignore[attr-defined]
     ended = run(deps, job, 60)
     assert (ended.status, ended.attempts[0].outcome) == (FAILED, "unknown")
-    assert ended.error and ended.error["code"] == "generation_timeout"
+    assert ended.error and ended.error.code == "generation_timeout"
 
 
 def test_all_of_a_short_time_is_waited() -> None:
@@ -155,6 +155,6 @@ def test_a_lost_submission_under_their_own_id_is_a_recorded_loss() -> None:
     job = interrupted(deps, None)
     deps.jobs.rows["acme", job.id] = replace(deps.jobs.rows["acme", job.id], plan=job.plan[:1])  # type: ignore[attr-defined]
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.error and ended.error.code == "outcome_unknown"
     assert [a.outcome for a in ended.attempts] == ["unknown"]
     assert at.orders == []

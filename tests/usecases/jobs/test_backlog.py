@@ -138,7 +138,7 @@ def test_what_is_remembered_needs_no_worker() -> None:
 def test_an_item_of_a_batch_is_refused_alone() -> None:
     deps = service(caps=Caps(microusd=10**9))
     [_batch, jobs, _] = submit_batch([ImageRequest("a"), ImageRequest("b")], Caller("acme", "r"), deps)
-    assert [(job.status, job.error and job.error["code"]) for job in jobs] == [(FAILED, "overloaded")] * 2
+    assert [(job.status, job.error and job.error.code) for job in jobs] == [(FAILED, "overloaded")] * 2
     assert deps.queue.sent == []  # type: ignore[attr-defined]
     assert all(job.reserved_microusd == 0 for job in jobs)
     calm = service(PLENTY)

@@ -67,7 +67,7 @@ def test_a_job_that_never_finds_room_is_given_up_after_its_life_and_its_messages
     job = submitted(deps, provider="comfyui", webhook_url="https://a.example/h")
     deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), float("inf"))
     ended, messages = delivered(deps, job)
-    assert (ended.status, ended.error["code"] if ended.error else "") == (FAILED, "internal_error")
+    assert (ended.status, ended.error.code if ended.error else "") == (FAILED, "internal_error")
     assert 0 <= (ended.finished_at or 0) - job.created_at - LIFE_SECONDS <= 2 * WATCHDOG_SECONDS
     assert messages < 3 * LIFE_SECONDS / WATCHDOG_SECONDS
     assert deps.events.messages, "its receiver is told"  # type: ignore[attr-defined]

@@ -108,7 +108,7 @@ def test_a_long_prompt_is_shortened_before_it_is_sent_and_the_job_says_so() -> N
     assert job.status == COMPLETED
     assert provider.orders[0].prompt == job.prompt
     assert 0 < len(job.prompt) < 3000
-    assert job.rewriting and job.rewriting["method"] == "deterministic"
+    assert job.rewriting and job.rewriting.method == "deterministic"
     plain = ImageRequest(prompt, optimize_prompt=False)
     job, _ = generate(plain, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert provider.orders[1].prompt == prompt

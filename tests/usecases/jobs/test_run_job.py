@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
@@ -44,7 +45,7 @@ def test_a_job_ends_with_its_image_and_receipt() -> None:
     assert deps.blobs.get(image.key) == b"512x512:png:7"
     [attempt] = job.attempts
     assert (attempt.outcome, attempt.cost_usd, attempt.model) == ("success", 0.04, CORE)
-    assert job.sizing == {"generated": "1024x1024", "returned": "512x512", "by": "reduced"}
+    assert job.sizing == Sizing("1024x1024", "512x512", "reduced")
     assert deps.jobs.find_image("acme", image.name) == image
 
 
@@ -69,7 +70,7 @@ def test_the_intent_is_on_record_before_the_paid_call() -> None:
 def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
     deps, _ = bedrock(lambda o: GeneratedImage(b"not a picture"))
     job = run(deps, submitted(deps))
-    assert (job.status, job.error and job.error["code"]) == (FAILED, "providers_failed")
+    assert (job.status, job.error and job.error.code) == (FAILED, "providers_failed")
     assert deps.blobs.get(f"raw/acme/{job.id}/0") == b"not a picture"
     assert job.attempts[0].error_code == "bad_answer"
 
@@ -88,7 +89,7 @@ def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailu
     deps, provider = bedrock(failure)
     job = run(deps, submitted(deps))
     assert job.status == FAILED
-    assert job.error and job.error["code"] == code
+    assert job.error and job.error.code == code
     assert [a.outcome for a in job.attempts] == [outcome]
     assert job.cost_usd == 0
     assert len(provider.orders) == 1
@@ -128,7 +129,7 @@ def test_a_job_that_waited_too_long_is_not_begun() -> None:
     job = submitted(deps)
     deps.clock.sleep(6)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "generation_timeout"
+    assert ended.error and ended.error.code == "generation_timeout"
     assert provider.orders == []
 
 
@@ -157,7 +158,7 @@ def test_an_interrupted_paid_call_is_not_repeated() -> None:
     interrupted(deps, job)
     deps.clock.sleep(LEASE_SECONDS + 1)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.error and ended.error.code == "outcome_unknown"
     assert [a.outcome for a in ended.attempts] == ["unknown"]
     assert provider.orders == []
 
@@ -194,7 +195,7 @@ def test_a_zombie_run_cannot_write_over_its_successor() -> None:
     deps, _ = bedrock(slow)
     job = submitted(deps)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.error and ended.error.code == "outcome_unknown"
     assert ended.images == ()
 
 

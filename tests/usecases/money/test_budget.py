@@ -96,7 +96,7 @@ def test_items_of_a_batch_reserve_each_on_their_own() -> None:
     _, jobs, _ = submit_batch(items, CALLER, deps)
     assert [job.status for job in jobs] == [QUEUED, QUEUED, FAILED, QUEUED]
     assert jobs[2].error
-    assert jobs[2].error["code"] == "budget_exceeded"
+    assert jobs[2].error.code == "budget_exceeded"
     run_now = [m["job_id"] for m in deps.queue.sent if not m["watchdog"]]  # type: ignore[attr-defined]
     assert sorted(run_now) == sorted(job.id for job in jobs if not job.final)
     assert books(deps).committed_images == 3

@@ -155,7 +155,7 @@ def test_any_provider_that_breaks_may_have_been_paid() -> None:
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     assert ended.error
-    assert ended.error["code"] == "outcome_unknown"
+    assert ended.error.code == "outcome_unknown"
     assert SECRET not in str(ended)
     assert [month.lost_microusd for month in deps.jobs.books.values()] == [40_000]
 

@@ -50,4 +50,4 @@ def test_another_provider_is_asked_and_the_first_one_s_end_is_known(name: str, t
         assert made.format == "PNG"
     else:
         assert ended.error
-        assert ended.error["code"] == "providers_failed"
+        assert ended.error.code == "providers_failed"

@@ -167,7 +167,7 @@ def test_a_run_of_flagged_pictures_ends_with_the_budget(house: Deployment) -> No
         ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
         assert ended
         assert ended.error
-        assert (ended.error["code"], ended.cost_usd) == ("content_policy", 0.0038)
+        assert (ended.error.code, ended.cost_usd) == ("content_policy", 0.0038)
     assert (refused, len(house.ledger("runware_ai"))) == (4, 5)
 
 
