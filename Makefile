@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz-pictures models-check key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz-pictures models-check key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -18,10 +18,22 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt constraints.txt lambdas/requ
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-test: $(VENV)/.dev browser ## Install what is needed and run every check and test; a failure leaves the rest to run, and fails at the end
-	@failed=""; \
-	for verb in check unit stack-tests; do $(MAKE) --no-print-directory $$verb || failed="$$failed $$verb"; done; \
+# Two gigabytes, which only the GPU worker's models need.
+$(VENV)/.gpu: $(VENV)/.dev requirements-gpu.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
+	@touch $@
+
+test: $(VENV)/.dev browser ## Install what is needed and run every check and test but those of test-gpu; a failure leaves the rest to run, and fails at the end
+	@failed=""; took=""; \
+	for verb in check unit stack-tests; do \
+		begun=$$(date +%s); $(MAKE) --no-print-directory $$verb || failed="$$failed $$verb"; \
+		took="$$took $$verb $$(($$(date +%s) - begun)) s"; \
+	done; \
+	echo "make test took:$$took"; \
 	test -z "$$failed" || { echo "make test: failed in:$$failed" >&2; exit 1; }
+
+test-gpu: $(VENV)/.gpu ## Install torch and the rest of the GPU worker's packages, and run the tests that need them
+	$(PY) -m pytest -m gpu
 
 # The tests that drive a browser say what is missing, where none can be installed.
 browser:
@@ -38,13 +50,13 @@ check: $(VENV)/.dev ## Lint, types and import rules
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev ## The tests that need no local stack
-	$(PY) -m pytest -n 2 --dist loadgroup -m "not e2e and not cdk"
+	$(PY) -m pytest -n auto --dist loadgroup -m "not e2e and not cdk and not gpu"
 
 stack-tests: $(VENV)/.dev browser ## The tests over HTTP against the local stack, and those of the CDK command line
-	$(PY) -m pytest -m "e2e or cdk"
+	$(PY) -m pytest -m "(e2e or cdk) and not gpu"
 
 e2e: $(VENV)/.dev browser ## The tests over HTTP against the local stack
-	$(PY) -m pytest -m e2e
+	$(PY) -m pytest -m "e2e and not gpu"
 
 synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no AWS credentials
 	$(PY) app.py
@@ -59,9 +71,9 @@ deploy: $(VENV)/.dev ## The same, and deploy to it if it is: [ARGS="-c env=prod 
 	$(PY) -m infra.deploy $(ARGS)
 
 smoke: $(VENV)/.dev ## Try a deployment: health, models, one image of the cheapest model and its file: URL=https://... [KEY=...]
-	@$(PY) -m infra.deploy.smoke "$(URL)" $(KEY)
+	@$(PY) -m infra.deploy.smoke $(URL) $(KEY)
 
-stage-weights: $(VENV)/.dev ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...] [PRUNE=1]
+stage-weights: $(VENV)/.gpu ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...] [PRUNE=1]
 	$(PY) -m gpu_worker.models.weights stage $(TARGET) $(MODELS) $(if $(PRUNE),--prune)
 
 bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provider's time

@@ -1,4 +1,4 @@
-"""The project's verbs, for a machine without make; installs what a verb needs, so it uses only the standard library."""
+"""Runs the project's verbs and installs the packages that they need; uses only the standard library."""
 
 import os
 import re
@@ -13,15 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 
 CHECK = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-UNIT = "python -m pytest -n 2 --dist loadgroup -m 'not e2e and not cdk'"
-STACK = "python -m pytest -m 'e2e or cdk'"
+UNIT = "python -m pytest -n auto --dist loadgroup -m 'not e2e and not cdk and not gpu'"
+STACK = "python -m pytest -m '(e2e or cdk) and not gpu'"
 VERBS: dict[str, list[str]] = {
     "run": [],
     "test": [*CHECK, UNIT, STACK],
+    "test-gpu": ["python -m pytest -m gpu"],
     "check": CHECK,
     "unit": [UNIT],
     "stack-tests": [STACK],
-    "e2e": ["python -m pytest -m e2e"],
+    "e2e": ["python -m pytest -m 'e2e and not gpu'"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],
     "preflight": ["python -m infra.deploy.preflight"],
@@ -39,10 +40,11 @@ VERBS: dict[str, list[str]] = {
     "webhook-secret": ["python -m lambdas.manage_keys webhook-secret"],
 }
 KEYS = ("key", "keys", "key-revoke", "key-rotate", "webhook-secret")
+LOCAL, GPU = "local/requirements.txt", "requirements-gpu.txt"
 
 
 def enter_environment(arguments: list[str]) -> None:
-    """Makes .venv if there is none and goes on in it."""
+    """Create .venv if missing, and continue in it."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -57,8 +59,9 @@ def enter_environment(arguments: list[str]) -> None:
 
 
 def install(verb: str) -> None:
-    """Installs what is missing for a verb."""
-    requirements = ROOT / ("local/requirements.txt" if verb in ("run", *KEYS) else "requirements-dev.txt")
+    """Install the missing packages of a verb."""
+    needed = {"run": LOCAL, **dict.fromkeys(KEYS, LOCAL), "test-gpu": GPU, "stage-weights": GPU}
+    requirements = ROOT / needed.get(verb, "requirements-dev.txt")
     if missing(requirements):
         print(f"Installing {requirements.relative_to(ROOT)} ...", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
@@ -67,7 +70,7 @@ def install(verb: str) -> None:
 
 
 def missing(requirements: Path) -> bool:
-    """Whether a pinned package of the file, or of one it names, is absent or of another version."""
+    """Return whether a pinned package of the file, or of an included one, is absent or of another version."""
     for line in requirements.read_text("utf-8").splitlines():
         if line.startswith("-r"):
             if missing(requirements.parent / line.removeprefix("-r").strip()):
@@ -82,7 +85,7 @@ def missing(requirements: Path) -> bool:
 
 
 def do(verb: str, arguments: list[str]) -> int:
-    """Runs the commands of a verb other than `run`, those of `test` also after one that fails.
+    """Run the commands of a verb other than `run`; those of `test` continue after a failure.
 
     Returns the first exit status that is not 0.
     """
@@ -91,7 +94,7 @@ def do(verb: str, arguments: list[str]) -> int:
     if verb in KEYS:
         from local.settings import SettingsError, load
 
-        try:  # as the local run finds them, also in `.env`
+        try:  # the settings of the local run, also from `.env`
             settings = load()
             arguments = [*arguments, "--data-dir", str(settings.data_dir)]
             environment["WEBHOOK_SECRET"] = settings.functions.get("WEBHOOK_SECRET", "")

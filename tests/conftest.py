@@ -1,13 +1,27 @@
-"""What every test gets: no AWS credentials, and no network beyond this machine."""
+"""What every test gets: its marker by its place, no AWS credentials, and no network beyond this machine."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+HERE = Path(__file__).parent
+# What imports the packages that requirements-gpu.txt adds. A test elsewhere that needs them says so by `mark.gpu`.
+GPU = (
+    "benchmarks/test_gpu.py",
+    "e2e/gpu",
+    "gpu_worker/background/test_segment.py",
+    "gpu_worker/pipelines",
+    "gpu_worker/scenes/test_export.py",
+    "gpu_worker/scenes/test_small_model.py",
+    "gpu_worker/scenes/test_train.py",
+    "providers/demo/test_scenes_runtime.py",
+)
 
 for name in [n for n in os.environ if n.startswith("AWS_") and n != "AWS_CA_BUNDLE"]:
     del os.environ[name]
@@ -19,6 +33,20 @@ os.environ |= {
     "POWERTOOLS_SERVICE_NAME": "image-api",
     "POWERTOOLS_METRICS_NAMESPACE": "ImageApi",
 }
+
+
+def of_gpu(path: Path) -> bool:
+    return any(path.is_relative_to(HERE / place) for place in GPU)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Tests of `gpu` that are deselected are not even imported, for they could not be."""
+    return True if "not gpu" in config.option.markexpr and of_gpu(collection_path) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if of_gpu(item.path):
+        item.add_marker(pytest.mark.gpu)
 
 
 @pytest.fixture(autouse=True)

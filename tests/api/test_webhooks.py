@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas.adapters.webhooks.urls import GuardedUrls
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.domain import ids
 from lambdas.domain.jobs.job import Attempt, Job, StoredImage
 from lambdas.domain.jobs.request import ImageRequest

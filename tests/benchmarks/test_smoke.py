@@ -32,7 +32,10 @@ def output(module: str, words: list[str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", BENCHMARKS)
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(name, marks=pytest.mark.gpu if name == "benchmarks.gpu.pipelines" else ()) for name in BENCHMARKS],
+)
 def test_a_benchmark_runs(module: str) -> None:
     words, expected = BENCHMARKS[module]
     assert expected in output(module, words)

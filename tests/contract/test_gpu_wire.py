@@ -22,7 +22,7 @@ from gpu_worker.scenes.scene import random_scene
 from lambdas.domain import backgrounds, catalogue
 from lambdas.domain.catalogue import sizes
 from lambdas.domain.catalogue.cards import scenes
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs import request
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.ports.providers import Purged

@@ -12,7 +12,6 @@ import pytest
 from local import settings
 from local.settings import ROOT
 from local.stack import Stack
-from tests.e2e.gpu.process import WorkerProcess
 from tests.e2e.http import Client
 
 NO_ENV_FILE = ROOT / "no .env in tests"
@@ -38,23 +37,6 @@ def client(stack: Stack) -> Iterator[Client]:
     """An HTTP client of the shared stack."""
     with Client(stack.url) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of the GPU worker's models that were never trained, small enough to be made here."""
-    from tests.gpu_worker.pipelines import tiny  # not at the top: torch alone takes seconds
-
-    return tiny.stock(tmp_path_factory.mktemp("weights"))
-
-
-@pytest.fixture(scope="session")
-def gpu_worker(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """The GPU worker's own process with those weights, which the tests share."""
-    with WorkerProcess(tmp_path_factory.mktemp("worker"), tiny_weights) as worker:
-        yield worker
-        worker.leave()
-        assert worker.wait() == 0
 
 
 @pytest.fixture

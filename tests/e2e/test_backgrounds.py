@@ -1,4 +1,4 @@
-"""Product backgrounds on the local stack: by the demo, the GPU's double, Bedrock's, and a real worker; the purge."""
+"""Product backgrounds on the local stack: by the demo, the GPU's double and Bedrock's; the purge."""
 
 from __future__ import annotations
 
@@ -141,21 +141,3 @@ def test_by_bedrock_where_there_is_no_gpu(tmp_path):
             attempts = answer.json()["metadata"]["attempts"]
             assert [a["cost_usd"] for a in attempts] == [0.07] * calls
         assert len(bedrock.paid) == 3
-
-
-def test_by_a_real_worker_with_tiny_weights(gpu_worker, tmp_path):
-    """The worker's own process and code, with weights that were never trained: what is around the product is noise."""
-    with (
-        make_stack(tmp_path, GPU_WORKER_URL=gpu_worker.url, **KEYS) as stack,
-        Client(stack.url, timeout=90) as client,
-    ):
-        for size, fields in ((None, {}), ((96, 128), {"width": "128", "height": "96", "format": "webp"})):
-            product = draw(0, 96, 72)
-            answer = by_form(client, product, headers={"Prefer": "respond-async"}, seed="7", **fields)
-            job = ended(client, answer)
-            assert (job["status"], job["provider"]) == ("completed", "sagemaker"), job["error"]
-            [image] = job["images"]
-            check({"status": "success", "image_url": image["url"], **image}, product, size)
-        purged = client.post("/v1/models/purge", headers=KEY).json()
-        assert SCENES in purged["removed"]
-        assert purged["remaining"] == []

@@ -9,7 +9,8 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain.jobs.job import RUNNING
 from tests.e2e.http import Client
 from tests.e2e.test_keys import receiving
@@ -34,7 +35,7 @@ def left_behind(stack, job_id, url):
     dynamodb = boto3.client("dynamodb", endpoint_url=stack.emulator_url, **stack.credentials)
     table = made_by_the_stack(stack, "JobsTable")
     key = {"pk": {"S": "default"}, "sk": {"S": job_id}}
-    job = from_item(dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"])
+    job = job_of(plain(dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]))
     request = replace(job.request, webhook_url=url)
     died = replace(job, request=request, status=RUNNING, lease_until=0.0, finished_at=None, images=job.images[:1])
     dynamodb.put_item(TableName=table, Item=to_item(died))

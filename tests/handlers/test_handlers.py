@@ -14,8 +14,8 @@ import pytest
 from lambdas import wiring
 from lambdas.adapters.webhooks import receiver as webhook_post
 from lambdas.adapters.webhooks import signer
-from lambdas.api.app import ROUTES
-from lambdas.api.routes import Route
+from lambdas.api.route import Route
+from lambdas.api.table import every_route
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.open_routes import closed
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
@@ -133,7 +133,7 @@ def effect_of(answer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("required", [True, False])
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{route.method} {route.path}")
 def test_the_authorizer_knows_which_routes_open_without_a_key(
     monkeypatch: pytest.MonkeyPatch, route: Route, required: bool
 ) -> None:

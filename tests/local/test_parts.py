@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from local.emulator.metrics import Metric, metrics
 from local.emulator.template import fit
 from local.front.gateway import DROPPED, LOST, RENAMED, Answer, Gateway, failure, payload_size
 from local.settings import ROOT, load
-from local.verbs import VERBS, missing
+from local.verbs import KEYS, VERBS, missing
 from tests.local import standin
 
 
@@ -194,6 +195,15 @@ def test_every_verb_of_the_makefile_is_here():
     assert verbs - {"help", "clean"} == set(VERBS)
 
 
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"run", "test", *KEYS}))
+def test_a_verb_runs_what_the_makefile_runs(verb):
+    make = ["make", "--dry-run", "VENV=none", verb]
+    printed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    commands = [line.removeprefix("none/bin/") for line in printed if line.startswith("none/bin/")]
+    commands = [command for command in commands if not command.startswith("python -m pip")]
+    assert [shlex.split(command) for command in commands] == [shlex.split(command) for command in VERBS[verb]]
+
+
 def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch):
     asked = []
 
@@ -227,8 +237,8 @@ def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path):
     asked = (tmp_path / "asked").read_text("utf-8")
     assert done.returncode != 0
     assert "failed in: check" in done.stderr
-    assert "not e2e and not cdk" in asked
-    assert "e2e or cdk" in asked
+    assert "-m not e2e and not cdk and not gpu" in asked
+    assert "-m (e2e or cdk) and not gpu" in asked
 
 
 def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys):

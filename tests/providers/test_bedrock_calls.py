@@ -13,7 +13,7 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, ImageTask
 from lambdas.egress.deadline import within
 from lambdas.providers import bedrock

@@ -9,7 +9,8 @@ from PIL import Image
 from lambdas.api.errors import STATUS
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import BY_CODE, FAILURES
+from lambdas.domain.errors import BY_CODE
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
@@ -53,7 +54,7 @@ def _check_pair(attempt: Attempt, call: Call) -> None:
     said = attempt.outcome, attempt.error_code
     assert attempt.outcome in ("success", "failed", "refused", "unknown"), said
     assert (attempt.error_code is None) == (attempt.outcome == "success"), said
-    assert attempt.error_code is None or attempt.error_code in FAILURES
+    assert attempt.error_code is None or attempt.error_code in Failure
     assert (attempt.error_code == "content_policy") == (attempt.outcome == "refused"), said
     assert attempt.duration >= 0
     card = _card(attempt)

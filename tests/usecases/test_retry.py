@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure, Unavailable
+from lambdas.domain.errors import Unavailable
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.usecases.images.ask_provider import ask

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from lambdas.domain.failures import Failure, Outcome, Paid
 from lambdas.domain.jobs.request import ImageRequest
 
 QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
@@ -43,19 +44,24 @@ class Attempt:
 
     provider: str
     model: str
-    outcome: str = "unknown"  # success, failed, refused, unknown
-    error_code: str | None = None
+    outcome: Outcome = "unknown"
+    error_code: Failure | None = None
     duration: float = 0.0
     cost_usd: float = 0.0
     image: int = 0  # which of the job's images the call was for
     started_at: float = 0.0
     ticket: str | None = None  # the provider's own id of the work, once it has accepted it
-    paid: str = "unknown"  # no; yes: `cost_usd`, known also of work that goes on; unknown: it may have been charged
+    paid: Paid = "unknown"  # yes: `cost_usd`, which is known also of work that goes on
 
     @property
     def unsure(self) -> bool:
-        """Whether it may have been charged for, and nobody knows."""
+        """Whether it may have been charged for, and nobody knows; not so with a cost in a record without `paid`."""
         return self.paid == "unknown" and self.outcome != "success" and not self.cost_usd
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Attempt:
+        code = data.get("error_code")
+        return cls(**{**data, "error_code": code and Failure(code)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ class Job:
                 **data,
                 "request": ImageRequest.from_dict(data["request"]),
                 "images": tuple(StoredImage(**i) for i in data["images"]),
-                "attempts": tuple(Attempt(**a) for a in data["attempts"]),
+                "attempts": tuple(Attempt.from_dict(a) for a in data["attempts"]),
                 "plan": tuple(data.get("plan", ())),
                 "dropped": tuple(data["dropped"]),
                 "warnings": tuple(data["warnings"]),

@@ -224,11 +224,14 @@ def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[st
     return tuple(said)
 
 
-def draw_seed(request: ImageRequest, card: ModelCard) -> int:
-    """The client's own seed where the model takes it, else a drawn one. Never 0: some models read it as `random`."""
+def draw_seed(request: ImageRequest, card: ModelCard, rng: random.Random) -> int:
+    """The client's own seed where the model takes it, else a drawn one, with room for those of the images after it.
+
+    0 is never drawn, also where a card allows it: some services read it as `any seed`.
+    """
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         return request.seed
-    return random.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
+    return rng.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
 
 
 def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:

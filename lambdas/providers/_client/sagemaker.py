@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas import USER_AGENT
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5
@@ -74,7 +74,7 @@ class Aws:
             image, failure = json.loads(places)
             at, failed_at = _place(image), _place(failure) if failure else None
         except (ValueError, TypeError):
-            raise ProviderFailure("outcome_unknown", f"{self._who} did not give such a ticket") from None
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{self._who} did not give such a ticket") from None
 
         def call() -> tuple[bytes | None, bytes | None]:
             found = self._get(*at, max_bytes)
@@ -85,11 +85,11 @@ class Aws:
         except RefusedError as refused:
             status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             named = str(refused.response.get("Error", {}).get("Code"))[:1].isalpha()  # by AWS, and by no proxy
-            code = "not_authorized" if named and status in (401, 403) else "unavailable"
+            code = Failure.NOT_AUTHORIZED if named and status in (401, 403) else Failure.UNAVAILABLE
             raise ProviderFailure(code, "the bucket could not be read") from refused
         except ProviderFailure as failed:
-            if failed.code == "timeout":
-                raise ProviderFailure("unavailable", failed.detail) from failed
+            if failed.code == Failure.TIMEOUT:
+                raise ProviderFailure(Failure.UNAVAILABLE, failed.detail) from failed
             raise
 
     def _get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
@@ -106,7 +106,7 @@ class Aws:
             while chunk := stream.read(CHUNK):  # by chunks, so that botocore notices an early end
                 body += chunk
                 if len(body) > max_bytes:
-                    raise ProviderFailure("bad_answer", f"{self._who} answered too much")
+                    raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered too much")
         return bytes(body)
 
     def _call(self, timeout: float, call: Callable[[], T]) -> T:
@@ -124,19 +124,21 @@ class Aws:
             OSError,
         )
         if timeout <= 0:
-            raise ProviderFailure("timeout", f"no time was left to call {self._who}")
+            raise ProviderFailure(Failure.TIMEOUT, f"no time was left to call {self._who}")
         try:
             return within(timeout, call)
         except aws.ClientError as error:
             raise RefusedError(error.response) from error
         except (TimeoutError, aws.ReadTimeoutError):
-            raise ProviderFailure("timeout", f"{self._who} did not answer within {timeout:.0f} s") from None
+            raise ProviderFailure(Failure.TIMEOUT, f"{self._who} did not answer within {timeout:.0f} s") from None
         except broken as error:
-            raise ProviderFailure("unavailable", f"the connection to {self._who} could not be made or broke") from error
+            raise ProviderFailure(
+                Failure.UNAVAILABLE, f"the connection to {self._who} could not be made or broke"
+            ) from error
         except aws.BotoCoreError as error:
-            raise ProviderFailure("not_authorized", f"our credentials for {self._who} cannot be used") from error
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our credentials for {self._who} cannot be used") from error
         except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
-            raise ProviderFailure("bad_answer", f"{self._who} answered in an unknown form") from error
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered in an unknown form") from error
 
     def _client(self, service: str) -> Any:
         import boto3
@@ -157,7 +159,7 @@ class Aws:
                     _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
                 except ValueError as error:  # of botocore, about an address of ours
                     detail = f"our address for {self._who} cannot be used"
-                    raise ProviderFailure("not_authorized", detail) from error
+                    raise ProviderFailure(Failure.NOT_AUTHORIZED, detail) from error
                 self._clients[service] = made
             return self._clients[service]
 

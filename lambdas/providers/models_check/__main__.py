@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.providers.models_check import aws, comfyui, services
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.registry import ProviderRegistry

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from lambdas import USER_AGENT
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.egress.deadline import within
 from lambdas.providers._client import http
 
@@ -43,32 +43,32 @@ def call(
                 for chunk in response.iter_content(CHUNK):
                     body += chunk
                     if len(body) > MAX_BYTES:
-                        raise ProviderFailure("bad_answer", f"{who} answered too much")
+                        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered too much")
                 received = {name.lower(): value for name, value in response.headers.items()}
                 return http.Answer(response.status_code, received, bytes(body))
 
     if left <= 0:
-        raise ProviderFailure("timeout", f"no time was left to ask {who}")
+        raise ProviderFailure(Failure.TIMEOUT, f"no time was left to ask {who}")
     try:
         return within(left, exchange)
     except (TimeoutError, requests.Timeout):
-        raise ProviderFailure("timeout", f"{who} did not answer within {left:.0f} s") from None
+        raise ProviderFailure(Failure.TIMEOUT, f"{who} did not answer within {left:.0f} s") from None
     except (requests.RequestException, ValueError) as error:
         # The name of the error (SSLError, InvalidHeader) alone: its text may quote our key.
-        raise ProviderFailure("unavailable", f"{who} could not be asked ({type(error).__name__})") from None
+        raise ProviderFailure(Failure.UNAVAILABLE, f"{who} could not be asked ({type(error).__name__})") from None
 
 
 def refused(answer: http.Answer, who: str, secret: str = "") -> ProviderFailure:
     """A refusal in the service's own words; what it means for a picture is not asked here."""
     said = http.quote(_words(answer.body), secret)
-    return ProviderFailure("failed", f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
+    return ProviderFailure(Failure.FAILED, f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
 
 
 def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
     """The objects of the list of that name."""
     found = mapping(answer).get(name)
     if not isinstance(found, list):
-        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
     return [row for row in found if isinstance(row, dict)]
 
 

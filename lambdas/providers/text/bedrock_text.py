@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Any, Final
 
 from lambdas import USER_AGENT
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts.brief import instruction
 from lambdas.domain.prompts.prices import TextPrice, price_of
@@ -25,10 +25,10 @@ HEALTHY_SECONDS: Final = 60.0  # a finding is kept so long, as each new one cost
 # Why a model stopped, where that makes its answer no use, as a sentence.
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, as of 2026-11
 STOPPED: Final = {
-    "max_tokens": ("bad_answer", "the model was cut off in its answer"),
-    "model_context_window_exceeded": ("invalid_request", "the prompt was too long for the model"),
-    "guardrail_intervened": ("content_policy", "a guardrail held the answer back"),
-    "content_filtered": ("content_policy", "a content filter held the answer back"),
+    "max_tokens": (Failure.BAD_ANSWER, "the model was cut off in its answer"),
+    "model_context_window_exceeded": (Failure.INVALID_REQUEST, "the prompt was too long for the model"),
+    "guardrail_intervened": (Failure.CONTENT_POLICY, "a guardrail held the answer back"),
+    "content_filtered": (Failure.CONTENT_POLICY, "a content filter held the answer back"),
 }
 FINISHED: Final = ("end_turn", "stop_sequence")
 
@@ -56,7 +56,7 @@ class BedrockText:
         with charged(counted):
             text = to_text(answer)
             if canary in text:
-                raise ProviderFailure("bad_answer", "the model gave away its instructions")
+                raise ProviderFailure(Failure.BAD_ANSWER, "the model gave away its instructions")
         if counted is None:
             return Rewrite(text, self.price.estimate(len(system) + len(prompt), len(text)), estimated=True)
         return Rewrite(text, counted)
@@ -76,11 +76,11 @@ class BedrockText:
 
     def _converse(self, payload: dict[str, Any], timeout: float) -> Any:
         if timeout <= 0:
-            raise ProviderFailure("timeout", "no time was left for the call")
+            raise ProviderFailure(Failure.TIMEOUT, "no time was left for the call")
         try:
             return within(timeout, lambda: self._call(payload))
         except TimeoutError:
-            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
+            raise ProviderFailure(Failure.TIMEOUT, f"no answer within {timeout:.0f} s", paid="unknown") from None
 
     def _call(self, payload: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -95,9 +95,9 @@ class BedrockText:
             raise to_failure(error.response) from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
             paid = _lost(error, answered=False).paid
-            raise ProviderFailure("unavailable", "it could not be asked", paid=paid) from error
+            raise ProviderFailure(Failure.UNAVAILABLE, "it could not be asked", paid=paid) from error
         except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on JSON that is no answer
-            raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown") from error
+            raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown") from error
 
     def _client(self) -> Any:
         import boto3
@@ -152,7 +152,7 @@ def to_text(answer: Any) -> str:
     texts = [_dict(block).get("text") for block in blocks] if isinstance(blocks, list) else []
     text = "".join(text for text in texts if isinstance(text, str))
     if reason not in FINISHED or not text.strip():
-        raise ProviderFailure("bad_answer", "the answer held no text")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer held no text")
     return text
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import InvalidRequest, ProviderFailure
+from lambdas.domain.errors import InvalidRequest
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.limits import slots
@@ -99,7 +100,7 @@ def _call(
     except InvalidRequest as error:
         return Failed(job, error)
     except ProviderFailure as failure:
-        if failure.code == "timeout" and begun.attempts[-1].ticket and leave <= deps.clock.now() < until:
+        if failure.code == Failure.TIMEOUT and begun.attempts[-1].ticket and leave <= deps.clock.now() < until:
             return StillWorking(begun)
         store_unread_answer(begun, failure, deps)
         return NotMade(begun, failure)

@@ -7,17 +7,8 @@ from dataclasses import dataclass
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import (
-    ContentRefused,
-    FieldError,
-    GenerationTimeout,
-    InvalidRequest,
-    NoneAvailable,
-    OutcomeUnknown,
-    ProviderFailure,
-    ProvidersFailed,
-    ServiceError,
-)
+from lambdas.domain.errors import FieldError, GenerationTimeout, NoneAvailable, ServiceError
+from lambdas.domain.failures import CONSEQUENCES, Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import slots
 from lambdas.domain.routing.health import free_at
@@ -99,7 +90,7 @@ def _ask_models(
 
 def _retry_at(job: Job, cards: list[ModelCard], failure: ProviderFailure | None, deps: Deps) -> float | None:
     """When a job is tried again all of whose providers rest or could not be reached; `None` where it is not."""
-    reached = failure is not None and not (failure.code == "unavailable" and failure.paid == "no")
+    reached = failure is not None and not (failure.code == Failure.UNAVAILABLE and failure.paid == "no")
     if reached or job.begun or not cards:
         return None
     now, healths = deps.clock.now(), deps.health.snapshot()
@@ -112,12 +103,5 @@ def _error_of(failure: ProviderFailure | None, job: Job) -> ServiceError:
     if failure is None:
         return NoneAvailable("every provider that could do this is resting after failures")
     said = f"{job.attempts[-1].provider}: {failure.detail}"
-    if failure.code == "content_policy":
-        return ContentRefused(said)
-    if failure.code == "invalid_request":
-        return InvalidRequest(said, errors=(FieldError(failure.field, said),) if failure.field else ())
-    if failure.code == "timeout":
-        return GenerationTimeout(said)
-    if failure.code == "outcome_unknown":
-        return OutcomeUnknown(said)
-    return ProvidersFailed(said)
+    wrong = (FieldError(failure.field, said),) if failure.field else ()
+    return CONSEQUENCES[failure.code].error(said, errors=wrong)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambdas.domain.errors import ProviderFailure, ServiceError
+from lambdas.domain.errors import ServiceError
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import Job
 
 

@@ -8,6 +8,7 @@ from lambdas.domain.catalogue import sizes
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FieldError, InvalidRequest, TooLarge
 from lambdas.domain.failure_boundary import wall
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -38,7 +39,7 @@ def prepare(task: ImageTask, job: Job, deps: Deps) -> ImageTask:
 def finish(job: Job, card: ModelCard, image: GeneratedImage, deps: Deps) -> RenderedImage:
     request = job.request
     size = sizes.plan(card, request.width, request.height)
-    with wall("bad_answer", "the picture could not be read", paid="unknown"):
+    with wall(Failure.BAD_ANSWER, "the picture could not be read", paid="unknown"):
         data, came = deps.pictures.fit(image.data, size.final, request.format)
     return RenderedImage(data, size.final, size.note(came))
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from lambdas.domain import catalogue
 from lambdas.domain.backgrounds import JPEG, LOW, Canvas, Unplaceable
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import FieldError, InvalidRequest, ProviderFailure
+from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.failure_boundary import unsent, wall
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -85,7 +86,7 @@ def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Re
     request = job.request
     photo = _photo(job, deps)
     if photo is None:
-        raise ProviderFailure("failed", GONE, paid="unknown")
+        raise ProviderFailure(Failure.FAILED, GONE, paid="unknown")
     cutout = _cutout(job, deps)
     try:
         with _codec():
@@ -98,7 +99,7 @@ def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Re
                 else _accepted(request, photo, painted, deps)
             )
     except Unplaceable as no:
-        failure = ProviderFailure("invalid_request", str(no), paid="unknown")
+        failure = ProviderFailure(Failure.INVALID_REQUEST, str(no), paid="unknown")
         failure.field = request.reference_field
         raise failure from None
     if request.format != "jpeg":
@@ -109,7 +110,7 @@ def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Re
 
 def _codec() -> AbstractContextManager[None]:
     """Around what is done to the pixels of an answer: whatever breaks there is the answer's fault."""
-    return wall("bad_answer", "the picture could not be read", paid="unknown", passing=(Unplaceable,))
+    return wall(Failure.BAD_ANSWER, "the picture could not be read", paid="unknown", passing=(Unplaceable,))
 
 
 def _composed(
@@ -128,7 +129,7 @@ def _composed(
 
 def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> RenderedImage:
     if painted.mask is None or painted.confidence is None:
-        raise ProviderFailure("bad_answer", "the answer had no mask or no confidence")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer had no mask or no confidence")
     data, mask, size = deps.compositor.accept(
         painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lambdas.domain import catalogue, ids
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import InvalidRequest, ProviderFailure
+from lambdas.domain.errors import InvalidRequest
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import Ticket
 from lambdas.usecases.deps import Deps
@@ -29,7 +30,7 @@ def resume(job: Job, index: int, limit: float, deps: Deps) -> Made | NotMade | S
         deps.slots.release(card.provider, _call_id(job, card, index))
         if paid == "yes":
             return _next(store_image(job, card, index, image, deps, resumed=True))
-        unread = ProviderFailure("bad_answer", "what was answered could not be read", paid=paid)
+        unread = ProviderFailure(Failure.BAD_ANSWER, "what was answered could not be read", paid=paid)
         return NotMade(settle(job, unread, deps, resumed=True), unread)
     provider = deps.providers.get(card.provider)
     if may_collect(provider, last.ticket):
@@ -52,7 +53,7 @@ def _collect(
     except InvalidRequest as error:
         return Failed(job, error)
     except ProviderFailure as failure:
-        if leaves and failure.code == "timeout" and deps.clock.now() < until:
+        if leaves and failure.code == Failure.TIMEOUT and deps.clock.now() < until:
             return StillWorking(job)
         store_unread_answer(job, failure, deps)
         return NotMade(settle(job, failure, deps, resumed=True), failure)
@@ -68,7 +69,7 @@ def _next(stored: Made | CutOut | NotMade) -> Made | NotMade:
 
 def _lost(job: Job, card: ModelCard | None, deps: Deps) -> NotMade:
     """The call's end is not known. A free one is made again."""
-    lost = ProviderFailure("outcome_unknown", "a run was interrupted during the call", paid="unknown")
+    lost = ProviderFailure(Failure.OUTCOME_UNKNOWN, "a run was interrupted during the call", paid="unknown")
     free = card is not None and card.price_usd == 0
     return NotMade(settle(job, lost, deps, resumed=True), None if free else lost)
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from lambdas.domain import catalogue, ids
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure, Unavailable
+from lambdas.domain.errors import Unavailable
+from lambdas.domain.failures import CONSEQUENCES, Failure, Outcome, Paid, ProviderFailure
 from lambdas.domain.jobs.job import Attempt, Job, StoredImage
 from lambdas.domain.jobs.request import EXTENSIONS, MEDIA_TYPES, GeneratedImage
 from lambdas.domain.routing import planning
-from lambdas.domain.routing.health import ASLEEP, SUCCESS
+from lambdas.domain.routing.health import NoFailure, Seen
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.outcomes import CutOut, Made, NotMade
 from lambdas.usecases.images.rendering import RenderedImage, rendering_of
@@ -86,27 +87,26 @@ def settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: float
     """The last attempt with its end, told to the meter and to the providers' health. `cost` is that of a success."""
     attempt = job.attempts[-1]
     took = deps.clock.now() - attempt.started_at
-    outcome, code, paid = "success", None, "yes" if cost else "no"
+    outcome: Outcome = "success"
+    code: Failure | None = None
+    paid: Paid = "yes" if cost else "no"
     if failure is not None:
         code = failure.code
         cost, paid = _charged(attempt, failure)
-        # not_authorized: of work that was accepted before, and may not be asked after any more; unavailable: of a
-        # gateway that gave up on the provider behind it
-        ends = ("timeout", "outcome_unknown", "not_authorized", "unavailable")
-        unknown = failure.paid != "no" and code in ends
-        outcome = "refused" if code == "content_policy" else "unknown" if unknown else "failed"
+        follows = CONSEQUENCES[code]
+        outcome = follows.outcome if failure.paid == "no" else follows.outcome_if_charged
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost, paid=paid)
     deps.meter.attempt(attempt.provider, attempt.model, outcome, took)
     if cost:
         deps.meter.cost(attempt.provider, attempt.model, cost)
     if not resumed:  # how long our own crash took says nothing about the provider
-        asleep = failure is not None and code == "timeout" and failure.paid == "no" and attempt.ticket
-        seen = ASLEEP if asleep else code or SUCCESS
+        asleep = failure is not None and code == Failure.TIMEOUT and failure.paid == "no" and attempt.ticket
+        seen: Seen = NoFailure.ASLEEP if asleep else code or NoFailure.SUCCESS
         deps.health.observe(attempt.provider, attempt.model, seen, took, cost, deps.clock.now())
     return replace(job, attempts=(*job.attempts[:-1], done))
 
 
-def _charged(attempt: Attempt, failure: ProviderFailure) -> tuple[float, str]:
+def _charged(attempt: Attempt, failure: ProviderFailure) -> tuple[float, Paid]:
     """What a call cost that gave no image, and whether that is known.
 
     The provider's own figure, also that of the time when it accepted the work; else the list price of what it made.
@@ -126,26 +126,25 @@ def store_unread_answer(job: Job, failure: ProviderFailure, deps: Deps) -> None:
     """Store what a paid call answered and nobody could read, where its picture would have been stored."""
     answer = failure.answer
     if answer and failure.paid != "no":
-        paid = "yes" if failure.made else failure.paid
+        paid: Paid = "yes" if failure.made else failure.paid
         with suppress(Unavailable):  # what it cost is on the receipt all the same
             _put_raw(job, answer, failure.cost_usd, paid, deps)
 
 
-def stored_answer(job: Job, deps: Deps) -> tuple[GeneratedImage, str] | None:
+def stored_answer(job: Job, deps: Deps) -> tuple[GeneratedImage, Paid] | None:
     """What the last attempt got and stored, unchecked, with what its provider said it costs, and its `paid`."""
     found = deps.blobs.get_noted(raw_key(job))
     if found is None:
         return None
     last, notes = job.attempts[-1], found[1]
     told = last.cost_usd if last.paid == "yes" else None
-    return GeneratedImage(found[0], cost_usd=float(notes["cost-usd"]) if "cost-usd" in notes else told), notes.get(
-        "paid", "yes"
-    )
+    cost = float(notes["cost-usd"]) if "cost-usd" in notes else told
+    return GeneratedImage(found[0], cost_usd=cost), "unknown" if notes.get("paid") == "unknown" else "yes"
 
 
-def _put_raw(job: Job, data: bytes, cost_usd: float | None, paid: str, deps: Deps) -> None:
+def _put_raw(job: Job, data: bytes, cost_usd: float | None, paid: Paid, deps: Deps) -> None:
     """Store the bytes with what they cost, so that whoever takes them up after a kill tells the same."""
-    notes = {} if paid == "yes" else {"paid": paid}
+    notes: dict[str, str] = {} if paid == "yes" else {"paid": paid}
     if cost_usd is not None:
         notes["cost-usd"] = repr(cost_usd)
     deps.blobs.put(raw_key(job), data, "application/octet-stream", **({"notes": notes} if notes else {}))

@@ -1,4 +1,4 @@
-"""Do a job's work: claim it, make its images, and end it once."""
+"""Run a job: claim it, make its images, and end it exactly once."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from lambdas.usecases.prompts.optimize import FREE, guess, is_long, optimize
 from lambdas.usecases.webhooks.announce import announce
 
 LEASE_SECONDS = 20.0  # an abandoned job can be taken over after this
-BEAT_SECONDS = 5.0  # the lease is renewed this often while the work goes on
-MAX_RUNS = 5  # a job that has killed this many workers is given up
+BEAT_SECONDS = 5.0  # between two renewals of the lease
+MAX_RUNS = 5  # a job whose runs died this often is failed
 RESERVE_SECONDS = 3.0  # kept back from the deadline to store what came
 
 
 def run_job(
     tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool = False, queued: bool = False
 ) -> Job | None:
-    """Run the job if it is free, and return it as it stands then; `None` where there is no such job.
+    """Run the job if no other run holds it. Returns it as it stands then; `None` for an unknown job.
 
-    Safe to call at any time, any number of times: a claim lets one run at a time through, and every write
-    is refused once another run has claimed the job. `deadline` in Unix seconds. A job that finds no room at any
-    provider is queued again, with a message that comes later; not for its `watchdog`, whose next one is on its way.
-    So is, for a while, one that came from the queue (`queued`) and finds no provider that can be reached.
-    So is a job, without a message, whose work goes on at a provider that tells when it is done.
+    Safe to call at any time, any number of times: a claim lets one run through, and every write is refused once
+    another run has claimed the job. `deadline` in Unix seconds.
+
+    A job goes back to the queue in three cases: no provider has room; a job from the queue (`queued`) reaches no
+    provider, for RESTART_SECONDS; a provider works on and will notify of completion. In the first two a delayed
+    message is sent, except by a `watchdog` message, whose successor is under way; in the third the notice brings it.
     """
     now = deps.clock.now()
     claimed = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
@@ -95,12 +96,12 @@ def _work(job: Job, deadline: float, deps: Deps, *, queued: bool) -> Job | NoRoo
 
 
 def _with_prompt(job: Job, deps: Deps) -> Job:
-    """The job with the prompt its providers are to get, shortened where it is long and the client allows it."""
+    """Shorten a long prompt for the providers, if the client allows it."""
     prompt = job.request.prompt
     if job.prompt or not (job.request.optimize_prompt and is_long(prompt)):
         return job
     engines, lost, warnings = deps.engines, 0.0, list[str]()
-    if job.rewriting:  # what an interrupted run has begun, and perhaps paid: it is not paid again
+    if job.rewriting:  # an interrupted run has called the paid engines: they are not called again
         lost, warnings = job.rewriting["lost_usd"], job.rewriting["warnings"]
         engines = tuple(engine for engine in engines if not engine.price)
     elif guessed := sum(guess(engine, prompt) for engine in engines):

@@ -104,8 +104,8 @@ def _recalled(job: Job, deps: Deps) -> Job:
 
 def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None = None) -> Job:
     """A job that is not stored yet. Raises the routing errors."""
-    now, request = deps.clock.now(), request.bare()
-    cards = planning.plan(request, deps.house(), now, random.Random())
+    now, request, rng = deps.clock.now(), request.bare(), random.Random()
+    cards = planning.plan(request, deps.house(), now, rng)
     card = cards[0]
     job_id = job_id or ids.new_job_id(now)
     return Job(
@@ -116,7 +116,7 @@ def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str |
         provider=card.provider,
         plan=tuple(card.id for card in cards),
         cache_key=request.cache_key(),
-        seed=planning.draw_seed(request, card),
+        seed=planning.draw_seed(request, card, rng),
         created_at=ids.created_at(job_id),
         request_id=caller.request_id,
         dropped=planning.replaced(request, card) + planning.dropped(request, card) + request.ignored,

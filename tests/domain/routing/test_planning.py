@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
@@ -119,7 +120,7 @@ def test_the_others_follow_unless_the_client_does_not_want_them() -> None:
 def test_when_all_are_resting_nobody_is_asked() -> None:
     resting = Health()
     for _ in range(10):
-        resting = observed(resting, "unavailable", 1.0, 0.0, NOW)
+        resting = observed(resting, Failure.UNAVAILABLE, 1.0, 0.0, NOW)
     with pytest.raises(NoneAvailable) as caught:
         plan(ImageRequest("x"), replace(BEDROCK, healths={"bedrock": resting}))
     assert 0 < (caught.value.retry_after or 0) <= 300
@@ -128,7 +129,7 @@ def test_when_all_are_resting_nobody_is_asked() -> None:
 @given(st.sampled_from(catalogue.CARDS), st.none() | st.integers(0, 2**32 - 1), st.integers(1, 8))
 def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: int | None, n: int) -> None:
     request = ImageRequest("x", seed=seed, n=n)
-    first = planning.draw_seed(request, card)
+    first = planning.draw_seed(request, card, random.Random())
     seeds = [planning.image_task(request, card, first, i).seed for i in range(n)]
     assert all(card.seed_min <= s <= card.seed_max for s in seeds)
     assert len(set(seeds)) == n
@@ -136,11 +137,27 @@ def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: in
         assert seeds[0] == seed
 
 
+class Lowest(random.Random):
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+class Highest(random.Random):
+    def randint(self, a: int, b: int) -> int:
+        return b
+
+
+@pytest.mark.parametrize("card", catalogue.CARDS, ids=lambda card: card.id)
+def test_a_drawn_seed_is_never_0_and_leaves_room_for_every_image(card: ModelCard) -> None:
+    assert planning.draw_seed(ImageRequest("x"), card, Lowest()) == 1
+    assert planning.draw_seed(ImageRequest("x", n=8), card, Highest()) == card.seed_max - 8
+
+
 def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
     request = ImageRequest("x", seed=0)
     turbo = catalogue.card(TURBO)
     assert turbo
-    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"))
+    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"), random.Random())
     assert drawn != 0
     assert planning.image_task(request, turbo, drawn, 0).seed == 0
 

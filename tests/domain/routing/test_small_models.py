@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES, PROMPT_MAX, RATIOS, SIDE, WORDS
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
@@ -99,7 +100,7 @@ def test_that_the_drawing_stood_in_for_it_is_said_as_it_was() -> None:
 
 
 def test_found_missing_it_is_left_out_and_the_drawing_goes_on() -> None:
-    gone = observed(Health(), "model_gone", 0.1, 0.0, NOW, DEMO_SCENES)
+    gone = observed(Health(), Failure.MODEL_GONE, 0.1, 0.0, NOW, DEMO_SCENES)
     assert plan(replace(DEMO, healths={"demo": gone})) == [DRAWING]
 
 

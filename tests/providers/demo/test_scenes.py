@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gpu_worker.scenes.export import export
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
 from lambdas.providers.demo import provider
@@ -27,9 +26,9 @@ from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import Caller
-from tests.gpu_worker.scenes import random_scenes
 from tests.support.fakes import FakeProviders, make_deps
 
+MODEL = Path(__file__).parents[3] / "gpu_worker" / "scenes" / "weights"  # the one that `make run` has
 SCENES, DRAWING = catalogue.cards_of("demo")
 ORDER = ImageTask(SCENES, "a red star on white", 7, (128, 128))
 INK = (10, 20, 30)
@@ -122,16 +121,8 @@ def attempts(job: Job) -> list[tuple[str, str, str | None]]:
     return [(a.model, a.outcome, a.error_code) for a in job.attempts]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with weights by lot, ready to run."""
-    made = random_scenes.save(tmp_path_factory.mktemp("scenes"))
-    export(made)
-    return made
-
-
-def test_a_scene_is_painted_by_the_model_and_enlarged_as_is_said(folder: Path) -> None:
-    deps = service(folder)
+def test_a_scene_is_painted_by_the_model_and_enlarged_as_is_said() -> None:
+    deps = service(MODEL)
     job = ask(deps, seed=5)
     assert attempts(job) == [(DEMO_SCENES, "success", None)]
     assert (job.status, job.model, job.images[0].seed) == (COMPLETED, DEMO_SCENES, 5)
@@ -141,21 +132,21 @@ def test_a_scene_is_painted_by_the_model_and_enlarged_as_is_said(folder: Path) -
     assert first == second != third
 
 
-def broken(folder: Path, tmp_path: Path) -> Path:
-    shutil.copytree(folder, tmp_path / "broken")
+def broken(tmp_path: Path) -> Path:
+    shutil.copytree(MODEL, tmp_path / "broken")
     (tmp_path / "broken" / "unet.onnx").write_bytes(b"no graph")
     return tmp_path / "broken"
 
 
 @pytest.mark.parametrize("why", ["no files", "no graph", "no numpy", "no runtime"])
 def test_where_it_cannot_be_loaded_the_drawing_answers_and_the_receipt_says_so(
-    why: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if why == "no runtime":
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
     if why == "no numpy":
         monkeypatch.setitem(sys.modules, "lambdas.providers.demo.scenes", None)  # as where an import in it fails
-    deps = service({"no files": tmp_path, "no graph": broken(folder, tmp_path)}.get(why, folder))
+    deps = service({"no files": tmp_path, "no graph": broken(tmp_path)}.get(why, MODEL))
     job = ask(deps, model=DEMO_SCENES)
     assert attempts(job) == [(DEMO_SCENES, "failed", "model_gone"), (DRAWING.id, "success", None)]
     assert (job.status, job.model) == (COMPLETED, DRAWING.id)

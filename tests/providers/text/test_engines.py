@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
 from lambdas.providers import text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
@@ -79,7 +79,7 @@ def test_a_request_bursts_to_another_provider_and_the_receipt_says_so() -> None:
 
 def test_a_burst_is_no_loss_so_that_all_others_may_still_be_asked() -> None:
     deps, _, other = gpu(bedrock=True)
-    other.script = [ProviderFailure("outcome_unknown", "x", paid="unknown")] * 2
+    other.script = [ProviderFailure(Failure.OUTCOME_UNKNOWN, "x", paid="unknown")] * 2
     job = attend(deps, submitted(deps))
     assert [a.outcome for a in job.attempts].count("unknown") == 1
     assert job.attempts[0].outcome == "failed"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.usecases.images.candidates import PATIENCE, PATIENCE_SECONDS
 from lambdas.usecases.jobs import submit_job
@@ -30,20 +30,20 @@ SLOWEST = 1.2 * max(SECONDS.values())
 
 
 def unavailable(_clock: FakeClock, _timeout: float) -> GeneratedImage:
-    raise ProviderFailure("unavailable", "it is not available now")
+    raise ProviderFailure(Failure.UNAVAILABLE, "it is not available now")
 
 
 def throttled(_clock: FakeClock, _timeout: float) -> GeneratedImage:
-    raise ProviderFailure("throttled", "it is throttling this account", retry_after=30)
+    raise ProviderFailure(Failure.THROTTLED, "it is throttling this account", retry_after=30)
 
 
 def hang(clock: FakeClock, timeout: float) -> GeneratedImage:
     clock.sleep(timeout)
-    raise ProviderFailure("timeout", "it did not answer", paid="unknown")
+    raise ProviderFailure(Failure.TIMEOUT, "it did not answer", paid="unknown")
 
 
 def out_of_credit(_clock: FakeClock, _timeout: float) -> GeneratedImage:
-    raise ProviderFailure("out_of_credit", "the account is empty")
+    raise ProviderFailure(Failure.OUT_OF_CREDIT, "the account is empty")
 
 
 def bad_answer(clock: FakeClock, _timeout: float) -> GeneratedImage:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lambdas.domain.errors import InvalidRequest, ProviderFailure
+from lambdas.domain.errors import InvalidRequest
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -272,7 +273,7 @@ def test_a_cut_out_that_may_have_been_paid_is_not_asked_for_again_but_elsewhere(
 
 
 def test_a_cut_out_that_came_is_no_call_paid_in_vain() -> None:
-    lost = ProviderFailure("outcome_unknown", "x", paid="unknown")
+    lost = ProviderFailure(Failure.OUTCOME_UNKNOWN, "x", paid="unknown")
     asked = [
         ("sagemaker", WORKER, "unknown", 0.0),
         ("bedrock", CUTTER, "success", 0.07),

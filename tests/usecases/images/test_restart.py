@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.routing.health import Health

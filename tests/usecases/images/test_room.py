@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ids import call_id
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
@@ -72,7 +72,7 @@ def test_a_call_holds_a_slot_and_gives_it_back() -> None:
         assert (slot.tenant, slot.until) == ("acme", deps.clock.now() + 300 + 15)
         return GeneratedImage(b"1024x1024:x")
 
-    providers["bedrock"].script = [look, ProviderFailure("throttled", "busy", retry_after=3), look]
+    providers["bedrock"].script = [look, ProviderFailure(Failure.THROTTLED, "busy", retry_after=3), look]
     assert run(deps, submitted(deps, n=2)).status == COMPLETED
     assert held == [1, 1]
     assert slots.held["bedrock"] == {}
@@ -80,7 +80,7 @@ def test_a_call_holds_a_slot_and_gives_it_back() -> None:
 
 def test_a_call_that_fails_gives_its_slot_back() -> None:
     deps, providers, slots = house("bedrock", caps={"bedrock": 1})
-    providers["bedrock"].script = [ProviderFailure("content_policy", "no")]
+    providers["bedrock"].script = [ProviderFailure(Failure.CONTENT_POLICY, "no")]
     assert run(deps, submitted(deps)).status == FAILED
     assert slots.held["bedrock"] == {}
 
@@ -208,7 +208,7 @@ def test_a_retry_that_finds_no_room_waits_for_it_and_is_still_the_second_try() -
     def busy(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock", seconds=40)
-        raise ProviderFailure("throttled", "busy", retry_after=1)
+        raise ProviderFailure(Failure.THROTTLED, "busy", retry_after=1)
 
     providers["bedrock"].script = [busy, busy, busy, busy]
     ended = run(deps, job)
@@ -247,7 +247,7 @@ def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try() -> No
     def busy(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
         slots.fill("bedrock")
-        raise ProviderFailure("throttled", "busy", retry_after=1)
+        raise ProviderFailure(Failure.THROTTLED, "busy", retry_after=1)
 
     providers["bedrock"].script = [busy]
     ended = run(deps, job)
@@ -318,6 +318,18 @@ def test_work_that_is_collected_needs_no_slot() -> None:
     ended = run(deps, job)
     assert (ended.status, len(provider.orders), slots.asked) == (COMPLETED, 1, [])
     assert list(slots.held["runware_ai"]) == ["others0"]
+
+
+def test_a_free_call_that_was_settled_before_the_job_went_back_is_not_taken_up_again() -> None:
+    deps, providers, slots = house("sagemaker", "bedrock", caps={"bedrock": 1})
+    providers["sagemaker"].script = [ProviderFailure(Failure.OUTCOME_UNKNOWN, "the answer was lost", paid="unknown")]
+    slots.fill("bedrock", seconds=60)
+    waiting = run(deps, submitted(deps, provider="sagemaker", fallback=("bedrock",)))
+    [ended] = waiting.attempts
+    assert (waiting.status, ended.outcome, ended.paid) == (QUEUED, "unknown", "no")
+    deps.clock.sleep(60)
+    done = run(deps, waiting)
+    assert (done.status, done.attempts[0]) == (COMPLETED, ended)
 
 
 def test_a_probe_is_not_claimed_without_a_slot() -> None:

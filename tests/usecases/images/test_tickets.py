@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.usecases.deps import Deps
@@ -78,9 +78,8 @@ def test_the_ticket_is_on_record_before_it_is_asked_after() -> None:
 
 
 def test_a_look_that_fails_is_made_again() -> None:
-    deps, _ = office(
-        collect_fails=[ProviderFailure("unavailable", "x"), ProviderFailure("throttled", "x", retry_after=2)]
-    )
+    passing = [ProviderFailure(Failure.UNAVAILABLE, "x"), ProviderFailure(Failure.THROTTLED, "x", retry_after=2)]
+    deps, _ = office(collect_fails=passing)
     assert run(deps, submitted(deps)).status == COMPLETED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdas.domain.errors import IdempotencyMismatch, NoneAvailable, StillInProgress
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -117,7 +118,7 @@ def test_an_answer_is_given_again_also_while_no_provider_could_begin_it() -> Non
     deps, _, provider = bedrock()
     first, _ = ask(deps, "k")
     for _ in range(10):
-        deps.health.observe("bedrock", first.model, "unavailable", 1.0, 0.0, deps.clock.now())
+        deps.health.observe("bedrock", first.model, Failure.UNAVAILABLE, 1.0, 0.0, deps.clock.now())
     with pytest.raises(NoneAvailable):
         ask(deps)
     again, replayed = ask(deps, "k")

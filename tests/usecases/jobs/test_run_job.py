@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -77,11 +77,11 @@ def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
 @pytest.mark.parametrize(
     ("failure", "code", "outcome"),
     [
-        (ProviderFailure("content_policy", "no"), "content_policy", "refused"),
-        (ProviderFailure("timeout", "slow", paid="unknown"), "generation_timeout", "unknown"),
-        (ProviderFailure("outcome_unknown", "reset", paid="unknown"), "outcome_unknown", "unknown"),
-        (ProviderFailure("not_authorized", "denied"), "providers_failed", "failed"),
-        (ProviderFailure("failed", "inference error", paid="unknown"), "providers_failed", "failed"),
+        (ProviderFailure(Failure.CONTENT_POLICY, "no"), "content_policy", "refused"),
+        (ProviderFailure(Failure.TIMEOUT, "slow", paid="unknown"), "generation_timeout", "unknown"),
+        (ProviderFailure(Failure.OUTCOME_UNKNOWN, "reset", paid="unknown"), "outcome_unknown", "unknown"),
+        (ProviderFailure(Failure.NOT_AUTHORIZED, "denied"), "providers_failed", "failed"),
+        (ProviderFailure(Failure.FAILED, "inference error", paid="unknown"), "providers_failed", "failed"),
     ],
 )
 def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailure, code: str, outcome: str) -> None:
@@ -96,7 +96,7 @@ def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailu
 
 def test_throttling_is_waited_out_by_the_providers_own_hint() -> None:
     deps, provider = bedrock(
-        ProviderFailure("throttled", "slow down", retry_after=7), ProviderFailure("unavailable", "x")
+        ProviderFailure(Failure.THROTTLED, "slow down", retry_after=7), ProviderFailure(Failure.UNAVAILABLE, "x")
     )
     job = run(deps, submitted(deps))
     assert job.status == COMPLETED
@@ -106,13 +106,13 @@ def test_throttling_is_waited_out_by_the_providers_own_hint() -> None:
 
 
 def test_retries_end() -> None:
-    deps, provider = bedrock(*[ProviderFailure("throttled", "slow down")] * 9)
+    deps, provider = bedrock(*[ProviderFailure(Failure.THROTTLED, "slow down")] * 9)
     job = run(deps, submitted(deps))
     assert (job.status, len(provider.orders)) == (FAILED, 3)
 
 
 def test_a_hint_past_the_deadline_is_not_waited_for() -> None:
-    deps, _provider = bedrock(ProviderFailure("throttled", "slow down", retry_after=900))
+    deps, _provider = bedrock(ProviderFailure(Failure.THROTTLED, "slow down", retry_after=900))
     assert run(deps, submitted(deps)).status == FAILED
     assert deps.clock.slept == []  # type: ignore[attr-defined]
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from lambdas.usecases.jobs.store_image import raw_key
 
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import failure_boundary
-from lambdas.domain.errors import InvalidRequest, ProviderFailure, Unavailable
+from lambdas.domain.errors import InvalidRequest, Unavailable
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.providers._client import http
@@ -163,6 +165,16 @@ class Codec(FakePictures):
         raise AssertionError(SECRET)
 
 
+def test_a_free_model_whose_provider_charges_is_paid_for() -> None:
+    charging = FakeProvider([lambda order: GeneratedImage(b"no picture", cost_usd=0.01)])
+    deps: Any = make_deps(providers=FakeProviders(sagemaker=charging), pictures=Codec())
+    job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended
+    assert [(a.error_code, a.paid, a.cost_usd) for a in ended.attempts] == [("bad_answer", "yes", 0.01)]
+    assert deps.blobs.get(raw_key(ended)) == b"no picture"
+
+
 def test_a_codec_that_breaks_is_a_damaged_picture(caplog: pytest.LogCaptureFixture) -> None:
     deps: Any = make_deps(providers=FakeProviders(bedrock=FakeProvider()), pictures=Codec())
     job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
@@ -215,7 +227,7 @@ def test_what_cannot_be_staged_costs_nothing_and_is_on_the_receipt(
 
 
 def test_the_services_own_errors_pass() -> None:
-    for error in (Unavailable("x"), InvalidRequest("x"), ProviderFailure("failed", "x")):
+    for error in (Unavailable("x"), InvalidRequest("x"), ProviderFailure(Failure.FAILED, "x")):
         with pytest.raises(type(error)) as caught, failure_boundary.wall("bad_answer", "x", paid="no"):
             raise error
         assert caught.value is error
@@ -224,7 +236,7 @@ def test_the_services_own_errors_pass() -> None:
 
 
 def test_what_fails_after_the_picture_was_charged_says_so() -> None:
-    for error in (ProviderFailure("unavailable", "x"), OSError(SECRET)):
+    for error in (ProviderFailure(Failure.UNAVAILABLE, "x"), OSError(SECRET)):
         with pytest.raises(ProviderFailure) as caught, failure_boundary.charged(0.01):
             raise error
         assert (caught.value.paid, caught.value.made, caught.value.cost_usd) == ("unknown", True, 0.01)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.api.views import Metadata
+from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
 from lambdas.domain.limits.budget import Caps, microusd

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.api.views import Metadata
+from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.usecases.jobs.run_job import run_job

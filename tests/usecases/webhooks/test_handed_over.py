@@ -34,7 +34,7 @@ def _run(world: World, job: Job) -> None:
 
 
 def _cancel(world: World, job: Job) -> None:
-    cancel_job(job, world.deps)
+    cancel_job(job.tenant, job.id, world.deps)
 
 
 def _give_up(world: World, job: Job) -> None:
