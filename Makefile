@@ -71,7 +71,7 @@ deploy: $(VENV)/.dev ## The same, and deploy to it if it is: [ARGS="-c env=prod 
 	$(PY) -m infra.deploy $(ARGS)
 
 smoke: $(VENV)/.dev ## Try a deployment: health, models, one image of the cheapest model and its file: URL=https://... [KEY=...]
-	@$(PY) -m infra.deploy.smoke "$(URL)" $(KEY)
+	@$(PY) -m infra.deploy.smoke $(URL) $(KEY)
 
 stage-weights: $(VENV)/.gpu ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...] [PRUNE=1]
 	$(PY) -m gpu_worker.models.weights stage $(TARGET) $(MODELS) $(if $(PRUNE),--prune)

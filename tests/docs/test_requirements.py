@@ -36,7 +36,7 @@ def pinned() -> set[str]:
 
 
 def imported() -> set[str]:
-    """The packages, of those installed, that some file imports, at its top or in a function."""
+    """The packages that some file imports, at its top or in a function."""
     modules: set[str] = set()
     for path in [ROOT / "app.py", *(path for folder in SOURCE for path in (ROOT / folder).rglob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -45,7 +45,7 @@ def imported() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules.add(node.module.partition(".")[0])
     owners = metadata.packages_distributions()
-    return {named(package) for module in modules for package in owners.get(module, ())}
+    return {named(package) for module in modules for package in owners.get(module, [module])}
 
 
 def test_no_package_is_pinned_for_nothing() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.egress import wire
 from lambdas.providers._client.http import call, failure
 
