@@ -104,7 +104,6 @@ def run(count: int) -> dict[tuple[str, int], Cost]:
     """Return the costs by list and page number."""
     with mock_aws():
         aws.client.cache_clear()
-        aws._session.cache_clear()
         _tables()
         fill(count)
         return {(name, page): measured(where, page) for name, where in PAGES.items() for page in (0, 2)}

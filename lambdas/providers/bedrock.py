@@ -7,25 +7,22 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from threading import Lock
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
 from lambdas.domain.failure_boundary import keeping, unsent
 from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import MAX_SEED, GeneratedImage, ImageTask
-from lambdas.egress import retry_after
+from lambdas.egress import aws, retry_after
 from lambdas.egress.deadline import within
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 300  # for one wait
 MAX_BODY: Final = 25_000_000  # Bedrock's own limit
 CHUNK: Final = 8192
 MAX_RETRY_AFTER: Final = 3600.0
 STRENGTH: Final = 0.8  # of 0 to 1: how much of it is painted anew
-IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
 
 # What a failure is to us: which, whether the call may have been charged, and the sentence for the client.
 Meaning = tuple[Failure, Paid, str]
@@ -92,9 +89,7 @@ class Bedrock:
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self._clients: dict[str, Any] = {}
-        self._used_at = 0.0
-        self._lock = Lock()
+        self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
     def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
@@ -131,33 +126,10 @@ class Bedrock:
             raise _lost(error, answered=answered) from error
 
     def _client(self, region: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        with self._lock:
-            if region not in self._clients:
-                config = Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=300,  # for one wait; a call's own deadline is kept around it
-                    retries={"mode": "standard", "total_max_attempts": 1},  # a call is paid: never sent twice
-                    tcp_keepalive=True,
-                    user_agent_extra=USER_AGENT,
-                )
-                # boto3's own session, as the adapters use: another would parse its tables anew, 45 ms each time
-                try:
-                    made: Any = boto3.client("bedrock-runtime", region_name=region, config=config)
-                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
-                except ValueError as error:  # about an address of ours
-                    raise ProviderFailure(
-                        Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used"
-                    ) from error
-                self._clients[region] = made
-            # The wall clock, because a monotonic one may stand still while a Lambda is frozen.
-            now = time.time()
-            if now - self._used_at > IDLE_SECONDS:
-                self._clients[region].close()  # only its idle connections; it opens new ones
-            self._used_at = now
-            return self._clients[region]
+        try:
+            return self._clients.get("bedrock-runtime", region)
+        except ValueError as error:  # about an address of ours
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used") from error
 
 
 def to_payload(order: ImageTask) -> dict[str, Any]:
@@ -240,19 +212,20 @@ def _raise_reason(reasons: object) -> None:
 
 def _lost(error: Exception, *, answered: bool) -> ProviderFailure:
     """A call that ended without an HTTP answer, or in the midst of one."""
-    from botocore import exceptions as aws
+    from botocore import exceptions
 
-    if isinstance(error, aws.ReadTimeoutError):
+    if isinstance(error, exceptions.ReadTimeoutError):
         return ProviderFailure(Failure.TIMEOUT, "it stopped answering", paid="unknown")
-    if answered or not isinstance(error, aws.BotoCoreError):
+    if answered or not isinstance(error, exceptions.BotoCoreError):
         return ProviderFailure(
             Failure.OUTCOME_UNKNOWN, "the connection broke in the midst of the answer", paid="unknown"
         )
-    if isinstance(error, (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)):
+    unreached = exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError
+    if isinstance(error, unreached):
         return ProviderFailure(Failure.UNAVAILABLE, "it could not be reached", paid="no")
-    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+    if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ProviderFailure(Failure.UNAVAILABLE, "the certificate could not be verified", paid="no")
-    if isinstance(error, (aws.HTTPClientError, aws.SSLError)):
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.SSLError)):
         return ProviderFailure(Failure.OUTCOME_UNKNOWN, "the connection broke before the answer", paid="unknown")
     # What is left of botocore's errors comes before anything is sent: credentials, Region, parameters.
     return ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used", paid="no")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from threading import Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from lambdas import USER_AGENT
 from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.egress import aws
 from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 75  # for one wait; SageMaker itself gives up after 60
 CHUNK: Final = 65536
 JSON: Final = "application/json"
 
@@ -33,8 +33,7 @@ class Aws:
 
     def __init__(self, who: str) -> None:
         self._who = who
-        self._clients: dict[str, Any] = {}
-        self._lock = Lock()
+        self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
     def invoke(self, endpoint: str, body: bytes, call_id: str, timeout: float, max_bytes: int) -> bytes:
         """The answer of a real-time endpoint."""
@@ -111,14 +110,14 @@ class Aws:
 
     def _call(self, timeout: float, call: Callable[[], T]) -> T:
         """What the call returns. Raises RefusedError, and ProviderFailure for a call without an answer."""
-        from botocore import exceptions as aws
+        from botocore import exceptions
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
 
         broken = (
-            aws.ConnectionError,
-            aws.HTTPClientError,
-            aws.IncompleteReadError,
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,
+            exceptions.IncompleteReadError,
             ResponseParserError,
             HTTPError,
             OSError,
@@ -127,41 +126,24 @@ class Aws:
             raise ProviderFailure(Failure.TIMEOUT, f"no time was left to call {self._who}")
         try:
             return within(timeout, call)
-        except aws.ClientError as error:
+        except exceptions.ClientError as error:
             raise RefusedError(error.response) from error
-        except (TimeoutError, aws.ReadTimeoutError):
+        except (TimeoutError, exceptions.ReadTimeoutError):
             raise ProviderFailure(Failure.TIMEOUT, f"{self._who} did not answer within {timeout:.0f} s") from None
         except broken as error:
             raise ProviderFailure(
                 Failure.UNAVAILABLE, f"the connection to {self._who} could not be made or broke"
             ) from error
-        except aws.BotoCoreError as error:
+        except exceptions.BotoCoreError as error:
             raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our credentials for {self._who} cannot be used") from error
         except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
             raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered in an unknown form") from error
 
     def _client(self, service: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        with self._lock:
-            if service not in self._clients:
-                config = Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=75,  # for one wait; SageMaker itself gives up after 60
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    tcp_keepalive=True,
-                    user_agent_extra=USER_AGENT,
-                )
-                session: Any = boto3.session.Session()
-                try:
-                    made = session.client(service, config=config)
-                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
-                except ValueError as error:  # of botocore, about an address of ours
-                    detail = f"our address for {self._who} cannot be used"
-                    raise ProviderFailure(Failure.NOT_AUTHORIZED, detail) from error
-                self._clients[service] = made
-            return self._clients[service]
+        try:
+            return self._clients.get(service)
+        except ValueError as error:  # about an address of ours
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our address for {self._who} cannot be used") from error
 
 
 def _place(location: object) -> tuple[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
-from lambdas import USER_AGENT
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.egress import aws
 from lambdas.egress.deadline import within
 from lambdas.providers._client import http
 from lambdas.providers.models_check import findings as f
@@ -122,8 +122,9 @@ def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any],
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
+    limits = {"connect_timeout": CONNECT_SECONDS, "read_timeout": timeout}
     try:
-        return within(timeout, lambda: call(_client(service, region, timeout)))
+        return within(timeout, lambda: call(aws.client(service, region=region, attempts=2, **limits)))
     except ClientError as error:
         said = error.response.get("Error", {})
         missing = "could not find" in str(said.get("Message", "")).lower()
@@ -135,17 +136,3 @@ def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any],
         raise ProviderFailure(Failure.UNAVAILABLE, f"there was no answer of AWS ({type(error).__name__})") from error
     except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ProviderFailure(Failure.BAD_ANSWER, "AWS answered in a form that botocore cannot read") from error
-
-
-def _client(service: str, region: str | None, timeout: float) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=timeout,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        user_agent_extra=USER_AGENT,
-    )
-    make: Any = boto3.client
-    return make(service, region_name=region, config=config)
