@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.job import JobFilter
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.prompts.invisible import is_blank
+from lambdas.domain.providers import ALL
 
 
 def _visible(text: str) -> str:
@@ -136,6 +137,13 @@ class ModelGenerateBody(Body):
         )
 
 
+if TYPE_CHECKING:
+    ProviderName = str
+    ProviderChoice = str
+else:  # pydantic reads the choices from the table, which the type checker cannot
+    ProviderName = Literal[ALL]
+    ProviderChoice = Literal["auto", *ALL]
+
 DAY = 86_400.0  # seconds
 
 
@@ -190,7 +198,7 @@ class JobsQuery(BaseModel):
 
     project_id: str | None = Field(None, min_length=1, max_length=63)
     status: Literal["queued", "running", "completed", "failed", "cancelled"] | None = None
-    provider: Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"] | None = None
+    provider: ProviderName | None = None
     since: Moment = Field(None, alias="from")
     until: LastMoment = Field(None, alias="to")
     limit: int = Field(20, ge=1, le=100)
