@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from lambdas.domain.providers import ALL, SECRETS
+
 TRUE: Final = ("1", "true", "yes", "on")
 FALSE: Final = ("0", "false", "no", "off")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-PROVIDERS: Final = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo")
 ENDPOINTS: Final = "AWS_ENDPOINT_URL"  # and all names with this prefix, which the AWS SDK reads
 
 # Minimum and maximum: a function's run time, AWS's limit for pre-signed URLs, or far above any deployment.
@@ -108,8 +109,8 @@ def _pairs(name: str, text: str, pattern: str, example: str) -> list[tuple[str, 
     found = []
     for entry in filter(None, map(str.strip, text.split(","))):
         who, _, what = (part.strip() for part in entry.partition(":"))
-        if who not in PROVIDERS or not re.fullmatch(pattern, what):
-            known = ", ".join(PROVIDERS)
+        if who not in ALL or not re.fullmatch(pattern, what):
+            known = ", ".join(ALL)
             raise ValueError(f"{name} must be such as {example}, not {entry!r}; providers are {known}.")
         found.append((who, what))
     return found
@@ -119,7 +120,7 @@ RULES: Final[Mapping[str, Callable[[str, str], object]]] = {
     **dict.fromkeys(("BASE_URL", "GPU_WORKER_URL", "COMFYUI_URL", "OLLAMA_URL"), address),
     **dict.fromkeys(("LEONARDO_BASE_URL", "RUNWARE_BASE_URL", "GEMINI_BASE_URL"), address),
     **dict.fromkeys(("DEFAULT_MODEL", "OLLAMA_MODEL", "BEDROCK_TEXT_MODEL"), model),
-    **dict.fromkeys(("LEONARDO_API_KEY", "RUNWARE_API_KEY", "GEMINI_API_KEY"), key),
+    **dict.fromkeys((name.upper() for name in SECRETS), key),
     "ALLOWED_MODELS": models,
     "BEDROCK_REGION": region,
     "LOG_LEVEL": log_level,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lambdas.domain.jobs import request as r
 from lambdas.domain.prompts.invisible import is_blank
+from lambdas.domain.providers import ALL
+
+if TYPE_CHECKING:
+    ProviderName = str
+    ProviderChoice = str
+else:  # pydantic reads the choices from the table, which the type checker cannot
+    ProviderName = Literal[ALL]
+    ProviderChoice = Literal["auto", *ALL]
 
 
 def _visible(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from lambdas.api.schemas.common import Query, View
+from lambdas.api.schemas.common import ProviderName, Query, View
 from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.ids import JOB_ID
 from lambdas.domain.iso_time import iso
@@ -67,7 +67,7 @@ class JobsQuery(Query):
 
     project_id: str | None = Field(None, min_length=1, max_length=63)
     status: Literal["queued", "running", "completed", "failed", "cancelled"] | None = None
-    provider: Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"] | None = None
+    provider: ProviderName | None = None
     since: Moment = Field(None, alias="from")
     until: LastMoment = Field(None, alias="to")
     limit: int = Field(20, ge=1, le=100)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, View, Whole
+from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, ProviderChoice, ProviderName, View, Whole
 from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.domain import ids
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.request import Dropped, ImageRequest
+from lambdas.domain.providers import ALL
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.attachments import Intake
 from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
-ProviderName = Literal["bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
-ProviderChoice = Literal["auto", "bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo"]
 Label = Annotated[str, StringConstraints(max_length=500)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -27,7 +26,7 @@ def _one_sentence(value: object, validate: ValidatorFunctionWrapHandler) -> obje
     try:
         return validate(value)
     except ValidationError:
-        known = ", ".join(get_args(ProviderName))
+        known = ", ".join(ALL)
         raise ValueError(f"must be true, false, or a list of 1 to 8 providers out of: {known}") from None
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-# Providers of limited capacity: Leonardo queues calls beyond a plan's concurrency, and ComfyUI has one GPU. The others
-# refuse excess calls with a hint, which routing follows.
-DEFAULT_CAPS: Final[dict[str, int]] = {"comfyui": 4, "leonardo_ai": 10}
+from lambdas.domain.providers import TABLE
+
+# The other providers refuse excess calls with a hint, which routing follows.
+DEFAULT_CAPS: Final = {entry.id: entry.max_calls for entry in TABLE if entry.max_calls}
 MARGIN: Final = 15.0  # seconds beyond a call's own limit until its slot is free again, whatever happened to its run
 MIN_PAUSE, MAX_PAUSE = 5.0, 30.0  # seconds until a job without a slot is tried again, growing
 

@@ -28,12 +28,11 @@ from lambdas.domain.jobs.request import (
     ImageRequest,
     ImageTask,
 )
+from lambdas.domain.providers import ALL, DEMO, PROVIDERS
 from lambdas.domain.routing import fallback
 from lambdas.domain.routing.health import Health
 from lambdas.domain.routing.ranking import rank
 
-PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
-DEMO = "demo"
 WARN_BEFORE = timedelta(days=60)  # a model that ends within this time warns in its answers
 _FEW_WORDS = "{} reads only the words of scenes such as 'two red stars on white', and this prompt has others"
 
@@ -128,7 +127,7 @@ def _check_providers(request: ImageRequest, house: Deployment) -> None:
     for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
         if provider == "auto" or provider in house.configured:
             continue
-        if provider in PROVIDERS or provider == DEMO:
+        if provider in ALL:
             said = f"provider {provider!r} is not configured here"
             raise ProviderUnconfigured(said, errors=(FieldError(field, said),))
         raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))

@@ -17,7 +17,6 @@ from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers.demo.art import SCENES, Canvas, Colour, Palette
-from lambdas.settings import Settings
 
 if TYPE_CHECKING:
     from lambdas.providers.demo.scenes import Scenes
@@ -60,11 +59,6 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"format": "JPEG", "quality": 92},
     "webp": {"format": "WEBP", "quality": 90, "method": 2},
 }
-
-
-def build(settings: Settings) -> Demo:
-    """The provider. It needs no configuration; with a folder for it, it has a model."""
-    return Demo(settings.demo_model_dir)
 
 
 class Demo:

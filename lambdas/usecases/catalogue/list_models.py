@@ -9,8 +9,9 @@ from typing import Final, Literal
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard, Retired
 from lambdas.domain.jobs.request import TEXT_TO_IMAGE
+from lambdas.domain.providers import DEMO
 from lambdas.domain.routing import planning
-from lambdas.domain.routing.planning import DEMO, Deployment
+from lambdas.domain.routing.planning import Deployment
 
 ModelStatus = Literal["available", "unconfigured", "retired"]
 AVAILABLE: Final = "available"

@@ -9,8 +9,9 @@ from typing import Literal
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.providers import DEMO, PROVIDERS
 from lambdas.domain.routing.health import Health, Status, faded, status
-from lambdas.domain.routing.planning import DEMO, PROVIDERS, Deployment
+from lambdas.domain.routing.planning import Deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.providers import PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
@@ -193,7 +194,7 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
     assert usual.cache_key() == replace(usual, given=("seed",)).cache_key()
 
 
-EVERYBODY = Deployment(frozenset(planning.PROVIDERS), TURBO)
+EVERYBODY = Deployment(frozenset(PROVIDERS), TURBO)
 STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
 WISHES = {
     "reference": {"reference_key": "k"},
@@ -210,7 +211,7 @@ WISHES = {
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("wish", WISHES)
-@pytest.mark.parametrize("provider", planning.PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
     asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
     cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]

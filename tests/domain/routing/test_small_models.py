@@ -15,6 +15,7 @@ from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES, PROMP
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.providers import ALL, PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
@@ -54,7 +55,7 @@ def test_whatever_else_is_in_it_is_not(prompt: str) -> None:
 
 def test_a_model_without_words_of_its_own_reads_anything() -> None:
     assert catalogue.default_of("demo").reads("")
-    assert not any(catalogue.default_of(provider).words for provider in (*planning.PROVIDERS, "demo"))
+    assert not any(catalogue.default_of(provider).words for provider in ALL)
 
 
 @pytest.mark.parametrize("strategy", STRATEGY)
@@ -141,7 +142,7 @@ HOUSES = st.sampled_from(
         DEMO,
         GPU,
         Deployment(frozenset({"sagemaker"}), TURBO, vocabulary_limited=SMALL),
-        Deployment(frozenset(planning.PROVIDERS), TURBO, vocabulary_limited=SMALL, weights={"sagemaker": 1.0}),
+        Deployment(frozenset(PROVIDERS), TURBO, vocabulary_limited=SMALL, weights={"sagemaker": 1.0}),
     ]
 )
 PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min_size=1, max_size=8).map(" ".join)

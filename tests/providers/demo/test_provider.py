@@ -16,7 +16,7 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.jobs.request import FORMATS, ImageTask
-from lambdas.providers.demo import provider
+from lambdas.providers.demo import build, provider
 from lambdas.providers.demo.art import SCENES
 from lambdas.settings import Settings
 
@@ -27,7 +27,7 @@ RIBBON = (255, 196, 0)
 
 
 def _paint(prompt: str = "a cat", seed: int = 7, size: tuple[int, int] = (128, 128), fmt: str = "png") -> bytes:
-    painted = provider.build(Settings()).paint(ImageTask(CARD, prompt, seed, size, format=fmt), 10)
+    painted = build(Settings()).paint(ImageTask(CARD, prompt, seed, size, format=fmt), 10)
     assert painted.seed == seed
     return painted.data
 

@@ -21,7 +21,7 @@ from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
-from lambdas.providers.demo import provider
+from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -54,7 +54,7 @@ class Framed:
 @pytest.fixture
 def framed(monkeypatch: pytest.MonkeyPatch) -> provider.Demo:
     monkeypatch.setattr("lambdas.providers.demo.scenes.Scenes", Framed)
-    return provider.build(Settings(demo_model_dir="/model"))
+    return build(Settings(demo_model_dir="/model"))
 
 
 def opened(data: bytes) -> Image.Image:
@@ -89,7 +89,7 @@ def test_it_comes_in_the_format_asked_for_with_its_seed(fmt: str, framed: provid
 def test_the_model_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr("lambdas.providers.demo.scenes.Scenes", lambda folder: read.append(folder) or Framed(folder))
-    made = provider.build(Settings(demo_model_dir="/model"))
+    made = build(Settings(demo_model_dir="/model"))
     for _ in range(3):
         made.paint(ORDER, 10)
     assert read == [Path("/model")]
@@ -105,7 +105,7 @@ def settings(folder: Path) -> Settings:
 
 
 def service(folder: Path) -> Deps:
-    there = FakeProviders(demo=provider.build(settings(folder)))  # type: ignore[arg-type]
+    there = FakeProviders(demo=build(settings(folder)))  # type: ignore[arg-type]
     return make_deps(
         providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder))
     )
@@ -157,7 +157,7 @@ def test_where_it_cannot_be_loaded_the_drawing_answers_and_the_receipt_says_so(
 
 
 def test_the_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    made = provider.build(settings(tmp_path))
+    made = build(settings(tmp_path))
     for _ in range(3):
         with pytest.raises(ProviderFailure) as failed:
             made.paint(ORDER, 10)
