@@ -106,7 +106,7 @@ def test_the_webhooks_function_delivers_and_names_what_it_could_not(
 
 @pytest.mark.parametrize("module", ["api", "authorizer", "dead_letter", "gpu_result", "worker"])
 def test_who_sends_no_webhooks_does_not_import_how(module: str) -> None:
-    names = ("standardwebhooks", "lambdas.egress", "lambdas.usecases.webhooks.deliver")
+    names = ("standardwebhooks", "lambdas.egress.guard", "lambdas.egress.wire", "lambdas.usecases.webhooks.deliver")
     code = f"import sys, lambdas.handlers.{module}; print([n for n in {names} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
