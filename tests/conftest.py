@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.work import waits_of_this_thread
+
 HERE = Path(__file__).parent
 # What imports the packages that requirements-gpu.txt adds. A test elsewhere that needs them says so by `mark.gpu`.
 GPU = (
@@ -62,3 +64,9 @@ def closed_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     yield
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The longest that each wait of the test's thread may last: a deadline is kept where none is longer."""
+    return waits_of_this_thread(monkeypatch)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,7 +119,7 @@ class FakeComfyUI(FakeService):
         if kind == "own_id":  # as servers did that took none from the client
             prompt_id = str(uuid.uuid4())
         with self.lock:
-            now = time.time()
+            now = self.now()
             begins_at = max([now, *(job.ends_at for job in self.jobs)])
             same = next((job for job in self.jobs if job.graph == graph), None)
             ends_at = now if same else begins_at + seconds  # the cache answers for a graph that is not new
@@ -155,7 +154,7 @@ class FakeComfyUI(FakeService):
         return json_reply(200, {"name": name, "subfolder": folder, "type": "input"})
 
     def _queue_view(self) -> Reply:
-        now = time.time()
+        now = self.now()
         open_jobs = [job for job in self.jobs if now < job.ends_at]
         items = {
             state: [[job.number, job.id, job.graph, {}, ["10"]] for job in open_jobs if (job.begins_at <= now) == runs]
@@ -164,7 +163,7 @@ class FakeComfyUI(FakeService):
         return json_reply(200, items)
 
     def _history(self, prompt_id: str) -> Reply:
-        ended = [job for job in self.jobs if job.id == prompt_id and job.ends_at <= time.time()]
+        ended = [job for job in self.jobs if job.id == prompt_id and job.ends_at <= self.now()]
         if not ended:
             return json_reply(200, {})
         entry = ended[-1].entry

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -174,7 +173,7 @@ class FakeLeonardo(FakeService):
 
     def _create(self, parameters: dict[str, Any], seconds: float, kind: str | None) -> Reply:
         generation = str(uuid.uuid4())
-        self.generations[generation] = Generation(parameters, time.time() + seconds, kind)
+        self.generations[generation] = Generation(parameters, self.now() + seconds, kind)
         cost = {"amount": str(self.usd), "unit": "DOLLARS"}
         seen = {"generationId": generation, "apiCreditCost": None, "cost": cost}
         if kind == "form_flat":
@@ -189,7 +188,7 @@ class FakeLeonardo(FakeService):
             return json_reply(200, {"generations_by_pk": None})
         if kind == "unknown_form":
             return json_reply(200, ["?"])
-        status = "COMPLETE" if time.time() >= known.ready_at else "PENDING"
+        status = "COMPLETE" if self.now() >= known.ready_at else "PENDING"
         if kind == "new_status":
             status = "RETHINKING"
         if status == "COMPLETE" and known.fault in ("failed_job", "moderated_job", "judged_job"):

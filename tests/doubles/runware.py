@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -157,7 +156,7 @@ class FakeRunware(FakeService):
             raise RefusedError(_error(400, "duplicateTaskUUID", "taskUUID must be unique.", parameter="taskUUID"))
 
     def _begin(self, task: dict[str, Any], seconds: float, kind: str | None) -> Reply:
-        self.tasks[task["taskUUID"]] = Task(task, time.time() + seconds, kind)
+        self.tasks[task["taskUUID"]] = Task(task, self.now() + seconds, kind)
         return json_reply(200, {"data": [{"taskType": "imageInference", "taskUUID": task["taskUUID"]}]})
 
     def _state(self, task_id: str, kind: str | None) -> Reply:
@@ -168,7 +167,7 @@ class FakeRunware(FakeService):
         if kind == "nothing_yet":
             return json_reply(200, {"data": []})
         item = {"taskType": "imageInference", "taskUUID": task_id}
-        if time.time() < known.ready_at:
+        if self.now() < known.ready_at:
             return json_reply(200, {"data": [{**item, "status": "processing"}]})
         if known.fault in ENDS:
             status, place, code = ENDS[known.fault]

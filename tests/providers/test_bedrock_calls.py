@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,14 +74,16 @@ def test_every_fault_of_the_double_is_tested() -> None:
 
 
 @pytest.mark.parametrize("fault", OUTCOMES)
-def test_one_call_under_every_fault(fault: str, fake: FakeBedrock, provider: bedrock.Bedrock) -> None:
+def test_one_call_under_every_fault(
+    fault: str, fake: FakeBedrock, provider: bedrock.Bedrock, waits: list[float]
+) -> None:
     fake.inject(fault, times=None)
-    began = time.monotonic()
+    timeout = 0.6 if OUTCOMES[fault][0] == "timeout" else 20
     with pytest.raises(ProviderFailure) as caught:
-        provider.paint(ORDER, 0.6 if OUTCOMES[fault][0] == "timeout" else 20)
+        provider.paint(ORDER, timeout)
     assert (caught.value.code, caught.value.paid) == OUTCOMES[fault]
     assert len(fake.calls) == 1
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= timeout
     if fake.paid and caught.value.code != "content_policy":
         assert caught.value.paid == "unknown"
 
@@ -94,12 +96,11 @@ def test_one_call_for_an_answer(fault: str, fake: FakeBedrock, provider: bedrock
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
-def test_the_deadline_is_total(fault: str, fake: FakeBedrock, provider: bedrock.Bedrock) -> None:
+def test_the_deadline_is_total(fault: str, fake: FakeBedrock, provider: bedrock.Bedrock, waits: list[float]) -> None:
     fake.inject(fault, seconds=0.1)
-    began = time.monotonic()
     with pytest.raises(ProviderFailure, match="no answer within 1 s"):
         provider.paint(ORDER, 1.0)
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= 1.0
     assert provider.paint(ORDER, 20).seed == 7  # the abandoned call is in nobody's way
 
 
@@ -228,5 +229,7 @@ def test_within_hands_on_what_the_call_does() -> None:
     assert within(1, lambda: 3) == 3
     with pytest.raises(KeyError):
         within(1, lambda: {}["x"])
+    over = threading.Event()
     with pytest.raises(TimeoutError):
-        within(0.05, lambda: time.sleep(0.3))
+        within(0.05, lambda: over.wait(60))
+    over.set()

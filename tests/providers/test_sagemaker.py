@@ -188,16 +188,16 @@ def test_every_fault_of_the_double_is_tested() -> None:
 
 
 @pytest.mark.parametrize("fault", [*OUTCOMES, *WIRE])
-def test_one_call_under_every_fault(fault: str, fake: FakeGpu, provider: Any) -> None:
+def test_one_call_under_every_fault(fault: str, fake: FakeGpu, provider: Any, waits: list[float]) -> None:
     fake.inject(fault, times=None)
-    began = time.monotonic()
+    timeout = 0.5 if fault in ("hang", "drip", "drip_headers") else 20
     with pytest.raises(ProviderFailure) as caught:
-        provider.paint(ORDER, 0.5 if fault in ("hang", "drip", "drip_headers") else 20)
+        provider.paint(ORDER, timeout)
     outcomes = BEHIND if isinstance(provider, sagemaker.Endpoint) else OUTCOMES
     assert (caught.value.code, caught.value.paid) == ({**outcomes, **WIRE}[fault], "no")
     assert caught.value.retry_after == (3 if fault == "busy" else None)
     assert len(fake.works) == 1
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= timeout
 
 
 @pytest.mark.parametrize("fault", AWS)
@@ -245,12 +245,11 @@ def test_same_order_same_picture_on_every_way(
     assert painted == endpoint.paint(ORDER, 20) == _finish(queue, queue.submit(ORDER, 10), ORDER)
 
 
-def test_the_deadline_is_total(fake: FakeGpu, provider: Any) -> None:
+def test_the_deadline_is_total(fake: FakeGpu, provider: Any, waits: list[float]) -> None:
     fake.inject("drip")
-    began = time.monotonic()
     with pytest.raises(ProviderFailure, match="within"):
         provider.paint(ORDER, 0.5)
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= 0.5
     assert provider.paint(ORDER, 20).seed == 7  # the abandoned call is in nobody's way
 
 
@@ -301,10 +300,11 @@ def test_the_prompt_is_not_logged(fake: FakeGpu, provider: Any, caplog: pytest.L
 
 
 def test_work_goes_through_the_bucket(fake: FakeGpu, s3: Any, queue: sagemaker.AsyncEndpoint) -> None:
-    fake.seconds = 0.2
+    fake.seconds = 3600
     ticket = queue.submit(ORDER, 10)
     assert json.loads(s3.get_object(Bucket=BUCKET, Key=f"async/in/{ID}.json")["Body"].read()) == to_payload(ORDER)
     assert queue.collect(ticket, ORDER, 5) is None
+    fake.skip(3600)
     assert _finish(sagemaker.build(ASYNC), ticket, ORDER).seed == 7  # by another process
     assert len(fake.works) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -137,10 +136,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
     ],
     ids=["dripping head", "closed", "no HTTP", "dripping body", "cut body"],
 )
-def test_the_deadline_is_total(peer: Any, parts: list[bytes], pause: float, said: Reply) -> None:
-    began = time.monotonic()
+def test_the_deadline_is_total(peer: Any, parts: list[bytes], pause: float, said: Reply, waits: list[float]) -> None:
     assert post(peer(parts, pause), timeout=0.4) == said
-    assert time.monotonic() - began < 2
+    assert 0 < max(waits) <= 0.4
 
 
 def test_nobody_there() -> None:
@@ -262,15 +260,14 @@ def test_names_as_they_resolve_now(monkeypatch: pytest.MonkeyPatch) -> None:
     assert urls.refusal("https://inside.test/hook") == urls.refusal("https://mixed.test/hook") == REFUSALS["private"]
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     from lambdas.adapters.webhooks import urls as webhook_urls
 
     over = threading.Event()
     monkeypatch.setattr(webhook_urls, "LOOK_UP_SECONDS", 0.05)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: over.wait(20))
-    began = time.monotonic()
     assert GuardedUrls(allow_private=False).refusal("https://slow.test/") is None
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= 0.05
     over.set()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,17 +136,6 @@ def test_no_text_breaks_it(original: str, rewrite: str) -> None:
     objection = guard.objection(original, guard.tidy(rewrite))
     assert objection is None or isinstance(objection, str)
     assert 0 <= guard.kept_share(original, rewrite) <= 1.0001
-
-
-@pytest.mark.parametrize(
-    "piece", ["a-", "--a ", "seed ", "http", "<a", "1x1", '"', "```", "sure ", "{[", "a b. ", " ", "``` "]
-)
-def test_hostile_rewrites_are_judged_quickly(piece: str) -> None:
-    rewrite = (piece * LIMIT)[: LIMIT - 1]
-    began = time.process_time()
-    guard.objection(ORIGINAL, guard.tidy(rewrite))
-    guard.objection(ORIGINAL, guard.tidy(piece * 200_000))
-    assert time.process_time() - began < 2
 
 
 def test_the_instruction_names_its_canary_and_stays_below_the_limit() -> None:

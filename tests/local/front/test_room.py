@@ -1,36 +1,27 @@
 """The front's room: places in the order of coming, a line that moves, and a quick word where it does not."""
 
 import asyncio
-import time
 
 import pytest
 
 from local.front import room
-from local.front.room import Room
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(room, "PATIENCE", 0.3)
-    monkeypatch.setattr(room, "MAX_WAIT", 1.0)
-    monkeypatch.setattr(room, "START_SECONDS", 0.02)
+from local.front.room import KEPT_SECONDS, MAX_WAIT, PATIENCE, START_SECONDS, Room
+from tests.support.virtual_loop import run
 
 
 async def stay(place, seconds):
-    """How long it took to come in; None for one that was turned away."""
-    came = time.monotonic()
-    if not await place.enter():
-        return None
-    took = time.monotonic() - came
-    await asyncio.sleep(seconds)
-    place.leave()
-    return took
+    """Whether it came in, and after how long that was said."""
+    loop = asyncio.get_running_loop()
+    came = loop.time()
+    inside = await place.enter()
+    took = loop.time() - came
+    if inside:
+        await asyncio.sleep(seconds)
+        place.leave()
+    return inside, pytest.approx(took)
 
 
-def test_no_more_than_there_are_places_and_all_in_turn(monkeypatch):
-    monkeypatch.setattr(room, "PATIENCE", 60.0)
-    monkeypatch.setattr(room, "MAX_WAIT", 60.0)
-
+def test_no_more_than_there_are_places_and_all_in_turn():
     async def crowd():
         place, inside, most, order = Room(3), 0, 0, []
 
@@ -40,36 +31,30 @@ def test_no_more_than_there_are_places_and_all_in_turn(monkeypatch):
             order.append(number)
             inside += 1
             most = max(most, inside)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.7)
             inside -= 1
             place.leave()
 
         await asyncio.gather(*map(one, range(50)))
         return most, order, place.used
 
-    assert asyncio.run(crowd()) == (3, list(range(50)), 0)
+    assert run(crowd()) == (3, list(range(50)), 0)
 
 
 def test_whoever_waits_for_slow_ones_is_told_soon_and_the_next_at_once():
     async def crowd():
         place = Room(2)
-        slow = [asyncio.create_task(stay(place, 1.5)) for _ in range(2)]
-        began = time.monotonic()
+        slow = [asyncio.create_task(stay(place, 5 * PATIENCE)) for _ in range(2)]
         waited = await asyncio.gather(*[stay(place, 0) for _ in range(20)])
-        after = time.monotonic() - began
-        came = time.monotonic()
+        await asyncio.sleep(0.1)
         late = await stay(place, 0)
-        told = time.monotonic() - came
         await asyncio.gather(*slow)
-        again = await asyncio.gather(*[stay(place, 0) for _ in range(2)])
-        return waited, after, late, told, again
+        return waited, late, await asyncio.gather(*[stay(place, 0) for _ in range(2)])
 
-    waited, after, late, told, again = asyncio.run(crowd())
-    assert waited == [None] * 20
-    assert after < 1.0
-    assert late is None
-    assert told < 0.1
-    assert all(took is not None and took < 0.1 for took in again), "it has recovered"
+    waited, late, again = run(crowd())
+    assert waited == [(False, START_SECONDS + PATIENCE)] * 20, "the second place was the last that was taken"
+    assert late == (False, 0)
+    assert again == [(True, 0)] * 2, "it has recovered"
 
 
 def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
@@ -77,44 +62,38 @@ def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
 
     async def crowd():
         place = Room(1)
-        return await asyncio.gather(*[stay(place, 0.2) for _ in range(40)])
+        return await asyncio.gather(*[stay(place, 7) for _ in range(40)])
 
-    began = time.monotonic()
-    took = asyncio.run(crowd())
-    assert 3 <= len([t for t in took if t is not None]) <= 8
-    assert took[31:] == [None] * 9, "the line is full"
-    assert time.monotonic() - began < 3
+    in_time = range(0, int(MAX_WAIT), 7)
+    answers = run(crowd())
+    assert answers[: len(in_time)] == [(True, seconds) for seconds in in_time]
+    assert answers[len(in_time) : 31] == [(False, MAX_WAIT)] * (31 - len(in_time))
+    assert answers[31:] == [(False, 0)] * 9, "the line is full"
 
 
-def test_processes_are_started_one_after_the_other_and_then_kept(monkeypatch):
-    monkeypatch.setattr(room, "START_SECONDS", 0.5)
-    monkeypatch.setattr(room, "PATIENCE", 5.0)
-    monkeypatch.setattr(room, "MAX_WAIT", 5.0)
-
+def test_processes_are_started_one_after_the_other_and_then_kept():
     async def crowd():
         place = Room(3)
-        first = await asyncio.gather(*[stay(place, 2.0) for _ in range(3)])
-        return first, await asyncio.gather(*[stay(place, 0) for _ in range(3)])
+        rounds = []
+        for idle in (0, KEPT_SECONDS / 2, KEPT_SECONDS * 2):
+            await asyncio.sleep(idle)
+            rounds.append(await asyncio.gather(*[stay(place, 2) for _ in range(3)]))
+        return rounds
 
-    first, second = asyncio.run(crowd())
-    assert first[0] < 0.4
-    assert first[1] >= 0.49
-    assert first[2] >= 0.99
-    assert max(second) < 0.4
+    starts = [(True, 0), (True, START_SECONDS), (True, 2 * START_SECONDS)]
+    assert run(crowd()) == [starts, [(True, 0)] * 3, starts]
 
 
 def test_one_that_is_cancelled_holds_nothing_up():
     async def crowd():
         place = Room(1)
-        holder = asyncio.create_task(stay(place, 0.2))
-        await asyncio.sleep(0.01)
+        holder = asyncio.create_task(stay(place, 2))
+        await asyncio.sleep(1)
         gone = asyncio.create_task(stay(place, 0))
         waiting = asyncio.create_task(stay(place, 0))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
         gone.cancel()
         await holder
         return await waiting, place.used, len(place.line)
 
-    took, used, line = asyncio.run(crowd())
-    assert took is not None
-    assert (used, line) == (0, 0)
+    assert run(crowd()) == ((True, 1), 0, 0)

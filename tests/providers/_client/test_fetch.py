@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -79,11 +78,10 @@ def test_what_may_pass_is_tried_again(cdn: Cdn, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
-def test_the_deadline_is_total(cdn: Cdn, fault: str) -> None:
+def test_the_deadline_is_total(cdn: Cdn, fault: str, waits: list[float]) -> None:
     cdn.inject(fault, times=None, seconds=0.05, at="image")
-    began = time.monotonic()
     assert failed(f"{cdn.url}/image", timeout=0.6, trusted=here(cdn)).code == "outcome_unknown"
-    assert time.monotonic() - began < 2
+    assert 0 < max(waits) <= 0.6
     cdn.clear()
     cdn.inject(fault, seconds=0.05, at="image")
     assert fetch_image(f"{cdn.url}/image", timeout=0.6, trusted=here(cdn), who=WHO) == b"a picture"

@@ -93,11 +93,12 @@ def test_the_method_and_no_body(echo: Echo) -> None:
         ("short_body", False, "unavailable", "no"),
     ],
 )
-def test_no_answer_is_one_call_in_time(echo: Echo, fault: str, paid: bool, code: str, charged: str) -> None:
+def test_no_answer_is_one_call_in_time(
+    echo: Echo, fault: str, paid: bool, code: str, charged: str, waits: list[float]
+) -> None:
     echo.inject(fault, times=None)
-    began = time.monotonic()
     error = failed(url=echo.url, timeout=0.4, paid=paid)
-    assert time.monotonic() - began < 2
+    assert 0 < max(waits) <= 0.4
     assert (error.code, error.paid) == (code, charged)
     assert len(echo.calls) == 1
 
@@ -197,13 +198,12 @@ def test_no_name_was_not_paid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (error.code, error.paid) == ("unavailable", "no")
 
 
-def test_a_resolver_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: over.wait(30))
-    began = time.monotonic()
     error = failed(url="https://painter.test", timeout=0.2, paid=True)
     assert (error.code, error.paid) == ("unavailable", "no")
-    assert time.monotonic() - began < 10
+    assert 0 < max(waits) <= 0.2
     over.set()
 
 

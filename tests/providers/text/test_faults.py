@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from lambdas.adapters.clock import SystemClock
@@ -43,14 +41,14 @@ def test_every_fault_of_ollama_is_tested() -> None:
 
 
 @pytest.mark.parametrize("fault", OLLAMA_FAILS)
-def test_ollama_under_every_fault(fault: str, local: Ollama, server: FakeOllama) -> None:
+def test_ollama_under_every_fault(fault: str, local: Ollama, server: FakeOllama, waits: list[float]) -> None:
     server.inject(fault, times=None, seconds=0.1)
-    began = time.monotonic()
+    timeout = 0.5 if fault in HELD else 5
     with pytest.raises(ProviderFailure) as caught:
-        local.rewrite(LONG, LIMIT, 0.5 if fault in HELD else 5)
+        local.rewrite(LONG, LIMIT, timeout)
     assert caught.value.code == OLLAMA_FAILS[fault]
     assert caught.value.paid == "no"
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= timeout
     assert len(server.calls) <= 2
 
 
@@ -78,17 +76,19 @@ def test_every_fault_of_converse_is_tested() -> None:
 
 
 @pytest.mark.parametrize("fault", [*CLOUD_FAILS, *sorted(converse.BODIES.keys() - CLOUD_FAILS.keys() - CLOUD_GUARDED)])
-def test_one_call_of_converse_under_every_fault(fault: str, cloud: BedrockText, fake: FakeBedrock) -> None:
+def test_one_call_of_converse_under_every_fault(
+    fault: str, cloud: BedrockText, fake: FakeBedrock, waits: list[float]
+) -> None:
     fake.inject(fault, times=None)
-    began = time.monotonic()
+    timeout = 0.6 if fault in HELD else 10
     with pytest.raises(ProviderFailure) as caught:
-        cloud.rewrite(LONG, LIMIT, 0.6 if fault in HELD else 10)
+        cloud.rewrite(LONG, LIMIT, timeout)
     if fault == "text_unknown_reason" or fault not in CLOUD_FAILS:
         assert caught.value.code == "bad_answer"
     else:
         assert caught.value.code == CLOUD_FAILS[fault]
     assert len(fake.calls) == 1
-    assert time.monotonic() - began < 3
+    assert 0 < max(waits) <= timeout
 
 
 @pytest.mark.parametrize("fault", sorted(OLLAMA_GUARDED))
@@ -108,11 +108,11 @@ def test_what_converse_slips_in_never_gets_through(fault: str, cloud: BedrockTex
 
 @pytest.mark.parametrize("fault", HELD)
 def test_bedrock_serves_in_time_while_ollama_holds_on(
-    fault: str, local: Ollama, cloud: BedrockText, server: FakeOllama
+    fault: str, local: Ollama, cloud: BedrockText, server: FakeOllama, waits: list[float]
 ) -> None:
     cloud.rewrite(LONG, LIMIT, 10)  # the first call of a client takes longer
     server.inject(fault, times=None, seconds=0.1)
-    began = time.monotonic()
+    waits.clear()
     done = optimize(LONG, (local, cloud), SystemClock(), 1.6)
-    assert time.monotonic() - began < 5
+    assert 0 < max(waits) <= 1.6
     assert (done.method, done.engine) == ("llm", cloud.model)

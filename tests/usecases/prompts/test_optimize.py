@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +36,7 @@ class FakeEngine:
     price: TextPrice | None = None
     cost_usd: float = 0.0
     timeouts: list[float] = field(default_factory=list)
+    asked: Callable[[], object] = lambda: None
 
     def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
         assert limit == LIMIT
@@ -49,7 +50,7 @@ class FakeEngine:
         return Rewrite(answer, self.cost_usd)
 
     def health(self, timeout: float) -> bool:
-        time.sleep(0.05)
+        self.asked()
         return self.healthy
 
 
@@ -161,12 +162,12 @@ def test_nobody_is_asked_without_time(seconds: float) -> None:
 
 def test_states_of_all_engines_are_found_at_once() -> None:
     _, first, second = engines(healthy=False)
-    began = time.monotonic()
+    first.asked = second.asked = Barrier(2, timeout=60).wait  # which neither passes alone
     assert engine_states((first, second), 1) == [
         EngineState("ollama", "gpt-oss:20b", configured=True, reachable=False),
         EngineState("bedrock", "openai.gpt-oss-20b-1:0", configured=True, reachable=True),
     ]
-    assert time.monotonic() - began < 0.5
+    first.asked = second.asked = lambda: None
     assert engine_states((), 1) == [
         EngineState("ollama", None, configured=False, reachable=False),
         EngineState("bedrock", None, configured=False, reachable=False),
