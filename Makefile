@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy stage-weights bench ledger fuzz models-check key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -69,6 +69,9 @@ preflight: $(VENV)/.dev ## Look whether the AWS account is ready for a deploymen
 
 deploy: $(VENV)/.dev ## The same, and deploy to it if it is: [ARGS="-c env=prod ..."]
 	$(PY) -m infra.deploy $(ARGS)
+
+smoke: $(VENV)/.dev ## Try a deployment: health, models, one image of the cheapest model and its file: URL=https://... [KEY=...]
+	@$(PY) -m infra.deploy.smoke $(URL) $(KEY)
 
 stage-weights: $(VENV)/.gpu ## Put the GPU models' weights into S3, where the account does not by itself: TARGET=s3://bucket/prefix [MODELS=...] [PRUNE=1]
 	$(PY) -m gpu_worker.models.weights stage $(TARGET) $(MODELS) $(if $(PRUNE),--prune)

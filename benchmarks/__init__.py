@@ -1,1 +1,1 @@
-"""What the service costs, measured."""
+"""Measures the costs of the service."""

@@ -1,9 +1,9 @@
 """Cold starts: what importing each function costs, beside a Powertools hello world and a function of JSON alone.
 
 `python -m benchmarks.cold [--rounds N] [--python PATH] [--json]`. Every figure is of a fresh interpreter. The targets
-take turns, so that a machine's bad moment meets all of them, and ratios are taken within a round. Byte code is compiled
-beforehand into a folder of its own, that of `lambdas` as it is deployed (never checked against the source), so neither
-PYTHONDONTWRITEBYTECODE nor an edit in mid-run changes anything. Nothing is sent over a network.
+take turns, so that a slow moment of the machine affects all of them, and ratios are taken within a round. Byte code is
+compiled beforehand into a folder of its own, that of `lambdas` as it is deployed (never checked against the source), so
+neither PYTHONDONTWRITEBYTECODE nor an edit during the run changes a figure. Nothing is sent over a network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Context:
     def get_remaining_time_in_millis(self): return 29000
 assert handler(event, Context())["statusCode"] == 200
 """
-# As it starts where it is deployed: with its clients made and one read done, here of an AWS in memory.
+# The start of a deployed function: clients are created and one read is done, here of an AWS in memory.
 _PRIMED = """
 import lambdas.handlers, os
 os.environ["DEPLOYED"] = "1"
@@ -95,14 +95,14 @@ class Bench:
         }
 
     def compile(self) -> None:
-        """`lambdas` as deployed; everything else by running each target once."""
+        """Compile `lambdas` as deployed, and everything else by running each target once."""
         how = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(ROOT / "lambdas")]
         subprocess.run([self.python, *how], env=self.environment, check=True)
         for code, _ in TARGETS.values():
             self.run(code)
 
     def run(self, code: str) -> tuple[float, float, float]:
-        """Milliseconds from start to ready, milliseconds of CPU time, and the largest memory in MB."""
+        """Return milliseconds from start to ready, milliseconds of CPU time, and the peak memory in MB."""
         began = time.monotonic_ns()
         command = [self.python, "-c", code + _PROBE]
         done = subprocess.run(
@@ -115,7 +115,7 @@ class Bench:
 
 
 def measure(python: str, rounds: int) -> list[dict[str, float | str]]:
-    """One row per target."""
+    """Return one row per target."""
     samples: dict[str, list[tuple[float, float, float]]] = {name: [] for name in TARGETS}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(python, Path(folder))
@@ -142,7 +142,7 @@ def _row(name: str, beside: str, samples: dict[str, list[tuple[float, float, flo
 
 
 def machine(python: str = sys.executable) -> str:
-    """What the figures were taken on."""
+    """Return the interpreter and the machine of the figures."""
     version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.strip()
     return f"{version}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
 

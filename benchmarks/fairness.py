@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from tests.support.fairness import GREEDY, QUIET, Outcome, Scene, crowd, play
 
-SECONDS = 8.0  # of one image, about
+SECONDS = 8.0  # of one image, approximately
 
 
 def row(name: str, outcome: Outcome, scene: Scene) -> None:
-    """One scene: what both tenants waited, what was refused, and how much of the room was used."""
+    """Print one scene: both tenants' waits, the refusals, and the used share of the capacity."""
     waits = "".join(
         f"{outcome.wait(tenant, 0.5):8.1f} /{outcome.wait(tenant):6.1f}" if tenant in scene.rates else " " * 15
         for tenant in (QUIET, GREEDY)
@@ -24,7 +24,7 @@ def row(name: str, outcome: Outcome, scene: Scene) -> None:
 
 
 def scenes(minutes: float) -> None:
-    """Workers as the narrow place, as in the environments dev and prod; then a provider with a cap."""
+    """Run scenes with workers as the bottleneck, as in the environments dev and prod, then with a capped provider."""
     print(f"{'':38}{'quiet p50 / p95':>15}{'greedy p50/p95':>15}  {'refused':>9}  {'held':>8}  {'used':>6}  given back")
     for workers in (5, 20):
         scene = Scene(crowd(workers, SECONDS), workers=workers, minutes=minutes, seconds=SECONDS)

@@ -2,9 +2,9 @@
 
 `python -m benchmarks.gateway [--json] [--only handler|http] [--rounds N]`; about a minute. Targets take turns. In the
 handler: `fakes` are the in-memory ports of the tests, so the figure is routing, validation, logs and metrics;
-`adapters` are the real ones over an AWS that answers at once, so the SDK's work and the picture's are in it. Over HTTP
-the provider is the strict Bedrock double: `added` is the client's time less the time the double itself took, for a
-generation through the service and for the same call made directly.
+`adapters` are the real ones over an AWS that answers at once, so the figure includes the work of the SDK and on the
+picture. Over HTTP the provider is the strict Bedrock double: `added` is the client's time less the double's own time,
+for a generation through the service and for the same call made directly.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Logs and metrics are written, to nowhere."""
+    """Discard logs and metrics after they are written."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -46,7 +46,7 @@ def silence() -> Iterator[None]:
 
 
 def in_handler(rounds: int) -> list[Row]:
-    """Milliseconds per request in this process, API Gateway's event and answer included."""
+    """Measure milliseconds per request in this process, with API Gateway's event and answer."""
     from benchmarks.zero_delay import picture, zero_delay
     from lambdas import wiring
     from lambdas.domain.jobs.request import GeneratedImage
@@ -124,13 +124,13 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 
 def over_http(counts: dict[float, int]) -> list[Row]:
-    """Milliseconds of a client on this machine; `counts` gives the rounds for each of the double's delays."""
+    """Measure milliseconds of a client on this machine; `counts` gives the rounds for each delay of the double."""
     import boto3
-    import httpx2
     from botocore.config import Config
 
     from tests.doubles.bedrock import service
     from tests.e2e.conftest import make_stack
+    from tests.e2e.http import Client
 
     own: list[float] = []
 
@@ -140,7 +140,7 @@ def over_http(counts: dict[float, int]) -> list[Row]:
             super().do_POST()
 
         def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-            own.append((time.perf_counter() - self.began) * 1000)  # before the client can have the answer
+            own.append((time.perf_counter() - self.began) * 1000)  # before the client can receive the answer
             super()._send(status, body, headers)
 
     with service.FakeBedrock() as fake, tempfile.TemporaryDirectory() as folder:
@@ -152,7 +152,7 @@ def over_http(counts: dict[float, int]) -> list[Row]:
         settings = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": fake.url, "RATE_LIMIT_PER_MINUTE": "0"}
         with (
             make_stack(Path(folder), **settings) as stack,
-            httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client,
+            Client(stack.url) as client,
         ):
 
             def ask(method: str, path: str, body: Row | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The floor of the cold starts: a function that knows nothing but JSON."""
+"""Defines the floor of the cold starts: a function that uses JSON alone."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """A greeting."""
+    """Return a greeting."""
     return {"statusCode": 200, "body": json.dumps({"path": event["path"]})}

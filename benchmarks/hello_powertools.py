@@ -1,4 +1,4 @@
-"""The yardstick of the cold starts: Powertools' hello world with a log, metrics and a resolver."""
+"""Defines the yardstick of the cold starts: Powertools' hello world with a log, metrics and a resolver."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def hello() -> dict[str, str]:
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """API Gateway's event in, its answer out."""
+    """Answer API Gateway's event."""
     return app.resolve(event, context)

@@ -34,7 +34,7 @@ UNIT = 4096  # bytes of an eventually consistent read that cost half a read unit
 
 @dataclass
 class Cost:
-    """What a page asked of DynamoDB."""
+    """The cost of a page in DynamoDB."""
 
     calls: int = 0
     records: int = 0
@@ -56,7 +56,7 @@ def _size(item: dict[str, Any]) -> int:
 
 
 def history(count: int) -> Iterator[Job]:
-    """Jobs a second apart, of three projects and four providers; one in ten has failed."""
+    """Yield jobs a second apart, of three projects and four providers; one in ten has failed."""
     die = random.Random(1)
     for number in range(count):
         at = NOW - count + number
@@ -71,7 +71,7 @@ def history(count: int) -> Iterator[Job]:
 
 
 def fill(count: int) -> None:
-    """The table `jobs` with that many."""
+    """Fill the table `jobs` with that many jobs."""
     db = aws.client("dynamodb")
     puts = ({"PutRequest": {"Item": to_item(job)}} for job in history(count))
     while some := list(islice(puts, 25)):
@@ -89,7 +89,7 @@ PAGES: dict[str, JobFilter] = {
 
 
 def measured(where: JobFilter, page: int) -> Cost:
-    """The cost of that page, counted from 0, of the list."""
+    """Return the cost of that page of the list, counted from 0."""
     jobs, cursor = DynamoJobs("jobs", "images"), None
     for _ in range(page):
         cursor = jobs.list(TENANT, where, LIMIT, cursor).next_cursor
@@ -101,10 +101,9 @@ def measured(where: JobFilter, page: int) -> Cost:
 
 
 def run(count: int) -> dict[tuple[str, int], Cost]:
-    """By list and page number."""
+    """Return the costs by list and page number."""
     with mock_aws():
         aws.client.cache_clear()
-        aws._session.cache_clear()
         _tables()
         fill(count)
         return {(name, page): measured(where, page) for name, where in PAGES.items() for page in (0, 2)}

@@ -12,7 +12,7 @@ FAULTS = (("unavailable", 0.3), ("throttled", 0.2), ("timeout", 15.0), ("out_of_
 
 
 def outages(seeds: int) -> None:
-    """Twenty minutes without the best of two providers, one request in three seconds."""
+    """Simulate twenty minutes without the best of two providers, with one request in three seconds."""
     print("outage of 20 min     strategy   errors  returned after  calls in vain  wait p50 / p99 in it")
     for code, seconds in FAULTS:
         services = {
@@ -29,7 +29,7 @@ def outages(seeds: int) -> None:
 
 
 def learning(seeds: int) -> None:
-    """An hour without faults, by the loss that `balanced` goes by."""
+    """Simulate an hour without faults, measured by the loss of `balanced`."""
     services = {"a": Service(0.01, 4, 7, 0.99), "b": Service(0.03, 8, 7, 0.99), "c": Service(0.05, 6, 7, 0.99)}
     runs = [simulate(services, minutes=60, seed=seed) for seed in range(seeds)]
     regret = sum(r.regret for r in runs) / sum(len(r.served) for r in runs)

@@ -1,6 +1,6 @@
-"""AWS that answers at once from memory, in place of botocore's network: what is left is the service's own work.
+"""Replaces botocore's network by an AWS in memory that answers at once: the service's own work remains.
 
-It keeps items and objects and believes every condition; the tests hold the adapters to the real rules.
+It stores items and objects and accepts every condition; the tests check the adapters against the real rules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from botocore.httpsession import URLLib3Session
 
 class _Raw(io.BytesIO):
     def stream(self, **_: Any) -> Iterator[bytes]:
-        """As urllib3 hands out a body."""
+        """Yield the body as urllib3 does."""
         yield self.read()
 
 
@@ -31,7 +31,7 @@ class ZeroDelayAws:
         self.calls = 0
 
     def answer(self, request: AWSPreparedRequest) -> AWSResponse:
-        """In place of botocore's own sending."""
+        """Answer a request in place of botocore's own sending."""
         self.calls += 1
         target = request.headers.get("X-Amz-Target", b"")
         operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
@@ -79,7 +79,7 @@ class ZeroDelayAws:
         return {}
 
     def _Query(self, call: dict[str, Any]) -> dict[str, Any]:
-        """The rows of one partition, told by the first value of the condition."""
+        """Return the rows of one partition, given by the first value of the condition."""
         key = re.search(r"= (:\w+)", call["KeyConditionExpression"])
         pk = call["ExpressionAttributeValues"][key[1]]["S"] if key else ""
         rows = [
@@ -104,7 +104,7 @@ def _response(request: AWSPreparedRequest, body: bytes, status: int = 200) -> AW
 
 @contextmanager
 def zero_delay() -> Iterator[ZeroDelayAws]:
-    """Every AWS client of this process speaks to memory until the block ends."""
+    """Let every AWS client of this process use memory until the block ends."""
     aws, send = ZeroDelayAws(), URLLib3Session.send
     URLLib3Session.send = lambda _self, request: aws.answer(request)
     try:
@@ -114,7 +114,7 @@ def zero_delay() -> Iterator[ZeroDelayAws]:
 
 
 def picture(side: int = 1024) -> bytes:
-    """A PNG of some 2 MB, as providers send them."""
+    """Return a PNG of some 2 MB, as providers send them."""
     from PIL import Image
 
     noise = Image.effect_noise((side // 2, side // 2), 24).resize((side, side), Image.Resampling.BICUBIC)

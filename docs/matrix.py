@@ -7,7 +7,7 @@ from pathlib import Path
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.catalogue.sizes import plan
-from lambdas.domain.routing.planning import DEMO, PROVIDERS
+from lambdas.domain.providers import ALL
 
 FILE = Path(__file__).with_name("providers.md")
 YES, NO = "yes", "-"
@@ -46,7 +46,7 @@ def page() -> str:
             "cfg",
             "answers",
         ],
-        [_features(provider) for provider in (*PROVIDERS, DEMO)],
+        [_features(provider) for provider in ALL],
     )
     models = _table(
         ["model", "provider", "price", "sizes", "references", "parameters", "formats", "prompt", "quality", "seconds"],

@@ -1,1 +1,1 @@
-"""The GPU worker: a container that paints with models of our own, behind SageMaker or on a machine at hand."""
+"""The GPU worker: a container that generates images with self-hosted models, on SageMaker or on another machine."""

@@ -1,28 +1,29 @@
-"""The wire of the GPU worker: what `POST /invocations` takes, what it answers, and how it refuses.
+"""Defines and checks the worker's wire format: the requests, answers and errors of `POST /invocations`.
 
-Request: one JSON object, one image. `task`, `id`, `model`, `prompt`, `width`, `height`, `seed` and `format` are always
-there; `negative_prompt`, `steps` and `guidance` are left out where the model's own defaults shall hold; `image` (base64
-of a PNG, JPEG or WebP) is there exactly where the task starts from an image. A field of another name is refused.
+Request: one JSON object for one image. `task`, `id`, `model`, `prompt`, `width`, `height`, `seed` and `format` are
+required. `negative_prompt`, `steps` and `guidance` default to the model's own values. `image` (base64 of a PNG, JPEG or
+WebP) is required for a task that starts from an image and refused for others. An unknown field is refused.
 
     {"task": "text-to-image", "id": "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10", "model": "stabilityai/sdxl-turbo",
      "prompt": "a cat", "width": 512, "height": 512, "steps": 1, "guidance": 0.0, "seed": 7, "format": "png"}
 
-The task `background` paints a scene around the product in `image`, whose pixels stay as they are. `padding` (pixels)
-and `candidates` (scenes to choose the best of) go with it alone. There `prompt` may be left out, which leaves the scene
-to the model, and so may `width` and `height`, together: the answer is then the product's own size and the padding.
+The task `background` generates a scene around the product in `image` and keeps the product's pixels. Only this task
+takes `padding` (pixels) and `candidates` (the number of scenes to choose the best from). Its `prompt` is optional; the
+model then chooses the scene. `width` and `height` are optional together: the answer then has the size of the product
+plus the padding or, without a padding, of the photo.
 
-200: {"id", "model", "seed", "width", "height", "format", "image": base64, "timings": {"queue", "paint", "encode"}}, in
-seconds; `id` is the request's, so that an answer can never be taken for another's. The same request is the same image.
-`warnings` (sentences) is there where there are any; `mask` (base64 of a PNG), `confidence` (0 to 1), `components` (what
-that is made of, each a number or null) and `at` where the task has them. `at` is [x, y]: where the upload's top-left
-corner lies in the answer, in whole pixels, negative where the answer does not show it. Where the mask is 255, the pixel
-(x + i, y + j) of the answer is the upload's (i, j).
+200: {"id", "model", "seed", "width", "height", "format", "image": base64, "timings": {"queue", "paint", "encode"}};
+timings in seconds. `id` is the request's id, so that no answer is taken for another request's. The same request gives
+the same image. Optional: `warnings` (sentences) and, for some tasks, `mask` (base64 of a PNG), `confidence` (0 to 1),
+`components` (the parts of the confidence, each a number or null) and `at`. `at` is [x, y], the position of the upload's
+top-left corner in the answer, in whole pixels, negative if it lies outside. Where the mask is 255, the answer's pixel
+(x + i, y + j) is the upload's pixel (i, j).
 
-`{"task": "purge", "model_id": null}` takes one model, or all, out of memory: {"model_id", "removed", "remaining"}. It
-is here besides its own path because SageMaker reaches no other path than this.
-Every other status, by the error's code as in STATUSES: {"error": {"code", "message", "retry_after"}}. `retry_after`, in
-seconds or null, is in the body because SageMaker hands on no headers; over plain HTTP it is the header Retry-After too.
-SageMaker's own limits hold behind it: 6 MB each way and 60 s for a call that waits, 1 GB and an hour through S3.
+`{"task": "purge", "model_id": null}` unloads one model, or all for null: {"model_id", "removed", "remaining"}. It
+exists beside the path `/models/purge` because SageMaker forwards no other path than `/invocations`. Every other status
+follows from the error's code, see STATUSES: {"error": {"code", "message", "retry_after"}}. `retry_after` (seconds or
+null) is in the body because SageMaker forwards no headers; plain HTTP also has the header Retry-After. SageMaker's own
+limits apply too: 6 MB each way and 60 s for a synchronous call, 1 GB and one hour through S3.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any, Final
 TASKS: Final = ("text-to-image", "image-to-image", "background")
 FORMATS: Final = ("png", "jpeg", "webp")
 
-# The codes of the refusals and the status that each comes with.
+# Error code -> HTTP status.
 STATUSES: Final = {
     "invalid_request": 400,
     "unknown_model": 400,
@@ -49,10 +50,10 @@ STATUSES: Final = {
 
 MAX_BODY: Final = 16_000_000
 MAX_PROMPT: Final = 10_000
-MIN_SIDE: Final = 64  # on the wire; each model says itself what it takes at least
+MIN_SIDE: Final = 64  # of the wire format; a model may require more
 MAX_SIDE: Final = 2048
 SIDE_STEP: Final = 8
-MIN_CANVAS: Final = 16  # a canvas is what a background's answer measures; no model paints it as a whole
+MIN_CANVAS: Final = 16  # of a background's answer; the scene itself is generated at a size of the model
 MAX_CANVAS: Final = 4096
 MAX_PADDING: Final = 2048
 MAX_CANDIDATES: Final = 4
@@ -63,7 +64,7 @@ NOT_EXACT: Final = "a JPEG does not keep the product's pixels exactly; png and w
 
 
 class Refusal(Exception):
-    """A request that is not painted. `retry_after` in seconds where trying again may help."""
+    """An error answer. `code` is a key of STATUSES; `retry_after` is in seconds, set if a retry may help."""
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -82,7 +83,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PaintRequest:
-    """One image to be painted, checked. `None` leaves it to the model; so do the sides 0 and an empty prompt."""
+    """A validated request for one image. `None` selects the model's default; so do sides of 0 and an empty prompt."""
 
     task: str
     id: str
@@ -101,7 +102,7 @@ class PaintRequest:
 
     @classmethod
     def of(cls, body: bytes) -> PaintRequest:
-        """Read a request. Raises Refusal with a message that names the field, never what was in it."""
+        """Parse a request. Raises Refusal; its message names the field but never quotes a value."""
         return cls._of(_object(body))
 
     @classmethod
@@ -135,13 +136,13 @@ class PaintRequest:
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """A model to be taken out of memory; `None` is all of them."""
+    """A request to unload a model; `None` means all models."""
 
     model_id: str | None = None
 
     @classmethod
     def of(cls, body: bytes) -> PurgeRequest:
-        """Read the body of the purge's own path, where it may be empty and `task` may be left out. Raises Refusal."""
+        """Parse the body of `/models/purge`, which may be empty or lack `task`. Raises Refusal."""
         return cls._of({"task": "purge", **(_object(body) if body.strip() else {})})
 
     @classmethod
@@ -152,14 +153,14 @@ class PurgeRequest:
 
 
 def read(body: bytes) -> PaintRequest | PurgeRequest:
-    """Read whatever `/invocations` was sent. Raises Refusal, whose message never says what was in it."""
+    """Parse the body of `/invocations`. Raises Refusal; its message never quotes a value."""
     sent = _object(body)
     return PurgeRequest._of(sent) if sent.get("task") == "purge" else PaintRequest._of(sent)
 
 
 @dataclass(frozen=True, slots=True)
 class PaintAnswer:
-    """An image that was painted. `timings` in seconds: queue, paint, encode. `mask` is a PNG; `at` is x and y."""
+    """A generated image. `timings` (queue, paint, encode) in seconds; `mask` is a PNG; `at` is (x, y)."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""Every setting of the worker; the only reader of its environment."""
+"""Reads and checks the worker's settings, all from environment variables."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ CHOICES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A field's name in capitals is its environment variable. Empty text means unset."""
+    """Each field is read from the environment variable of its name in capitals. Empty text means unset."""
 
     default_model: str = "stabilityai/sdxl-turbo"
-    preload_models: tuple[str, ...] = ()  # loaded before `/ping` is 200; the default model where none is named
-    allowed_models: tuple[str, ...] = ()  # empty: all of the table
+    preload_models: tuple[str, ...] = ()  # loaded before `/ping` answers 200; empty: the default model
+    allowed_models: tuple[str, ...] = ()  # empty: all models of the table
     max_models_cache: int = 2
     model_dir: str = "/opt/ml/model"
     lora_dir: str = "/opt/ml/model/loras"
-    weights_s3_uri: str = ""  # s3://bucket/prefix, asked for what model_dir lacks
-    weights_dir: str = "/tmp/weights"  # noqa: S108 - where downloads are kept, in a container of our own
+    weights_s3_uri: str = ""  # s3://bucket/prefix; searched for files missing in model_dir
+    weights_dir: str = "/tmp/weights"  # noqa: S108 - downloads, inside the worker's own container
     weights_hub: int = 1  # 0: never download from the hub
-    decoder: str = "full"  # tiny: a small one, faster and a little less sharp
-    speed: str = "graph"  # on a GPU: eager, graph (recorded launches), compile (compiled and recorded)
-    segmenter: str = "birefnet"  # isnet and u2netp are smaller
-    device: str = ""  # cuda, cpu; empty: the best one there is
+    decoder: str = "full"  # tiny: a small decoder, faster and slightly less sharp
+    speed: str = "graph"  # GPU only: eager, graph (CUDA graphs) or compile (compiled, with CUDA graphs)
+    segmenter: str = "birefnet"  # isnet and u2netp are smaller models
+    device: str = ""  # cuda or cpu; empty: cuda if available
 
-    # Pixels depend on the size of a batch, so that only one size makes the same request the same bytes at any time.
+    # Pixels depend on the batch size, so only a single bucket gives the same bytes for the same request at any time.
     buckets: tuple[int, ...] = (4,)
-    queue_size: int = 64  # requests inside: being read, waiting, painted or encoded
-    generation_timeout_seconds: float = 0.0  # from a request's first byte; 0 is none
-    hang_seconds: float = 120.0  # a step that goes on so long after that time is over hangs: the process ends
-    drain_seconds: float = 25.0  # SageMaker kills 30 s after SIGTERM
+    queue_size: int = 64  # requests in the worker: being read, waiting, painted or encoded
+    generation_timeout_seconds: float = 0.0  # counted from a request's first byte; 0: no limit
+    hang_seconds: float = 120.0  # a step that runs this long past its deadline is hung; the process then ends
+    drain_seconds: float = 25.0  # SageMaker kills the process 30 s after SIGTERM
 
-    bind_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
+    bind_host: str = "0.0.0.0"  # noqa: S104 - the container is reached from outside
     sagemaker_bind_to_port: int = 8080
     log_level: str = "INFO"
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings. Raises ValueError with the name of one that is no such number, or too small."""
+        """Read the settings. Raises ValueError for a value that is not a number, too small or not a known choice."""
         values: dict[str, object] = {}
         for f in fields(cls):
             if text := environ.get(f.name.upper(), "").strip():
@@ -63,7 +63,7 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this process."""
+    """Read the settings of this process. Raises ValueError."""
     return Settings.of(os.environ)
 
 

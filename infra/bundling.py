@@ -27,7 +27,8 @@ PIP_TARGET = (
     "--only-binary=:all:",
     "--no-compile",  # this interpreter's byte code would be of no use there
 )
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*", "*.md")
+# models_check is an operator's tool, and imports `requests`, which the package has not.
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*", "*.md", "models_check")
 
 
 def service_code() -> lambda_.Code:

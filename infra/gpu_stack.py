@@ -7,23 +7,22 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra import grants
 from infra.acknowledge import acknowledge
-from infra.bundling import service_code
 from infra.config import Environment, Gpu
-from infra.constructs.function import FunctionSpec, ServiceFunction
-from infra.constructs.gpu_alarms import GpuAlarms
-from infra.constructs.gpu_endpoint import GpuEndpoint, endpoint_name
-from infra.constructs.gpu_scaling import GpuScaling
-from infra.constructs.worker_image import WorkerImage, weights_folder
+from infra.constructs.function import Functions, FunctionSpec
+from infra.constructs.gpu.alarms import GpuAlarms
+from infra.constructs.gpu.endpoint import GpuEndpoint, endpoint_name
+from infra.constructs.gpu.scaling import GpuScaling
+from infra.constructs.gpu.worker_image import WorkerImage, weights_folder
 from infra.data_stack import DataStack
-from infra.service_stack import RETENTION, ServiceStack
+from infra.service_stack import ServiceStack
 
 GPU_RESULT = FunctionSpec("lambdas.handlers.gpu_result.handler", 30, 256, "Has the job of a finished GPU work attended")
+NEVER_LOST = "A notice that is lost costs its job half a minute, until its next watchdog message."
 
 
 class GpuStack(cdk.Stack):
@@ -43,10 +42,9 @@ class GpuStack(cdk.Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, **kwargs)
-        retention = RETENTION[environment.log_retention_days]
+        functions = Functions(self, environment, settings)
         name = endpoint_name(environment.name, mode)
-        image = WorkerImage(self, "Image", data=data, models=gpu.models, log_retention=retention)
-        topics = self._topics(data, service, retention) if mode == "async" else None
+        image = WorkerImage(self, "Image", data=data, models=gpu.models, log_retention=functions.log_retention)
         endpoint = GpuEndpoint(
             self,
             "Gpu",
@@ -56,8 +54,8 @@ class GpuStack(cdk.Stack):
             image=image,
             data=data,
             settings=settings,
-            log_retention=retention,
-            topics=topics,
+            log_retention=functions.log_retention,
+            topics=self._topics(functions, data, service) if mode == "async" else None,
         )
         GpuScaling(self, "Scaling", endpoint=endpoint, name=name, mode=mode, gpu=gpu)
         GpuAlarms(self, "GpuAlarms", name=name, mode=mode, gpu=gpu, topic=service.alarm_topic)
@@ -65,31 +63,28 @@ class GpuStack(cdk.Stack):
         cdk.CfnOutput(self, "WorkerImage", value=image.uri, description="What runs on it")
         cdk.CfnOutput(self, "Weights", value=weights_folder(gpu.models), description="Its models, in the bucket")
 
-    def _topics(
-        self, data: DataStack, service: ServiceStack, retention: logs.RetentionDays
-    ) -> tuple[sns.Topic, sns.Topic]:
+    def _topics(self, functions: Functions, data: DataStack, service: ServiceStack) -> tuple[sns.Topic, sns.Topic]:
         """Where the endpoint tells of work that is done and of work that failed, both heard by one function."""
         success, failure = (sns.Topic(self, id, enforce_ssl=True) for id in ("Done", "Failed"))
-        result = ServiceFunction(
-            self,
+        result = functions.add(
             "GpuResult",
-            spec=GPU_RESULT,
-            code=service_code(),
-            environment={
-                **service.common,
+            GPU_RESULT,
+            {
                 "JOBS_TABLE": data.jobs.name,
                 "IMAGES_TABLE": data.images.name,
                 "IMAGES_BUCKET": data.bucket.bucket_name,
-                "JOBS_QUEUE_URL": service.jobs.queue.queue_url,
+                "JOBS_QUEUE_URL": service.job_queue.queue_url,
             },
-            statements=grants.fetching_results(data, service.jobs.queue.queue_arn),
-            log_retention=retention,
-            never_lost="A notice that is lost costs its job half a minute, until its next watchdog message.",
+            [
+                grants.table(data.jobs, "GetItem"),
+                grants.table(data.images, "BatchGetItem"),
+                grants.allow(("sqs:SendMessage",), service.job_queue.queue_arn),
+            ],
+            never_lost=NEVER_LOST,
         )
         for topic in (success, failure):
             result.function.add_event_source(sources.SnsEventSource(topic))
         for child in result.function.node.find_all():
             if isinstance(child, sns.CfnSubscription):
-                reason = "A notice that is lost costs its job half a minute, until its next watchdog message."
-                acknowledge(child, {"Serverless-SNSRedrivePolicy": reason})
+                acknowledge(child, {"Serverless-SNSRedrivePolicy": NEVER_LOST})
         return success, failure

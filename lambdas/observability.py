@@ -1,4 +1,4 @@
-"""Logs and metrics: structured lines with the request and job id, and figures in CloudWatch's embedded format."""
+"""Writes logs and metrics: structured lines with request and job id, and CloudWatch's embedded metric format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMESPACE = "ImageApi"
 
 
 def request_done(status: int, milliseconds: float) -> None:
-    """One HTTP request was answered."""
+    """Record an answered HTTP request."""
     metrics = Metrics(namespace=NAMESPACE)
     metrics.add_metric("Requests", MetricUnit.Count, 1)
     metrics.add_metric("ClientErrors", MetricUnit.Count, int(400 <= status < 500))
@@ -23,7 +23,7 @@ def request_done(status: int, milliseconds: float) -> None:
 
 
 class EmfMeter:
-    """The ports Meter and WebhookMeter."""
+    """Implements the ports Meter and WebhookMeter."""
 
     def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
         with single_metric(
@@ -63,12 +63,12 @@ class EmfMeter:
             pass
 
     def job(self, job: Job) -> None:
-        # a worker's line names the request that the work was for
+        # a worker's line has the id of the request that the work was for
         ids = {"job_id": job.id, "request_id": job.request_id, "images": [image.id for image in job.images]}
         logger.info("job ended", extra={"status": job.status, **ids})
 
 
 def job_dead_lettered() -> None:
-    """A job was given up because its message could not be handled."""
+    """Count a job that was given up because its message could not be handled."""
     with single_metric("JobsDeadLettered", MetricUnit.Count, 1, namespace=NAMESPACE):
         pass

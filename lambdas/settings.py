@@ -1,4 +1,4 @@
-"""Every setting of the service; the only reader of the environment. `python -m lambdas.settings` checks it."""
+"""Reads every setting of the service from the environment. `python -m lambdas.settings` checks them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas import settings_rules as rules
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A field's name in capitals is its environment variable. Empty text means unset."""
+    """Each field is read from the environment variable of its name in capitals. Empty text means unset."""
 
     # set by the template
     jobs_table: str = ""
@@ -33,7 +33,7 @@ class Settings:
     default_model: str = "stabilityai/sdxl-turbo"
     allowed_models: tuple[str, ...] = ()
     provider_weights: tuple[str, ...] = ()  # shares of traffic, such as bedrock:3,gemini:1
-    provider_concurrency: tuple[str, ...] = ()  # calls at a time, such as bedrock:10; 0 takes a default away
+    provider_concurrency: tuple[str, ...] = ()  # concurrent calls, such as bedrock:10; 0 removes a default
     require_api_key: bool = False
     api_key: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
@@ -45,15 +45,15 @@ class Settings:
     cors_allow_origins: tuple[str, ...] = ("*",)
     log_level: str = "INFO"
     job_retention_days: int = 30
-    rate_limit_per_minute: int = 0  # this and the budgets: for each tenant, 0 is none
+    rate_limit_per_minute: int = 0  # per tenant, as the budgets; 0: no limit
     budget_usd_per_month: float = 0.0
     budget_images_per_month: int = 0
     bedrock: bool = False
     bedrock_region: str = "us-west-2"
     bedrock_text_model: str = "openai.gpt-oss-20b-1:0"
     gpu_worker_url: str = ""
-    sagemaker_endpoint: str = ""  # the project's own endpoint; set by the template where there is one
-    sagemaker_async: bool = False  # whether that endpoint takes its work through S3
+    sagemaker_endpoint: str = ""  # the project's own endpoint; set by the template if there is one
+    sagemaker_async: bool = False  # whether that endpoint receives its work through S3
     leonardo_api_key: str = ""
     leonardo_base_url: str = "https://cloud.leonardo.ai/api/rest"
     runware_api_key: str = ""
@@ -64,14 +64,14 @@ class Settings:
     ollama_url: str = ""
     ollama_model: str = "gpt-oss:20b"
     allow_private_urls: bool = False
-    demo_model_dir: str = ""  # local alone: the folder of the small model that the demo paints with
-    webhook_secret: tuple[str, ...] = ()  # local alone: `secret` of the tenant `default`, or `tenant:secret`
+    demo_model_dir: str = ""  # local only: the folder of the demo's small model
+    webhook_secret: tuple[str, ...] = ()  # local only: `secret` of the tenant `default`, or `tenant:secret`
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings, and those of the AWS SDK that name an address.
+        """Read the settings, and check the AWS SDK's settings that are addresses.
 
-        Raises ValueError with a sentence that names the setting and what would be right.
+        Raises ValueError with a sentence that names the setting and describes a correct value.
         """
         values: dict[str, object] = {}
         for f in fields(cls):
@@ -89,24 +89,24 @@ class Settings:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Provider to its share of traffic."""
+        """The share of traffic by provider."""
         return rules.shares("PROVIDER_WEIGHTS", ",".join(self.provider_weights))
 
     @property
     def concurrency(self) -> dict[str, int]:
-        """Provider to its calls at a time, as given."""
+        """The concurrent calls by provider, as given."""
         return rules.calls("PROVIDER_CONCURRENCY", ",".join(self.provider_concurrency))
 
     @property
     def local_keys(self) -> dict[str, str]:
-        """Key to tenant, as given by API_KEY and API_KEYS (`tenant:key` or `key` of the tenant `default`)."""
+        """The tenant by key, of API_KEY and API_KEYS (`tenant:key` or `key` of the tenant `default`)."""
         entries = (entry if ":" in entry else f":{entry}" for entry in (*self.api_keys, *self.api_key))
         pairs = (entry.partition(":") for entry in entries)  # a tenant has no colon, a key may
         return {key: tenant or "default" for tenant, _, key in pairs if key}
 
     @property
     def local_webhook_secrets(self) -> dict[str, str]:
-        """Tenant to signing secret, as given by WEBHOOK_SECRET."""
+        """The signing secret by tenant, of WEBHOOK_SECRET."""
         pairs = (entry.rpartition(":") for entry in self.webhook_secret)  # a secret has no colon
         return {tenant or "default": secret for tenant, _, secret in pairs if secret}
 
@@ -124,7 +124,7 @@ def _read(name: str, text: str, default: object) -> object:
 
 
 if __name__ == "__main__":
-    # asked by those who hand settings to the functions, before anything is started or deployed
+    # run before settings are passed to functions that are started or deployed
     try:
         Settings.live()
     except ValueError as wrong:

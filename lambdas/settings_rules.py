@@ -1,4 +1,4 @@
-"""What the text of a setting must be, and the sentence for one that is not."""
+"""Checks the text of settings, and raises ValueError with a sentence for an invalid one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from lambdas.domain.providers import ALL, SECRETS
+
 TRUE: Final = ("1", "true", "yes", "on")
 FALSE: Final = ("0", "false", "no", "off")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-PROVIDERS: Final = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui", "demo")
-ENDPOINTS: Final = "AWS_ENDPOINT_URL"  # and all names that begin so, which the AWS SDK reads
+ENDPOINTS: Final = "AWS_ENDPOINT_URL"  # and all names with this prefix, which the AWS SDK reads
 
-# The least and the most. Seconds of a function's life, of a pre-signed URL's by AWS, and what no deployment comes near.
+# Minimum and maximum: a function's run time, AWS's limit for pre-signed URLs, or far above any deployment.
 NUMBERS: Final[dict[str, tuple[float, float]]] = {
     "WORKER_CONCURRENCY": (0, 10_000),
     "GENERATION_TIMEOUT_SECONDS": (0, 900),
@@ -29,14 +30,14 @@ FRACTION: Final = r"[0-9]{1,12}(\.[0-9]{1,12})?"
 
 
 def switch(name: str, text: str) -> bool:
-    """Raises ValueError, as all of these, with a sentence that names the setting and what would be right."""
+    """Parse a switch. Raises ValueError, as all of these, naming the setting and a correct value."""
     if text.lower() not in TRUE + FALSE:
         raise ValueError(f"{name} must be 0 or 1, not {text!r}.")
     return text.lower() in TRUE
 
 
 def number(name: str, text: str, kind: type) -> int | float:
-    """In ASCII, whole where `kind` is int or nothing less makes sense, and within its limits."""
+    """Parse an ASCII number within its limits, whole if `kind` is int or for a setting in WHOLE."""
     least, most = NUMBERS[name]
     whole = kind is int or name in WHOLE
     value: int | float = kind(text) if re.fullmatch(r"[0-9]{1,12}" if whole else FRACTION, text) else least - 1
@@ -47,13 +48,13 @@ def number(name: str, text: str, kind: type) -> int | float:
 
 
 def address(name: str, text: str) -> None:
-    """Of a service. What is wrong with one may hold a password, so such a one is not repeated."""
+    """Check the URL of a service. One with an `@` may contain a password, so it is not repeated."""
     if "@" in text:
         raise ValueError(f"{name} must be an address that begins with http:// or https:// and has no user in it.")
     wrong = re.search(r"[^!-~]|[\\<>\"{}|^`,;]", text) or "?" in text or "#" in text
     try:
         parts = urlsplit(text)
-        port, host = parts.port, parts.hostname or ""  # a port that is no number shows only here
+        port, host = parts.port, parts.hostname or ""  # an invalid port raises only here
     except ValueError:
         wrong, port, host = True, None, ""
     named = re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9.])?|[0-9a-f:.]+", host)
@@ -63,7 +64,7 @@ def address(name: str, text: str) -> None:
 
 
 def key(name: str, text: str) -> None:
-    """Of a service: it goes into a header. It is not repeated."""
+    """Check the key of a service, which is sent in a header. It is not repeated."""
     if not re.fullmatch(r"[!-~]{1,500}", text):
         raise ValueError(f"{name} must be a key of ASCII characters without spaces.")
 
@@ -95,12 +96,12 @@ def origins(name: str, text: str) -> None:
 
 
 def shares(name: str, text: str) -> dict[str, float]:
-    """Provider to a number from 0."""
+    """Parse a number from 0 for each provider."""
     return {who: float(share) for who, share in _pairs(name, text, r"[0-9]{1,9}(\.[0-9]{1,9})?", "bedrock:3,gemini:1")}
 
 
 def calls(name: str, text: str) -> dict[str, int]:
-    """Provider to a whole number from 0."""
+    """Parse a whole number from 0 for each provider."""
     return {who: int(most) for who, most in _pairs(name, text, r"[0-9]{1,6}", "bedrock:10,leonardo_ai:4")}
 
 
@@ -108,8 +109,8 @@ def _pairs(name: str, text: str, pattern: str, example: str) -> list[tuple[str, 
     found = []
     for entry in filter(None, map(str.strip, text.split(","))):
         who, _, what = (part.strip() for part in entry.partition(":"))
-        if who not in PROVIDERS or not re.fullmatch(pattern, what):
-            known = ", ".join(PROVIDERS)
+        if who not in ALL or not re.fullmatch(pattern, what):
+            known = ", ".join(ALL)
             raise ValueError(f"{name} must be such as {example}, not {entry!r}; providers are {known}.")
         found.append((who, what))
     return found
@@ -119,7 +120,7 @@ RULES: Final[Mapping[str, Callable[[str, str], object]]] = {
     **dict.fromkeys(("BASE_URL", "GPU_WORKER_URL", "COMFYUI_URL", "OLLAMA_URL"), address),
     **dict.fromkeys(("LEONARDO_BASE_URL", "RUNWARE_BASE_URL", "GEMINI_BASE_URL"), address),
     **dict.fromkeys(("DEFAULT_MODEL", "OLLAMA_MODEL", "BEDROCK_TEXT_MODEL"), model),
-    **dict.fromkeys(("LEONARDO_API_KEY", "RUNWARE_API_KEY", "GEMINI_API_KEY"), key),
+    **dict.fromkeys((name.upper() for name in SECRETS), key),
     "ALLOWED_MODELS": models,
     "BEDROCK_REGION": region,
     "LOG_LEVEL": log_level,

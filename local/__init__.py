@@ -1,1 +1,1 @@
-"""The laptop run: the deployed template on an emulator, behind a thin front."""
+"""Runs the service on this machine: the deployed template on an AWS emulator, behind an HTTP front."""

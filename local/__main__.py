@@ -1,4 +1,4 @@
-"""`python -m local run | test | synth | deploy | …`: what `make` does, also where there is no make."""
+"""Runs the project's verbs, `python -m local run | test | synth | deploy | …`, also on machines without make."""
 
 import signal
 import sys
@@ -9,7 +9,7 @@ from local.verbs import VERBS, do, enter_environment, install
 
 
 def run() -> int:
-    """Serves until Ctrl-C; 1 with a sentence when it cannot."""
+    """Serve until Ctrl-C. Returns 1 after printing the reason if that fails."""
     from local import settings
     from local.emulator.emulator import EmulatorError
     from local.emulator.template import DeployError
@@ -37,7 +37,7 @@ def run() -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status of a verb."""
+    """Run a verb. Returns its exit status."""
     verb = arguments[0] if arguments else ""
     if verb not in VERBS:
         print(f"usage: python -m local {'|'.join(VERBS)}", file=sys.stderr)

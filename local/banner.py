@@ -1,4 +1,4 @@
-"""What the run says on the terminal: the banner, and one line for each request and job."""
+"""Prints the run's banner, and one line for each request and job."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from local.settings import Settings
 from local.webhook_secrets import FILE
 
 PROVIDERS = (
-    # name, the settings that turn it on
+    # name, settings that enable it
     ("bedrock", ("BEDROCK=1",)),
     ("leonardo_ai", ("LEONARDO_API_KEY",)),
     ("runware_ai", ("RUNWARE_API_KEY",)),
@@ -18,11 +18,11 @@ PROVIDERS = (
     ("comfyui", ("COMFYUI_URL",)),
     ("sagemaker", ("GPU_WORKER_URL", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")),
 )
-QUIET_FUNCTIONS = ("api", "authorizer")  # their work shows as requests
+QUIET_FUNCTIONS = ("api", "authorizer")  # shown as requests
 
 
 def banner(settings: Settings, url: str, not_served: Sequence[str]) -> str:
-    """The text printed once the API answers."""
+    """Return the text to print once the API answers."""
     given = settings.functions
     on = [name for name, switches in PROVIDERS if any(given.get(s.partition("=")[0], "0") != "0" for s in switches)]
     signing = ["WEBHOOK_SECRET"] if "WEBHOOK_SECRET" in given else []
@@ -48,19 +48,19 @@ def banner(settings: Settings, url: str, not_served: Sequence[str]) -> str:
 
 
 class Console:
-    """One line for each request and each job."""
+    """Prints one line for each request and each job."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def request(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
-        """A request that was answered."""
+        """Print an answered request."""
         colour = 31 if status >= 500 else 33 if status >= 400 else 32
         self._print(f"{method:6} {path}", str(status), colour, seconds * 1000, request_id)
 
     def event(self, event: dict[str, Any]) -> None:
-        """A function that ended; the emulator's word."""
+        """Print the end of a function, as reported by the emulator."""
         job = event["job_id"]
         if event["error"] or (job and event["function"] not in QUIET_FUNCTIONS):
             what = f"{event['function']:6} job {job}" if job else event["function"]

@@ -1,4 +1,4 @@
-"""Reads `.env` and the environment, checks the values and says which of them the functions receive."""
+"""Reads and checks `.env` and the environment, and selects the settings that the functions receive."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from local import webhook_secrets
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_MODEL = ROOT / "gpu_worker" / "scenes" / "weights"
 
-# Given to the functions when set; the deployed template takes the same names.
+# Passed to the functions when set; the deployed template has the same names.
 _NAMES = """
     DEFAULT_MODEL ALLOWED_MODELS PROVIDER_WEIGHTS
     MAX_MODELS_CACHE REQUIRE_API_KEY API_KEY API_KEYS GENERATION_TIMEOUT_SECONDS
@@ -29,41 +29,41 @@ LOCAL_SETTINGS = frozenset({"APP_PORT", "DATA_DIR", "ALLOWED_HOSTS"})
 
 SWITCHES = ("REQUIRE_API_KEY", "METRICS_ENABLED", "BEDROCK", "ALLOW_PRIVATE_URLS")
 NUMBERS: dict[str, tuple[int, int]] = {
-    "APP_PORT": (0, 65535),  # 0 takes any free port
+    "APP_PORT": (0, 65535),  # 0: any free port
     "MAX_MODELS_CACHE": (1, 100),
 }
 HOSTS = re.compile(r"(\s*[A-Za-z0-9_][A-Za-z0-9._-]{0,252}\s*(,|$))+")
-KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[!-~]+|[!-9;-~]*"  # empty after a comma too many
+KEY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[!-~]+|[!-9;-~]*"  # empty after a surplus comma
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message says which and what would be right."""
+    """An unusable setting; the message names it and describes a correct value."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one local run needs to know."""
+    """The settings of one local run."""
 
     port: int
     data_dir: Path
-    functions: Mapping[str, str]  # environment handed to every function
-    user: Mapping[str, str]  # the user's own environment with `.env`, for the launcher alone
-    hosts: tuple[str, ...] = ()  # names under which the service may be asked, beside this machine's own
-    unknown: tuple[str, ...] = ()  # names in `.env` that nothing reads
+    functions: Mapping[str, str]  # environment of every function
+    user: Mapping[str, str]  # the user's environment with `.env`, for the launcher alone
+    hosts: tuple[str, ...] = ()  # further names under which the service may be addressed
+    unknown: tuple[str, ...] = ()  # unknown names in `.env`
 
     @property
     def bedrock_passthrough(self) -> bool:
-        """Whether functions reach the real Bedrock through the front, signed with the user's own credentials."""
+        """Whether functions reach the real Bedrock through the front, signed with the user's credentials."""
         return self.functions["BEDROCK"] == "1" and "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" not in self.functions
 
 
 def load(
     environ: Mapping[str, str] | None = None, env_file: Path = ROOT / ".env", demo_model: Path = DEMO_MODEL
 ) -> Settings:
-    """Settings of the environment over those of `env_file`; raises SettingsError with a sentence.
+    """Read the settings of the environment, which override those of `env_file`. Raises SettingsError.
 
-    `demo_model` is the folder of the small model that the demo paints with, where it is there and can be run.
+    `demo_model` is the folder of the demo's small model, which is used if it exists and can be run.
     """
     written = parse_env_file(env_file) if env_file.is_file() else {}
     user = {**written, **(os.environ if environ is None else environ)}
@@ -95,12 +95,12 @@ def load(
 
 
 def runnable(model: Path) -> bool:
-    """Whether the folder has the graphs of a small model, and what runs them is installed."""
+    """Return whether the folder has a small model's graphs and ONNX Runtime is installed."""
     return (model / "unet.onnx").is_file() and importlib.util.find_spec("onnxruntime") is not None
 
 
 def parse_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines; quotes, `export` and comments as dotenv files have them."""
+    """Parse `NAME=value` lines with the quotes, `export` and comments of dotenv files. Raises SettingsError."""
     values: dict[str, str] = {}
     for number, raw in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         line = raw.strip()
@@ -116,7 +116,7 @@ def parse_env_file(path: Path) -> dict[str, str]:
 
 
 def _checked(name: str, value: str) -> str:
-    """The value of a setting of this run, or in the form in which the functions and the banner read it."""
+    """Return the value in the form that the functions and the banner expect. Raises SettingsError."""
     if name in SWITCHES and value.lower() in TRUE + FALSE:
         return "1" if value.lower() in TRUE else "0"
     if name in NUMBERS:
@@ -141,7 +141,7 @@ def _checked(name: str, value: str) -> str:
 
 
 def _check_functions(values: Mapping[str, str]) -> None:
-    """Asks the service itself, whose code is not this one's, what it thinks of its settings."""
+    """Run the service's own check in a process, as its code is not imported here. Raises SettingsError."""
     environment = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     command = [sys.executable, "-m", "lambdas.settings"]
     found = subprocess.run(

@@ -1,4 +1,4 @@
-"""One whole local run: emulator, deployed template and front; a context manager, also for tests."""
+"""Runs emulator, deployed template and front as one context manager, also for tests."""
 
 import contextlib
 import errno
@@ -41,17 +41,17 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """The address of the API."""
+        """The URL of the API."""
         return f"http://localhost:{self.port}"
 
     @property
     def emulator_url(self) -> str:
-        """The address of the AWS endpoints behind it."""
+        """The URL of the AWS endpoints behind the API."""
         return self.emulator.url
 
     @property
     def credentials(self) -> dict[str, str]:
-        """Keyword arguments of a boto3 client that may do everything on the emulator."""
+        """The arguments of a boto3 client with all permissions on the emulator."""
         known = self.emulator.keys
         return {
             "aws_access_key_id": known.access_key_id,
@@ -61,15 +61,15 @@ class Stack:
 
     @property
     def banner(self) -> str:
-        """What a person should know of this run."""
+        """The text that describes this run to its user."""
         return banner(self.settings, self.url, self.deployed.not_served if self.deployed else ())
 
     def function_pids(self, function: str) -> list[int]:
-        """Process ids that serve a function now, e.g. of "worker"."""
+        """See Emulator.function_pids."""
         return self.emulator.function_pids(function)
 
     def start(self) -> None:
-        """Returns when the API listens; the first function processes are started meanwhile."""
+        """Start everything; returns when the API listens. Raises EmulatorError, SettingsError and DeployError."""
         try:
             keys.private_folder(self.settings.data_dir)
         except OSError as error:
@@ -101,18 +101,18 @@ class Stack:
         threading.Thread(target=self._warm, daemon=True).start()
 
     def stop(self) -> None:
-        """Ends everything that was started, the state saved."""
+        """Save the state and end everything that was started."""
         self._close()
         self._close = lambda: None
         self.emulator.stop()
 
     def restart(self) -> None:
-        """Stops and starts on the same data and port."""
+        """Stop, and start again on the same data and port."""
         self.stop()
         self.start()
 
     def ended(self) -> bool:
-        """Whether the emulator ended by itself."""
+        """Return whether the emulator ended by itself."""
         return self.emulator.process is not None and self.emulator.process.poll() is not None
 
     def __enter__(self) -> "Stack":
@@ -182,7 +182,7 @@ class Stack:
             time.sleep(0.005)
 
     def _warm(self) -> None:
-        """Has the api function and its authorizer imported before the first request asks for them."""
+        """Start the api function and its authorizer before the first request needs them."""
         if self.deployed is not None:
             for path in ("/health", "/v1/models"):
                 with contextlib.suppress(OSError):
@@ -190,7 +190,7 @@ class Stack:
 
 
 def listen(port: int) -> list[socket.socket]:
-    """The listening sockets of the front, on both of this machine's addresses; a taken port is said in a sentence."""
+    """Return the front's sockets, listening on both loopback addresses. Raises EmulatorError if the port is taken."""
     first = _listen(socket.AF_INET, "127.0.0.1", port)
     try:
         return [first, _listen(socket.AF_INET6, "::1", first.getsockname()[1])]
@@ -198,13 +198,13 @@ def listen(port: int) -> list[socket.socket]:
         first.close()
         if port:
             raise
-        return listen(0)  # a free port of the one address was taken on the other
+        return listen(0)  # the free port of one address was taken on the other
     except OSError:  # this machine has no IPv6
         return [first]
 
 
 def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
-    # named as TCP, asyncio turns Nagle off; left at 0 it does not, and each answer waits 40 ms
+    # with IPPROTO_TCP asyncio disables Nagle's algorithm; with 0 it does not, and each answer waits 40 ms
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)

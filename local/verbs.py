@@ -1,4 +1,4 @@
-"""The project's verbs, for a machine without make; installs what a verb needs, so it uses only the standard library."""
+"""Runs the project's verbs and installs the packages that they need; uses only the standard library."""
 
 import os
 import re
@@ -27,6 +27,7 @@ VERBS: dict[str, list[str]] = {
     "snapshot": ["python -m infra.snapshot"],
     "preflight": ["python -m infra.deploy.preflight"],
     "deploy": ["python -m infra.deploy"],
+    "smoke": ["python -m infra.deploy.smoke"],
     "stage-weights": ["python -m gpu_worker.models.weights stage"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
     "ledger": ["python -m tests.ledger --jobs 1000 --seed 1"],
@@ -47,7 +48,7 @@ LOCAL, GPU = "local/requirements.txt", "requirements-gpu.txt"
 
 
 def enter_environment(arguments: list[str]) -> None:
-    """Makes .venv if there is none and goes on in it."""
+    """Create .venv if missing, and continue in it."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     python = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -62,7 +63,7 @@ def enter_environment(arguments: list[str]) -> None:
 
 
 def install(verb: str) -> None:
-    """Installs what is missing for a verb."""
+    """Install the missing packages of a verb."""
     needed = {"run": LOCAL, **dict.fromkeys(KEYS, LOCAL), "test-gpu": GPU, "stage-weights": GPU}
     requirements = ROOT / needed.get(verb, "requirements-dev.txt")
     if missing(requirements):
@@ -73,7 +74,7 @@ def install(verb: str) -> None:
 
 
 def missing(requirements: Path) -> bool:
-    """Whether a pinned package of the file, or of one it names, is absent or of another version."""
+    """Return whether a pinned package of the file, or of an included one, is absent or of another version."""
     for line in requirements.read_text("utf-8").splitlines():
         if line.startswith("-r"):
             if missing(requirements.parent / line.removeprefix("-r").strip()):
@@ -88,7 +89,7 @@ def missing(requirements: Path) -> bool:
 
 
 def do(verb: str, arguments: list[str]) -> int:
-    """Runs the commands of a verb other than `run`, those of `test` also after one that fails.
+    """Run the commands of a verb other than `run`; those of `test` continue after a failure.
 
     Returns the first exit status that is not 0.
     """
@@ -97,7 +98,7 @@ def do(verb: str, arguments: list[str]) -> int:
     if verb in KEYS:
         from local.settings import SettingsError, load
 
-        try:  # as the local run finds them, also in `.env`
+        try:  # the settings of the local run, also from `.env`
             settings = load()
             arguments = [*arguments, "--data-dir", str(settings.data_dir)]
             environment["WEBHOOK_SECRET"] = settings.functions.get("WEBHOOK_SECRET", "")

@@ -1,4 +1,4 @@
-"""The secrets that sign webhooks here: those of WEBHOOK_SECRET, and one made and kept for every other tenant."""
+"""Provides the secrets that sign webhooks locally: those of WEBHOOK_SECRET, and a stored one for each other tenant."""
 
 import base64
 import binascii
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "whsec_"
-DEFAULT = "default"  # the tenant of whoever shows no key
+DEFAULT = "default"  # the tenant of requests without a key
 FILE = "webhook.secrets"
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def parse(text: str) -> dict[str, str]:
-    """Tenant to secret, of `secret` (tenant `default`) and `tenant:secret` between commas. Raises ValueError."""
+    """Parse `secret` (tenant `default`) and `tenant:secret` entries between commas, by tenant. Raises ValueError."""
     found: dict[str, str] = {}
     for entry in (part.strip() for part in text.split(",")):
         tenant, colon, secret = entry.rpartition(":")
@@ -31,9 +31,9 @@ def parse(text: str) -> dict[str, str]:
 
 
 def complete(data_dir: Path, functions: Mapping[str, str]) -> str:
-    """WEBHOOK_SECRET for the functions: with a secret for `default` and for each tenant that a setting gives a key.
+    """Return the functions' WEBHOOK_SECRET, with a secret for `default` and each tenant that has a key in the settings.
 
-    What is made is kept in `data_dir`, readable by its owner alone. Raises ValueError for a file that was made unfit.
+    New secrets are stored in `data_dir`, readable by its owner alone. Raises ValueError for an unusable file.
     """
     given = parse(functions.get("WEBHOOK_SECRET", ""))
     kept = read(data_dir)
@@ -44,7 +44,7 @@ def complete(data_dir: Path, functions: Mapping[str, str]) -> str:
 
 
 def read(data_dir: Path) -> dict[str, str]:
-    """Tenant to secret, of those made and kept in `data_dir`. Raises ValueError with the file's name."""
+    """Return the secrets stored in `data_dir`, by tenant. Raises ValueError with the file's name."""
     file = data_dir / FILE
     try:
         return parse(",".join(file.read_text("utf-8").splitlines())) if file.is_file() else {}
@@ -53,7 +53,7 @@ def read(data_dir: Path) -> dict[str, str]:
 
 
 def make() -> str:
-    """A new secret of 256 random bits."""
+    """Return a new secret of 256 random bits."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -64,7 +64,7 @@ def _tenants(functions: Mapping[str, str]) -> set[str]:
 
 
 def _signs(secret: str) -> bool:
-    bare = secret.removeprefix(PREFIX)  # the libraries do without the padding too
+    bare = secret.removeprefix(PREFIX)  # the libraries accept a secret without padding too
     try:
         return bool(base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True))
     except (binascii.Error, ValueError):

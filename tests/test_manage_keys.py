@@ -51,7 +51,6 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     parts = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     with mock_aws():
         aws.client.cache_clear()
-        aws._session.cache_clear()
         boto3.client("dynamodb").create_table(TableName="k", **{part: properties[part] for part in parts})
         client = boto3.Session.client
 
@@ -61,7 +60,6 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setattr(boto3.Session, "client", made)
         yield "k"
     aws.client.cache_clear()
-    aws._session.cache_clear()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_rule_sees_what_it_is_for() -> None:
 def test_a_process_with_another_locale_clock_and_seed_says_the_same() -> None:
     """One of the catalogue's and the compressor's, of which nothing may depend on a locale, a zone or a hash."""
     code = (
-        "import sys; from docs import matrix; from lambdas.api.views import iso;"
+        "import sys; from docs import matrix; from lambdas.domain.iso_time import iso;"
         "sys.stdout.buffer.write((matrix.page() + str(iso(1.7e9))).encode())"
     )
     outputs = {

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lambdas import settings_rules
-from lambdas.domain.routing import planning
 from lambdas.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -177,10 +176,6 @@ def test_words_and_lists(name: str, wrong: str, right: str) -> None:
         Settings.of({name: wrong})
     assert "KEY" not in name or name == "REQUIRE_API_KEY" or wrong not in str(told.value)
     Settings.of({name: right})
-
-
-def test_the_providers_are_those_of_the_catalogue() -> None:
-    assert (*planning.PROVIDERS, planning.DEMO) == settings_rules.PROVIDERS
 
 
 def test_whoever_hands_settings_on_can_ask_for_a_sentence() -> None:

@@ -1,10 +1,10 @@
 """What dynamic batching brings: images per second and latency, for rates of arrival and buckets, against one at a time.
 
 `python -m benchmarks.gpu.batching [--json] [--images 120]`; 90 seconds. The model is a stand-in that takes `--base` +
-`--each` x bucket milliseconds, so that what the engine adds can be told from what the model takes: the column `floor`
-is the model's own best rate. Real pipelines, beside plain diffusers, are measured by benchmarks.gpu.pipelines.
-Rates are multiples of what one at a time can do; `all` is everything at once. Buckets take turns within each rate, all
-with the same arrivals; `times` is the images per second over those of one at a time at that rate.
+`--each` x bucket milliseconds, so that the engine's time can be separated from the model's: the column `floor` is the
+model's own best rate. benchmarks.gpu.pipelines measures real pipelines beside plain diffusers. Rates are multiples of
+the rate of one at a time; `all` is everything at once. Buckets take turns within each rate, all with the same arrivals;
+`times` is the images per second over those of one at a time at that rate.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def request(n: int) -> PaintRequest:
 
 
 def measure(model: StandIn, buckets: Sequence[int], arrivals: Sequence[float]) -> Row:
-    """One run: requests arrive at those seconds, whether or not the earlier ones are done."""
+    """Run once: requests arrive at the given seconds, whether or not the earlier ones are done."""
     engine = Engine(model, Metrics(), buckets)
     engine.start([STAND_IN]).result()
-    for bucket in buckets:  # costs are known before the clock runs
+    for bucket in buckets:  # the engine learns the costs before the measurement
         for _ in range(2):
             for future in [engine.put(request(n)) for n in range(bucket)]:
                 future.result()
@@ -83,7 +83,7 @@ def measure(model: StandIn, buckets: Sequence[int], arrivals: Sequence[float]) -
 
 
 def table(model: StandIn, images: int) -> list[Row]:
-    """A row for each rate and bucket."""
+    """Return a row for each rate and bucket."""
     alone = measure(model, ONE, [0.0] * min(images, 24))["images_per_s"]
     rows: list[Row] = []
     for rate in (*RATES, None):

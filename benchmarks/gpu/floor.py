@@ -1,8 +1,8 @@
-"""The least time that a device needs for a batch: the FLOPs and the weights of a pipeline over what the device can do.
+"""Computes the least time of a device for a batch: a pipeline's FLOPs and weights over the device's peaks.
 
 FLOPs are counted on the `meta` device, where tensors have shapes and no values, so that nothing is computed or stored.
-A multiplication and its addition are two. Peaks are measured: a matrix product and a copy; on a CPU by the time that
-it worked, since it has other things to do.
+A multiplication and its addition are two. Peaks are measured by a matrix product and a copy; on a CPU in CPU time,
+since other work runs there too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TRIES: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A network of a pipeline: its FLOPs for one image and run, its number of weights, and its runs for an image."""
+    """A network of a pipeline: its FLOPs for one image and run, its number of weights, and its runs per image."""
 
     name: str
     flops: int
@@ -30,21 +30,21 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """What was measured of a device: FLOPs per second of a matrix product, bytes per second read and written."""
+    """The measured peaks of a device: FLOPs per second of a matrix product, bytes per second read and written."""
 
     flops: float
     bandwidth: float
 
     def or_better(self, other: Peaks) -> Peaks:
-        """The better of two measurements, since whatever else runs only makes them worse."""
+        """Return the better of two measurements, since other work only makes them worse."""
         return Peaks(max(self.flops, other.flops), max(self.bandwidth, other.bandwidth))
 
 
 def seconds(parts: list[Part], bucket: int, width: int, peaks: Peaks) -> float:
-    """The least time for a batch. `width` is of a weight, in bytes.
+    """Return the least seconds for a batch. `width` is of a weight, in bytes.
 
-    Parts run one after the other; each takes what its FLOPs take or what reading its weights once takes, whichever is
-    longer. Activations and whatever is no product of matrices count as nothing, so no implementation reaches this.
+    Parts run one after the other; each takes the longer of the times for its FLOPs and for reading its weights once.
+    Activations and operations other than matrix products count as nothing, so no implementation reaches this.
     """
     return sum(
         part.runs * max(bucket * part.flops / peaks.flops, width * part.weights / peaks.bandwidth) for part in parts
@@ -52,7 +52,7 @@ def seconds(parts: list[Part], bucket: int, width: int, peaks: Peaks) -> float:
 
 
 def on_meta(pipe: Any) -> dict[str, Any]:
-    """A pipeline's networks again, without values."""
+    """Return a pipeline's networks again, without values."""
     with torch.device("meta"):
         return {
             "text_encoder": type(pipe.text_encoder)(pipe.text_encoder.config),
@@ -63,7 +63,7 @@ def on_meta(pipe: Any) -> dict[str, Any]:
 
 
 def count(networks: dict[str, Any], side: int, steps: int) -> list[Part]:
-    """The parts of text to image without guidance. `networks` are on `meta`; the latent is an eighth of the side."""
+    """Return the parts of text-to-image without guidance. `networks` are on `meta`; the latent is side / 8."""
     unet, vae = networks["unet"], networks["vae"]
     texts = [networks["text_encoder"], networks["text_encoder_2"]]
     tokens = texts[0].config.max_position_embeddings
@@ -87,7 +87,7 @@ def _part(name: str, network: Any, run: Callable[[], object], runs: int) -> Part
 
 
 def peaks(device: torch.device, dtype: torch.dtype) -> Peaks:
-    """Measure them: the best of a few tries. Seconds are of the clock on a GPU, of CPU time on a CPU."""
+    """Measure the peaks, the best of TRIES runs: in wall time on a GPU, in CPU time on a CPU."""
     side, size = (8192, 1 << 30) if device.type == "cuda" else (1024, 1 << 27)
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)

@@ -1,4 +1,4 @@
-"""Load on whatever paints: clients that each wait for their image, or requests that come whether or not it keeps up."""
+"""Generates load: clients that each wait for their image, or requests that arrive whatever the progress."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-Put = Callable[[int], "Future[Any]"]  # ask for the image of that number
+Put = Callable[[int], "Future[Any]"]  # requests the image of that number
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Images per second until the last one was done, how long single ones took, and this process's CPU per image."""
+    """Images per second until the last one, latencies, and this process's CPU time per image."""
 
     images_per_s: float
     p50_ms: float
@@ -26,14 +26,14 @@ class Measured:
 
     @classmethod
     def of(cls, seconds: float, latencies: Sequence[float], cpu: float) -> Measured:
-        """From the time that all took together, that of each, and the CPU's, in seconds."""
+        """Create from the total time, the time of each image, and the CPU time, in seconds."""
         p50, p95 = np.percentile(latencies, (50, 95))
         images = len(latencies)
         return cls(images / seconds, 1000 * float(p50), 1000 * float(p95), 1000 * cpu / images)
 
 
 def closed(put: Put, clients: int, seconds: float) -> Measured:
-    """That many clients, each of whom asks for the next image when it has the last one, for that long."""
+    """Run clients for that many seconds, each of which requests its next image when it has the last one."""
     numbers = count()
     began, cpu = time.perf_counter(), time.process_time()
 
@@ -52,7 +52,7 @@ def closed(put: Put, clients: int, seconds: float) -> Measured:
 
 
 def opened(put: Put, arrivals: Sequence[float]) -> Measured:
-    """Requests that come at those seconds; latencies count from there, not from when they could be taken."""
+    """Send requests at the given seconds; latencies count from there, not from the actual start."""
     ended = [0.0] * len(arrivals)
     futures: list[Future[Any]] = []
     began, cpu = time.perf_counter(), time.process_time()
@@ -69,7 +69,7 @@ def opened(put: Put, arrivals: Sequence[float]) -> Measured:
 
 
 def poisson(rate: float, images: int, seed: int = 7) -> list[float]:
-    """The seconds at which that many requests come, at that rate per second, none knowing of another."""
+    """Return the arrival seconds of that many independent requests, at `rate` per second."""
     rng, now, times = random.Random(seed), 0.0, []
     for _ in range(images):
         now += rng.expovariate(rate)

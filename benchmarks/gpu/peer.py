@@ -1,4 +1,4 @@
-"""Plain diffusers, one request at a time, as a small web service over it would do it."""
+"""Runs plain diffusers, one request at a time, as a small web service over it would."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from benchmarks.gpu.loads import Put
 from gpu_worker.pipelines.loading import dtype_of
 from gpu_worker.pipelines.table import Spec
 
-THREADS: Final = 40  # of a FastAPI service whose routes are plain functions
+THREADS: Final = 40  # of a FastAPI service with synchronous routes
 
 
 def prompt(n: int) -> str:
-    """Few enough letters for one window of a tokenizer of letters."""
+    """Return a prompt short enough for one window of a tokenizer of letters."""
     return f"a red circle on white {n}"
 
 
 def pipeline(folder: Path, spec: Spec, device: torch.device) -> Any:
-    """As diffusers loads it."""
+    """Load the pipeline as diffusers does."""
     pipe = StableDiffusionXLPipeline.from_pretrained(
         str(folder), dtype=dtype_of(spec, device), local_files_only=True, add_watermarker=False
     )
@@ -33,7 +33,7 @@ def pipeline(folder: Path, spec: Spec, device: torch.device) -> Any:
 
 
 def peer(pipe: Any, spec: Spec, side: int) -> Put:
-    """Plain diffusers: a pipeline, a lock and the threads of a web server."""
+    """Return plain diffusers as a target: a pipeline, a lock and the threads of a web server."""
     lock, threads = Lock(), ThreadPoolExecutor(THREADS)
 
     def paint(n: int) -> Any:

@@ -1,16 +1,16 @@
 """The worker's engine and pipelines beside plain diffusers, one request at a time, with the same weights in one run.
 
 `python -m benchmarks.gpu.pipelines [--weights tiny|scenes[=FOLDER]|sdxl] [--threads N] [--json]`; 6 minutes by default.
-The worker is its real engine, painter, loader and sampler, for each size of batch, without HTTP. The peer is what a
-plain service does: a StableDiffusionXLPipeline called under a lock, from threads. Neither encodes the image to a file.
-Before the clock runs, both are to paint the same picture. Every prompt is another, so that no memory of prompts helps.
+The worker is its real engine, painter, loader and sampler, for each batch size, without HTTP. The peer is a plain
+service: a StableDiffusionXLPipeline called under a lock, from threads. Neither encodes the image to a file. Before the
+measurement, both must paint the same picture. All prompts differ, so that no cache of prompts helps.
 
-Loads are clients that each wait for their image before they ask for the next, and Poisson arrivals at multiples of
-what the peer alone can do (`capacity`). Targets take turns within each load with the same arrivals; figures are medians
-of the rounds. Over the peer's, of the same round: `times` its images per second, `latency` its p50, `cpu` its CPU time
-per image (this process's, clients' threads included). `floor` is the device's least time for such batches as images per
-second (see floor.py), `of it` the share of it that was reached: on a CPU both are by CPU time, which other work on the
-machine changes least. `--count` prints what the floor is made of, and paints nothing.
+Loads are clients that each wait for their image before they request the next, and Poisson arrivals at multiples of the
+peer's own rate (`capacity`). Targets take turns within each load with the same arrivals; figures are medians of the
+rounds. Over the peer's, of the same round: `times` its images per second, `latency` its p50, `cpu` its CPU time per
+image (this process's, clients' threads included). `floor` is the device's least time for such batches as images per
+second (see floor.py), `of it` the reached share of it: on a CPU both are by CPU time, which other work on the machine
+changes least. `--count` prints the parts of the floor, and paints nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BUCKETS: Final = ((1,), (2,), (4,), (8,), (1, 2, 4, 8))
 CLIENTS: Final = (1, 4, 16)
 RATES: Final = (0.5, 0.9, 1.5)
 PEER: Final = "plain"
-ALIKE: Final = 4.0  # levels of 255, on average: 16 bits in another order of memory are not the same bits
+ALIKE: Final = 4.0  # levels of 255, on average: 16 bits in another memory order are not the same bits
 
 Row = dict[str, Any]
 
@@ -59,20 +59,20 @@ def request(n: int, model: str, side: int) -> PaintRequest:
 
 
 def worker(registry: Registry, spec: Spec, side: int, buckets: Sequence[int]) -> tuple[Engine, Put]:
-    """An engine with those buckets over the model, which all of them share; only one is to work at a time."""
+    """Return an engine with those buckets over the shared model; only one engine may work at a time."""
     engine = Engine(registry, Metrics(), buckets)
     engine.start([spec.id]).result()
     return engine, lambda n: engine.put(request(n, spec.id, side))
 
 
 def apart(one: Put, other: Put) -> float:
-    """How far a picture of the peer and the worker's differ, in levels on average."""
+    """Return the mean difference between a picture of the peer and the worker's, in levels."""
     theirs, mine = one(1).result(), other(1).result().painting.image
     return float(np.abs(mine.astype(int) - theirs.astype(int)).mean())
 
 
 def measured(targets: dict[str, Put], capacity: float, duration: float, rounds: int) -> list[tuple[str, str, Measured]]:
-    """(load, target, figures) of each round."""
+    """Return (load, target, figures) of each round."""
     loads: dict[str, Callable[[Put], Measured]] = {}
     for clients in CLIENTS:
         loads[f"{clients} clients"] = lambda put, clients=clients: closed(put, clients, duration)
@@ -89,7 +89,7 @@ def measured(targets: dict[str, Put], capacity: float, duration: float, rounds: 
 
 
 def rows(made: list[tuple[str, str, Measured]], floors: dict[str, float], gpu: bool) -> list[Row]:
-    """A row for each load and target, in the order of `floors`."""
+    """Return a row for each load and target, in the order of `floors`."""
     found: list[Row] = []
     for load in dict.fromkeys(load for load, _, _ in made):
         for target, ceiling in floors.items():
@@ -114,7 +114,7 @@ def rows(made: list[tuple[str, str, Measured]], floors: dict[str, float], gpu: b
 
 
 def run(given: argparse.Namespace, temporary: Path) -> dict[str, Any]:
-    """The weights, both targets, the floor and the table."""
+    """Measure both targets. Returns the weights, the floor and the table."""
     device = device_of(given.device)
     kind, folder = weights.stocked(given.weights, temporary, device)
     spec = weights.spec(kind, folder)
@@ -124,7 +124,7 @@ def run(given: argparse.Namespace, temporary: Path) -> dict[str, Any]:
     loader = Loader(Sources(folder.parent, temporary, hub=False), Folder(temporary), str(device), speed=given.speed)
     registry = Registry([spec], loader, 1)
     engines = {_name(buckets): worker(registry, spec, side, buckets) for buckets in BUCKETS}
-    numbers = count(2)  # through the whole run, or else the worker would remember a prompt from the load before
+    numbers = count(2)  # unique in the whole run, otherwise the worker would have cached the previous load's prompts
     targets: dict[str, Put] = {
         name: lambda _, put=put: put(next(numbers))
         for name, put in {PEER: plain, **{name: put for name, (_, put) in engines.items()}}.items()
@@ -132,7 +132,7 @@ def run(given: argparse.Namespace, temporary: Path) -> dict[str, Any]:
 
     peaks = floor.peaks(device, dtype)
     model = registry.get(spec.id)
-    for bucket in BUCKETS[-1]:  # what is compiled or recorded for a size is so before the clock runs
+    for bucket in BUCKETS[-1]:  # compiles or records every size before the measurement
         model.paint([request(n, spec.id, side) for n in range(bucket)], bucket, lambda: None)
     differ = apart(plain, engines[_name((1,))][1])
     if differ > ALIKE:
@@ -165,7 +165,7 @@ def run(given: argparse.Namespace, temporary: Path) -> dict[str, Any]:
 
 
 def counted(given: argparse.Namespace, temporary: Path) -> list[floor.Part]:
-    """What the floor is made of; of SDXL without making its weights."""
+    """Return the parts of the floor; of SDXL without creating its weights."""
     if given.weights == "sdxl":
         networks = weights.sdxl(torch.device("meta"), torch.float32)
         side, steps = weights.KINDS["sdxl"]

@@ -1,4 +1,4 @@
-"""Pipelines to measure, none of them downloaded: tiny ones, the small model of scenes, and SDXL's shapes with noise."""
+"""Provides pipelines to measure, without downloads: tiny ones, the small model of scenes, SDXL's shapes with noise."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _VAE: Final[dict[str, Any]] = {
 _TEXT: Final[dict[str, Any]] = {
     "vocab_size": 49408,
     "max_position_embeddings": 77,
-    # of the tokenizer of single bytes, which stands in for CLIP's
+    # of the tokenizer of single bytes, which replaces CLIP's
     "bos_token_id": 512,
     "eos_token_id": 513,
     "pad_token_id": 513,
@@ -63,12 +63,12 @@ _TEXT_2: Final[dict[str, Any]] = {
     "projection_dim": 1280,
     "hidden_act": "gelu",
 }
-# Weights, the side and the steps that they are measured with.
+# Weights -> side and steps of the measurement.
 KINDS: Final = {"tiny": (64, 1), "scenes": (128, 4), "sdxl": (512, 1)}
 
 
 def spec(kind: str, folder: Path) -> Spec:
-    """The row that the worker's table would have for the weights in that folder."""
+    """Return the row that the worker's table would have for the weights in that folder."""
     side, steps = KINDS[kind]
     return Spec(
         id=f"benchmark/{kind}",
@@ -86,7 +86,7 @@ def spec(kind: str, folder: Path) -> Spec:
 
 
 def stocked(given: str, temporary: Path, device: torch.device) -> tuple[str, Path]:
-    """The kind and the folder of `tiny`, `sdxl`, `scenes` or `scenes=FOLDER`; built where it is not one's own."""
+    """Return kind and folder of `tiny`, `sdxl`, `scenes` or `scenes=FOLDER`; the first two are built."""
     kind, _, folder = given.partition("=")
     if kind == "tiny":
         return kind, tiny.save(temporary / "tiny")
@@ -101,7 +101,7 @@ def stocked(given: str, temporary: Path, device: torch.device) -> tuple[str, Pat
 
 
 def sdxl(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """SDXL-Turbo's networks with random weights, 3.5 thousand million of them, made on the device; on `meta` none."""
+    """Create SDXL-Turbo's networks with random weights, 3.5 billion of them, on the device; none on `meta`."""
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -118,7 +118,7 @@ def sdxl(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _save_sdxl(folder: Path, device: torch.device) -> Path:
-    """Seven GB on the disk, so that they are loaded as any model is."""
+    """Save seven GB to the disk, so that they are loaded as any model is."""
     StableDiffusionXLPipeline(
         **sdxl(device, torch.bfloat16),
         tokenizer=tiny.tokenizer(folder.parent / "words1", "<|endoftext|>"),

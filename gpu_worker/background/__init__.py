@@ -1,1 +1,1 @@
-"""Product backgrounds: cut a product out, paint a scene around it, and give its own pixels back unchanged."""
+"""Generates product backgrounds: cuts a product out, generates a scene around it, and keeps the product's pixels."""

@@ -1,4 +1,4 @@
-"""The scene, the shadow and the product put together in whole numbers, and the proof that the product is unchanged."""
+"""Composes scene, shadow and product with integer blending, and verifies that the product's pixels are unchanged."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gpu_worker.background.placement import Placed
 
 SHADOW: Final = 0.45
 SQUASHED: Final = 0.1
-SOLID: Final = 128  # of 255: what is less opaque throws no shadow, as it may be one
+SOLID: Final = 128  # of 255: pixels of lower alpha cast no shadow, since they may be a shadow themselves
 
 
 class NotExact(Exception):
-    """A pixel of the product's opaque core differs from the upload: the answer must not be given."""
+    """A pixel of the product's opaque core differs from the upload; the answer must be discarded."""
 
 
 def shadow(alpha: NDArray[np.uint8], strength: float = SHADOW) -> NDArray[np.float32]:
-    """How much light a contact shadow takes, 0 to `strength`: the product's outline pressed flat where it stands.
+    """Return the light that a contact shadow takes, height x width, 0 to `strength`.
 
-    None where nothing of it is solid.
+    The shadow is the product's outline flattened at its base; all zeros if no pixel reaches an alpha of SOLID.
     """
     alpha = np.where(alpha < SOLID, 0, alpha).astype(np.uint8)
     if not alpha.any():
@@ -38,9 +38,9 @@ def shadow(alpha: NDArray[np.uint8], strength: float = SHADOW) -> NDArray[np.flo
 
 
 def compose(scene: NDArray[np.uint8], placed: Placed, strength: float = SHADOW) -> tuple[NDArray[np.uint8], float]:
-    """The answer, and its `exact_pixel_fraction`. Raises NotExact.
+    """Return the composed image, height x width x 3, and its `exact_pixel_fraction`. Raises NotExact.
 
-    The scene is scaled to the canvas if need be; the product never is. The shadow falls on the scene only.
+    The scene is scaled to the canvas if needed; the product never is. The shadow falls on the scene only.
     """
     image = Image.fromarray(scene)
     if image.size != placed.size:
@@ -51,16 +51,16 @@ def compose(scene: NDArray[np.uint8], placed: Placed, strength: float = SHADOW) 
 
 
 def blended(under: NDArray[np.uint8], over: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`over` on `under`, rounded to the nearest: alpha 255 gives `over` and alpha 0 gives `under`, to the bit."""
+    """Blend `over` onto `under`, rounded to nearest: alpha 255 gives exactly `over`, alpha 0 exactly `under`."""
     weight = alpha.astype(np.uint16)[..., None]
     mixed = over.astype(np.uint16) * weight + under.astype(np.uint16) * (255 - weight) + 127
     return (mixed // 255).astype(np.uint8)
 
 
 def proven(made: NDArray[np.uint8], placed: Placed) -> float:
-    """The share of the product's pixels, clear ones left out, that are byte-equal to the upload's.
+    """Return the share of the product's visible pixels that are byte-equal to the upload's.
 
-    The opaque core must be so as a whole, or NotExact is raised; what is missing to 1 is the blended edge.
+    Raises NotExact unless the whole opaque core is equal; only the blended edge lowers the share below 1.
     """
     equal = (made == placed.rgb).all(axis=-1)
     core, shown = placed.alpha == 255, placed.alpha > 0

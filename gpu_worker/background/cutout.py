@@ -1,4 +1,4 @@
-"""The product cut out of its photo: by the alpha that the photo has, or by a segmenter's probabilities."""
+"""Cuts a product out of its photo, by the photo's alpha channel or by a segmenter's probabilities."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 from gpu_worker.contract import Refusal
 from gpu_worker.pipelines.pictures import SEEN, Picture
 
-# A segmenter's probability becomes opacity between these: below, the old background would show as a halo.
+# Maps a segmenter's probability to opacity 0 to 1; below the range, the old background would show as a halo.
 EDGE: Final = (0.5, 0.9)
 MIN_PIXELS: Final = 16
-SOFT: Final = 4  # pixels around a product where faint ones are its own edge
+SOFT: Final = 4  # pixels around a product; faint pixels within belong to its edge
 
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """`rgb` and `alpha` in the photo's size. `probability` is the segmenter's, None where the photo had an alpha."""
+    """A product in its photo's size. `probability` is the segmenter's, None if the photo had an alpha channel."""
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
     probability: NDArray[np.float32] | None = None
-    faint: bool = False  # whether what was too faint to be product reached farther than a soft edge does
+    faint: bool = False  # pixels too faint for a product lie farther out than a soft edge
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of the product; right and bottom are the first pixels outside."""
+        """Left, top, right and bottom of the product; right and bottom are exclusive."""
         there = self.alpha >= SEEN
         rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     @property
     def half(self) -> int:
-        """From which opacity on a pixel counts as covered. A photo's own alpha means it where it is half clear."""
+        """The opacity from which a pixel counts as covered: 128, or half of the highest in a photo's own alpha."""
         if self.probability is not None:
             return 128
         above = np.cumsum(np.bincount(self.alpha.ravel(), minlength=256)[::-1])[::-1]
@@ -43,7 +43,7 @@ class Cutout:
 
 
 def by_alpha(picture: Picture) -> Cutout:
-    """The alpha as it was sent, but for what is too faint to be product. Raises Refusal where it shows nothing."""
+    """Cut out by the photo's alpha channel, without too faint pixels. Raises Refusal if nothing is left."""
     if picture.alpha is None:
         raise ValueError("the picture has no alpha")
     cut = _there(Cutout(picture.rgb, seen(picture.alpha)), "the image's alpha channel leaves nothing of a product")
@@ -54,9 +54,9 @@ def by_alpha(picture: Picture) -> Cutout:
 
 
 def by_probability(picture: Picture, probability: NDArray[np.float32]) -> Cutout:
-    """The mask of a segmenter: opaque from EDGE's upper end, feathered inward only, its soft edge freed of old colour.
+    """Cut out by a segmenter's mask: opaque from EDGE's upper end, feathered inward only, edge colours cleaned.
 
-    Raises Refusal where no product was found.
+    Raises Refusal if there is no product.
     """
     low, high = EDGE
     alpha = np.round(np.clip((probability - low) / (high - low), 0.0, 1.0) * 255).astype(np.uint8)
@@ -65,12 +65,12 @@ def by_probability(picture: Picture, probability: NDArray[np.float32]) -> Cutout
 
 
 def seen(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The alpha of what is product: 0 where it is too faint to be."""
+    """Return the alpha with values below SEEN set to 0."""
     return np.where(alpha < SEEN, 0, alpha).astype(np.uint8)
 
 
 def freed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], reach: int = 3) -> NDArray[np.uint8]:
-    """The half-clear pixels in the colour of the opaque ones near them; every other pixel stays as it is."""
+    """Recolour half-transparent pixels with the mean of the opaque pixels within `reach`; others stay unchanged."""
     core, soft = alpha == 255, (alpha > 0) & (alpha < 255)
     if not core.any() or not soft.any():
         return rgb
@@ -83,7 +83,7 @@ def freed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], reach: int = 3) -> N
 
 
 def _around(values: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
-    """For each pixel the sum over the square that goes `reach` beyond it on each side."""
+    """Return, for each pixel, the sum over the square that extends `reach` pixels to each side."""
     for axis in (0, 1):
         room = [(reach + 1, reach) if n == axis else (0, 0) for n in range(values.ndim)]
         sums = np.cumsum(np.pad(values, room), axis=axis)

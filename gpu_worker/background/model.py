@@ -1,4 +1,4 @@
-"""The model of product backgrounds as the engine calls it: cut out, paint candidates, choose, compose, prove, score."""
+"""Implements the engine's Model for product backgrounds: cuts out, generates candidates, chooses, composes, scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEGATIVE: Final = "text, watermark, people, hands, second product, frame"
 
 
 class BackgroundPainter:
-    """Implements Model. A request is a batch of its own: its candidates, all of one size."""
+    """Implements Model. Each request is a batch of its own: its candidates, all of one size."""
 
     def __init__(self, sampler: Batches, segmenter: Callable[[], Segmenter | None], adapters: Chosen = ()) -> None:
         self._sampler = sampler
@@ -36,7 +36,7 @@ class BackgroundPainter:
         self._adapters = adapters
 
     def shape(self, request: PaintRequest) -> Shape:
-        """Raises Refusal for a task or number of steps that is not this model's."""
+        """Return the batch shape. Raises Refusal for an unsupported task or number of steps."""
         steps, guidance = checked(self._sampler.spec, request)
         return Shape(
             request.task,
@@ -55,7 +55,7 @@ class BackgroundPainter:
         bucket: int,  # noqa: ARG002
         check: Callable[[], None],
     ) -> list[Painting | Refusal]:
-        """As the protocol says. `bucket` has no say: the candidates are one batch, or single where that has no room."""
+        """See Model.paint. `bucket` is ignored: the candidates are one batch, or single if memory is short."""
         outcomes: list[Painting | Refusal] = []
         for request in requests:
             check()
@@ -99,7 +99,7 @@ class BackgroundPainter:
             "expansion_shown": self._growth(placed, image),
             "edge_clipped": score.edge_clipped(cut.alpha, cut.half),
             "area_fraction": score.area_fraction(cut.alpha, cut.half),
-            "exact_pixel_fraction": None if request.format == "jpeg" else exact,  # measured before it is encoded
+            "exact_pixel_fraction": None if request.format == "jpeg" else exact,  # measured before encoding
         }
         confidence = score.overall(parts)
         return Painting(
@@ -120,7 +120,7 @@ class BackgroundPainter:
         return by_probability(picture, segmenter.probabilities(picture.rgb))
 
     def _growth(self, placed: Placed, image: NDArray[np.uint8]) -> float | None:
-        """The expansion of the object in an image; None where no segmenter can look for it."""
+        """Return the object's expansion in an image; None without a segmenter."""
         if (segmenter := self._segmenter()) is None:
             return None
         size = (image.shape[1], image.shape[0])

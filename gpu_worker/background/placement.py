@@ -1,4 +1,4 @@
-"""The product on its canvas: moved by whole pixels, never scaled, with the size at which the scene is painted."""
+"""Places a product on its canvas by whole pixels, never scaled, and computes the size of the generated scene."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gpu_worker.contract import MAX_CANVAS, MIN_CANVAS, Refusal
 
 STEP: Final = 8
 MIN_SCENE: Final = 64
-PROTECTED: Final = 6  # pixels around the product, at the scene's size, that the model does not paint over
+PROTECTED: Final = 6  # pixels around the product, at the scene's size, that the model must not repaint
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The product on the canvas; `rgb` is black and `alpha` 0 around it. `at` is where the photo's corner is."""
+    """A product on its canvas; `rgb` is black and `alpha` 0 around it. `at` is (x, y) of the photo's top-left."""
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
@@ -33,10 +33,10 @@ class Placed:
 
 
 def place(cut: Cutout, width: int = 0, height: int = 0, padding: int | None = None) -> Placed:
-    """Put the product on a canvas. Raises Refusal where it does not fit.
+    """Place the product on a canvas; sizes in pixels. Raises Refusal if it does not fit.
 
-    With neither a size nor a padding the photo's own framing is kept. With a padding alone the canvas is the product
-    and that many pixels on each side. With a size the product stands in its middle, with at least the padding around.
+    Without a size and a padding the photo's framing is kept. With a padding alone the canvas is the product plus that
+    many pixels on each side. With a size the product is centred, with at least the padding around it.
     """
     left, top, right, bottom = cut.box
     margin = padding or 0
@@ -64,7 +64,7 @@ def place(cut: Cutout, width: int = 0, height: int = 0, padding: int | None = No
 
 
 def scene_size(width: int, height: int, most_pixels: int, least: int = MIN_SCENE) -> tuple[int, int]:
-    """The size at which a model paints the scene of a canvas: its proportions, within the pixels, in steps of eight."""
+    """Return the (width, height) of a canvas's scene: its proportions, at most `most_pixels`, multiples of STEP."""
     scale = min(1.0, math.sqrt(most_pixels / (width * height)))
     scale = max(scale, least / min(width, height))
     sides = [max(least, int(side * scale) // STEP * STEP) for side in (width, height)]
@@ -74,10 +74,10 @@ def scene_size(width: int, height: int, most_pixels: int, least: int = MIN_SCENE
 
 
 def conditioning(placed: Placed, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
-    """What the inpainting model is shown: the product over its own blurred colours, and the mask, 255 where to paint.
+    """Return the inpainting model's input: the product over its own blurred colours, and the mask, 255 where to paint.
 
-    The product and a few pixels around it are kept from it, so that it has no reason to grow the object. Only this copy
-    is scaled; the answer takes the product from `placed`.
+    The mask spares the product and PROTECTED pixels around it, so that the model has no reason to enlarge the object.
+    Only this copy is scaled; the answer takes the product from `placed`.
     """
     alpha = Image.fromarray(placed.alpha)
     grey = Image.new("RGB", placed.size, (127, 127, 127))

@@ -1,4 +1,4 @@
-"""A segmenter in ONNX: which pixels of a picture belong to its object, as probabilities."""
+"""Segments pictures with ONNX models: computes each pixel's probability of belonging to the object."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gpu_worker.pipelines.table import SegmenterSpec
 
 
 class Segmenter(Protocol):
-    """Finds the object."""
+    """Finds a picture's object."""
 
     def probabilities(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """For each pixel, 0 to 1; height x width."""
+        """Return a probability for each pixel, 0 to 1; height x width."""
         ...
 
 
 class OnnxSegmenter:
-    """The models of the table by ONNX Runtime. The picture is scaled to the model's square, its answer scaled back."""
+    """Runs a model of the table in ONNX Runtime, scaling the picture to the model's square and the result back."""
 
     def __init__(self, spec: SegmenterSpec, folder: Path, cuda: bool = False, threads: int = 0) -> None:
         import onnxruntime
@@ -39,7 +39,7 @@ class OnnxSegmenter:
         self._input = self._session.get_inputs()[0].name
 
     def probabilities(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As Segmenter says. Raises OutOfMemory and DeviceLost."""
+        """See Segmenter. Raises OutOfMemory and DeviceLost."""
         spec = self._spec
         height, width = rgb.shape[:2]
         small = Image.fromarray(rgb).resize((spec.side, spec.side), Image.Resampling.BILINEAR)
@@ -57,6 +57,6 @@ class OnnxSegmenter:
         try:
             return self._session.run(None, {self._input: fed})[0]
         except Exception as error:
-            if found := fault(str(error)):  # ONNX Runtime has no class for these
+            if found := fault(str(error)):  # ONNX Runtime has no exception classes for these
                 raise found(str(error).partition("\n")[0][:200]) from None
             raise

@@ -1,1 +1,1 @@
-"""Batching: requests for the same model are gathered and painted together."""
+"""Batches requests of the same model and shape, and runs them on the GPU."""

@@ -1,4 +1,4 @@
-"""One batch, whatever becomes of it: too much for the memory, broken by one of its requests, or wanted by nobody."""
+"""Runs one batch and handles its failures: too little memory, an error of one request, no client left waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpu_worker.engine.protocol import DeviceLost, Model, Models, OutOfMemory, P
 from gpu_worker.http import logs
 from gpu_worker.http.metrics import Metrics
 
-FIRST_GUESS: Final = 1.0  # seconds for one image, until one was painted
+FIRST_GUESS: Final = 1.0  # seconds for one image, before any was painted
 
 NO_MEMORY: Final = "the GPU has not enough memory for an image of this kind"
 NO_LOAD: Final = "the model could not be loaded"
@@ -21,21 +21,21 @@ BROKE: Final = "the image could not be painted"
 
 
 class Abandoned(Exception):
-    """Nobody waits for this batch any more."""
+    """No client waits for this batch any more."""
 
 
 class BatchRunner:
-    """Used by the engine's thread alone. Every job given to it gets an outcome, unless it raises DeviceLost."""
+    """Used by the engine's thread alone. Settles every job given to it, unless it raises DeviceLost."""
 
     def __init__(self, models: Models, metrics: Metrics, buckets: Buckets, clock: Callable[[], float]) -> None:
-        self.pace = FIRST_GUESS  # seconds per image of late
+        self.pace = FIRST_GUESS  # seconds per image, moving average
         self._models = models
         self._metrics = metrics
         self._buckets = buckets
         self._clock = clock
 
     def load(self, model_id: str) -> Model:
-        """The model, for which others make room if need be. Raises Refusal."""
+        """Return the model, unloading others if memory is short. Raises Refusal and DeviceLost."""
         loaded, began = self._models.loaded(), self._clock()
         model = self._got(model_id)
         if model is None and self._make_room(loaded):
@@ -49,19 +49,19 @@ class BatchRunner:
         return model
 
     def shape(self, model: Model, job: Job) -> Shape | None:
-        """The job's shape, asked for once; `None` where it has none, which is then its outcome."""
+        """Return the job's shape, computed once; `None` after refusing a job that has none."""
         try:
             job.shape = job.shape or model.shape(job.request)
             return job.shape
         except Refusal as refusal:
             job.refuse(refusal)
-        except Exception as error:  # noqa: BLE001 - the request's fault or the model's, never that of others
+        except Exception as error:  # noqa: BLE001 - an error of this request must not fail others
             self._broke([job], error)
             job.refuse(Refusal("failed", BROKE))
         return None
 
     def paint(self, model: Model, shape: Shape, jobs: Sequence[Job], size: int) -> None:
-        """Paint them in one batch, padded to `size`; in smaller ones, or each by itself, where that does not go."""
+        """Paint the jobs in one batch padded to `size`; on failure in smaller ones or singly. Raises DeviceLost."""
         jobs = self._wanted(jobs)
         if not jobs:
             return
@@ -71,7 +71,7 @@ class BatchRunner:
             if not self._wanted(jobs):
                 raise Abandoned
 
-        # What is done about a failure comes after its `except`: until then the error holds on to the batch's memory.
+        # Failures are handled after the `except` blocks: inside, the exception keeps the batch's memory alive.
         failure = None
         try:
             outcomes = model.paint([job.request for job in jobs], size, check)
@@ -85,7 +85,7 @@ class BatchRunner:
             pass
         except Refusal as refusal:
             failure = refusal
-        except Exception as error:  # noqa: BLE001 - a model's code may raise anything
+        except Exception as error:  # noqa: BLE001 - a model's code may raise any exception
             self._broke(jobs, error)
             failure = Refusal("failed", BROKE)
         else:
@@ -96,13 +96,13 @@ class BatchRunner:
             self._paint_smaller(model, shape, jobs, size)
         elif len(jobs) == 1:
             jobs[0].refuse(failure)
-        else:  # find out whose fault it was; the size stays, and so do the pixels
+        else:  # isolate the failing request; the same size gives the same pixels
             self._metrics.retried.inc()
             for job in jobs:
                 self.paint(model, shape, [job], size)
 
     def _paint_smaller(self, model: Model, shape: Shape, jobs: Sequence[Job], size: int) -> None:
-        """Smaller batches from now on; where none is small enough, the other models give their memory."""
+        """Use smaller batches for this shape from now on; if none is smaller, unload the other models, or refuse."""
         self._metrics.out_of_memory.inc()
         smaller = self._buckets.too_large(shape, size)
         logs.say(logging.WARNING, "out of memory", model=shape.model, task=shape.task, size=size, smaller=smaller)
@@ -130,7 +130,7 @@ class BatchRunner:
         self._metrics.padding.inc(size - jobs)
 
     def _got(self, model_id: str) -> Model | None:
-        """The model; `None` where the memory is not enough for it."""
+        """Return the model; `None` if memory is short. Raises Refusal and DeviceLost."""
         try:
             return self._models.get(model_id)
         except (Refusal, DeviceLost):
@@ -143,7 +143,7 @@ class BatchRunner:
             raise Refusal("failed", NO_LOAD) from error
 
     def _make_room(self, others: Sequence[str]) -> bool:
-        """Take these models out of memory; whether there were any."""
+        """Unload these models. Returns whether there were any."""
         for model_id in others:
             self._models.purge(model_id)
         return bool(others)

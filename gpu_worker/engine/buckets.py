@@ -1,4 +1,4 @@
-"""The sizes in which batches are painted: which one suits what waits, and which are too large for the memory."""
+"""Chooses the size of each batch: the fastest for the waiting requests among the sizes that fit into memory."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Final
 
 from gpu_worker.engine.protocol import Shape
 
-REMEMBERED: Final = 256  # shapes; a client can ask for any number of them
+REMEMBERED: Final = 256  # shapes; clients can request any number of them
 SAMPLES: Final = 5
 WELL_FILLED: Final = 0.75
 
 
 @dataclass(slots=True)
 class _Known:
-    """What was learned of one shape."""
+    """The measurements of one shape."""
 
     most: int | None = None
     seconds: dict[int, deque[float]] = field(default_factory=dict)
 
 
 class Buckets:
-    """Used by one thread."""
+    """The batch sizes of each shape. Used by one thread."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = tuple(sorted(set(sizes)))
@@ -32,14 +32,14 @@ class Buckets:
         self._known: OrderedDict[Shape, _Known] = OrderedDict()
 
     def most(self, shape: Shape) -> int:
-        """The largest batch of that shape."""
+        """Return the largest batch size of the shape."""
         return self._of(shape)[-1]
 
     def choose(self, shape: Shape, waiting: int) -> int:
-        """The size for `waiting` requests: that which paints most of them per second.
+        """Return the size that paints the most of `waiting` requests per second.
 
-        Between the last size that they fill and the next one, padded, the times measured decide; before both are known
-        the padded one is taken where no more than a quarter of it would be padding.
+        The choice is between the largest size that they fill and the next one, padded. Measured times decide; until
+        both sizes are measured, the padded one is chosen if at most a quarter of it is padding.
         """
         sizes = self._of(shape)
         filled = [size for size in sizes if size <= waiting]
@@ -54,15 +54,15 @@ class Buckets:
         return up if waiting >= WELL_FILLED * up else down
 
     def took(self, shape: Shape, size: int, seconds: float) -> None:
-        """Learn what a batch took."""
+        """Record how many seconds a batch took."""
         known = self._get(shape).seconds
         if size in known:
             known[size].append(seconds)
         else:
-            known[size] = deque(maxlen=SAMPLES)  # the first of a size also compiles, so it tells nothing of the next
+            known[size] = deque(maxlen=SAMPLES)  # the first batch also compiles: its time predicts nothing
 
     def too_large(self, shape: Shape, size: int) -> int | None:
-        """Never again batches of that size for that shape: the next smaller one, `None` where there is none."""
+        """Exclude batches of that size for the shape. Returns the next smaller size, `None` if there is none."""
         if size == 1:
             return None
         smaller = max((s for s in self._of(shape) if s < size), default=size // 2)
@@ -70,7 +70,7 @@ class Buckets:
         return smaller
 
     def forget(self) -> None:
-        """The memory is another: nothing learned holds."""
+        """Discard all measurements, which no longer apply when the memory in use has changed."""
         self._known.clear()
 
     def _of(self, shape: Shape) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""The engine: one thread that has the GPU to itself and paints what waits, as many at a time as go together.
+"""Runs all GPU work in one thread, in batches of waiting requests of the same shape.
 
-Nothing waits for company: when the GPU is free, what is there is painted, the oldest request and those of its shape.
+No request waits for others to arrive: when the GPU is free, the oldest request is painted with those of its shape.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gpu_worker.engine.protocol import DeviceLost, Model, Models, Shape, base_of
 from gpu_worker.http import logs
 from gpu_worker.http.metrics import Metrics
 
-RESTART_SECONDS: Final = 30.0  # when to try again at a worker that is being replaced
+RESTART_SECONDS: Final = 30.0  # Retry-After of a worker that is being replaced
 SLOWEST_GUESS: Final = 60.0
 LEAVING: Final = "this worker is being replaced"
 
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 
 class Engine:
-    """Takes requests from any thread; whoever no longer wants an image cancels its future."""
+    """Accepts requests from any thread. Cancelling a request's future withdraws it."""
 
     def __init__(
         self, models: Models, metrics: Metrics, buckets: Sequence[int], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.ready = False  # the models to begin with are loaded
-        self.lost: BaseException | None = None  # why the GPU cannot be used any more
+        self.ready = False  # the preloaded models are in memory
+        self.lost: BaseException | None = None  # the error that made the GPU unusable
         self.on_lost: Callable[[], object] = lambda: None
         self._models = models
         self._buckets = Buckets(buckets)
@@ -47,11 +47,11 @@ class Engine:
         self._painting: Sequence[Job] = ()
         self._calls: deque[tuple[Future[Any], Callable[[], object]]] = deque()
         self._ending = False
-        self._due = inf  # when what is being painted ends at the latest, if its step does
+        self._due = inf  # the latest deadline of the jobs being painted
         self._thread = Thread(target=self._live, name="gpu", daemon=True)
 
     def start(self, preload: Sequence[str] = ()) -> Future[None]:
-        """Begin, with those models loaded first; the future fails where one cannot be."""
+        """Start the thread and load `preload` first. The future fails if one of them cannot be loaded."""
 
         def load() -> None:
             for model_id in preload:
@@ -63,7 +63,7 @@ class Engine:
         return loaded
 
     def put(self, request: PaintRequest, seconds: float = inf) -> Future[Done]:
-        """Have it painted within that time. Raises Refusal, and so does the future."""
+        """Queue a request with a time limit in seconds. Raises Refusal when stopping; the future raises Refusal too."""
         now = self._clock()
         job = Job(request, now, now + seconds)
         with self._changed:
@@ -74,7 +74,7 @@ class Engine:
         return job.future
 
     def purge(self, model_id: str | None) -> Future[tuple[list[str], list[str]]]:
-        """Take models out of memory, once the batch being painted is done: the ids removed and remaining."""
+        """Unload one model, or all for None, after the current batch. The result: ids removed and ids remaining."""
 
         def purge() -> tuple[list[str], list[str]]:
             self._buckets.forget()
@@ -84,15 +84,15 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for the GPU."""
+        """The number of requests that wait for the GPU."""
         return len(self._waiting)
 
     def seconds_ahead(self) -> float:
-        """About how long the work in hand will take."""
+        """Estimate the seconds that the accepted requests will take, 1 to SLOWEST_GUESS."""
         return min(SLOWEST_GUESS, max(1.0, self._painter.pace * (len(self._waiting) + len(self._painting))))
 
     def give_up(self) -> None:
-        """Refuse everything in hand; what is being painted ends at its next step."""
+        """Refuse all accepted requests. The current batch ends at its next step."""
         with self._changed:
             jobs, calls = [*self._waiting, *self._painting], [*self._calls]
             self._calls.clear()
@@ -104,9 +104,9 @@ class Engine:
             settle(future, error=_leaving())
 
     def watch(self, grace: float) -> None:
-        """Take the GPU for lost where a step goes on that many seconds after all of its requests' time was over.
+        """Declare the GPU lost if a step runs more than `grace` seconds past the deadlines of all its requests.
 
-        A step looks at the time when it ends, so that such a one hangs: nothing would ever be painted again.
+        A step checks the time when it ends, so such a step hangs, and nothing would be painted any more.
         """
         with self._changed:
             hangs = not self.lost and self._clock() > self._due + grace
@@ -114,23 +114,23 @@ class Engine:
             self._lose(TimeoutError(f"a step has not ended {grace:g} s after its requests' time"))
 
     def stop(self) -> None:
-        """Paint what waits, take nothing new, and end; returns at once."""
+        """Accept no new requests, paint the waiting ones, then end the thread. Returns at once."""
         with self._changed:
             self._ending = True
             self._changed.notify()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end."""
+        """Wait for the thread's end, at most `seconds`."""
         self._thread.join(seconds)
 
     def _drop(self, job: Job) -> None:
-        """What has its outcome waits no longer, and its picture takes no more memory."""
+        """Remove a settled job from the queue, which frees its picture's memory."""
         with self._changed:
             if job in self._waiting:
                 self._waiting.remove(job)
 
     def _call(self, work: Callable[[], T]) -> Future[T]:
-        """Run it on the engine's thread, between batches and before whatever waits."""
+        """Run `work` on the engine's thread, between batches, before waiting requests. Raises Refusal when stopping."""
         future: Future[T] = Future()
         with self._changed:
             self._refuse_when_leaving()
@@ -151,20 +151,20 @@ class Engine:
         self.give_up()
         self.on_lost()
 
-    # What follows runs on the engine's own thread.
+    # The methods below run on the engine's own thread.
 
     def _live(self) -> None:
         try:
             while work := self._next():
                 work()
-        except BaseException as error:  # noqa: BLE001 - nobody else would hear the thread's last word
+        except BaseException as error:  # noqa: BLE001 - nothing else reports the thread's error
             self._lose(error)
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
             self._painting, self._due = (), inf
             self._changed.wait_for(lambda: self._calls or self._waiting or self._ending or self.lost)
-            if self.lost:  # a step that was given up as hanging has ended after all
+            if self.lost:  # a step declared hung has ended after all
                 return None
             if self._calls:
                 return partial(_call, *self._calls.popleft())
@@ -175,12 +175,12 @@ class Engine:
         return partial(self._turn, first)
 
     def _turn(self, first: Job) -> None:
-        """Paint the one that waited longest, and those that go with it."""
+        """Paint the oldest job and the waiting jobs of its shape."""
         if not first.wanted(self._clock()):
             return
         try:
             model = self._painter.load(first.request.model)
-        except Refusal as refusal:  # what holds for it holds for all that wait for the same
+        except Refusal as refusal:  # it applies to all jobs that wait for the same
             for job in [first, *self._alike(first, refusal)]:
                 job.refuse(refusal)
             return
@@ -191,7 +191,7 @@ class Engine:
             self._painter.paint(model, shape, jobs, size)
 
     def _company(self, model: Model, shape: Shape, first: Job) -> tuple[list[Job], int]:
-        """The jobs of the shape that fill the size that suits them, the oldest first."""
+        """Return the jobs to paint, oldest first and all of `shape`, and the batch size."""
         same = [first]
         for job in self._of_model(first.request.model):
             if len(same) == self._buckets.most(shape):
@@ -206,7 +206,7 @@ class Engine:
         return jobs, size
 
     def _alike(self, first: Job, refusal: Refusal) -> list[Job]:
-        """The jobs that would be refused as well: a name may be wrong by its adapter, a load fails for all of them."""
+        """Return the waiting jobs with the same fault: a wrong name may be an adapter's, a load is the base model's."""
         if refusal.code == "unknown_model":
             return self._of_model(first.request.model)
         base = base_of(first.request.model)
@@ -226,7 +226,7 @@ def _call(future: Future[Any], work: Callable[[], object]) -> None:
         if isinstance(error, DeviceLost):
             raise
     except BaseException:
-        settle(future, error=_leaving())  # the thread ends with it, and nobody else would
+        settle(future, error=_leaving())  # the thread ends, so nothing else would settle the future
         raise
     else:
         settle(future, done)

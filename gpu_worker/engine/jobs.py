@@ -1,4 +1,4 @@
-"""A request on its way through the engine, and how it gets its outcome."""
+"""Defines a queued request, and settles its future."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOO_LATE: Final = "the image was not painted in its time"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A painting and its times in seconds."""
+    """A painting, and its seconds in the queue and on the GPU."""
 
     painting: Painting
     queue: float
@@ -24,27 +24,27 @@ class Done:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """Times are the engine's clock. Whoever no longer wants the image cancels the future."""
+    """A queued request. Times are of the engine's clock. Cancelling the future withdraws the request."""
 
     request: PaintRequest
     arrived: float
     deadline: float
-    shape: Shape | None = None  # once its model has told it, which takes a while for a long prompt
+    shape: Shape | None = None  # set at the first use, since it takes a while for a long prompt
     future: Future[Done] = field(default_factory=Future)
 
     def wanted(self, now: float) -> bool:
-        """Whether somebody still waits for it; its time is over at the deadline."""
+        """Return whether a client still waits. Past its deadline the job is refused."""
         if now >= self.deadline:
             self.refuse(Refusal("timeout", TOO_LATE))
         return not self.future.done()
 
     def refuse(self, refusal: Refusal) -> None:
-        """End it without an image."""
+        """End the job without an image."""
         settle(self.future, error=refusal)
 
 
 def settle(future: Future[Any], value: object = None, error: BaseException | None = None) -> None:
-    """Give the future its outcome; one that has been cancelled, or has an outcome, stays as it is."""
+    """Set the future's outcome, unless it is cancelled or already settled."""
     with contextlib.suppress(InvalidStateError):
         if error is None:
             future.set_result(value)

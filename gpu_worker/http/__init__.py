@@ -1,1 +1,1 @@
-"""The worker's HTTP server: routes, bodies, answers, metrics and log lines."""
+"""Serves the worker over HTTP: routes, bodies, answers, metrics and logs."""

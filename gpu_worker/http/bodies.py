@@ -1,4 +1,4 @@
-"""A request's body, read with a limit on its size and on its time."""
+"""Reads a request's body, with limits on its size and its time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SECONDS: Final = 30.0  # for a whole body
 
 
 class ClientGone(Exception):
-    """The client closed the connection: nobody reads an answer."""
+    """The client closed the connection, so that no answer can reach it."""
 
 
 class Body:
-    """The body of one request, in its order: read, then the wait for the client to go."""
+    """The body of one request: first `read`, then `gone`."""
 
     def __init__(self, request: Request) -> None:
         self._receive = request.receive
@@ -25,7 +25,7 @@ class Body:
         self._ended = False
 
     async def read(self, limit: int, seconds: float = SECONDS) -> bytes:
-        """All of it. Raises Refusal where it is longer than `limit` or too slow, and ClientGone."""
+        """Return the whole body. Raises Refusal if it exceeds `limit` bytes or `seconds`, and ClientGone."""
         too_large = Refusal("too_large", f"the body must be at most {limit} bytes")
         if self._length.isdecimal() and int(self._length) > limit:
             raise too_large
@@ -41,7 +41,7 @@ class Body:
         return bytes(body)
 
     async def gone(self) -> None:
-        """Returns when the client has closed the connection. Only after the whole body was read."""
+        """Return when the client has closed the connection. Call it only after `read`."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

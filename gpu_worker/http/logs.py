@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, in which neither a prompt nor a picture is ever written."""
+"""Writes logs as lines of JSON, without prompts and pictures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Final
 
 log: Final = logging.getLogger("gpu_worker")
 
-QUOTE: Final = 12  # characters; a message that shares so many with a prompt quotes it
+QUOTE: Final = 12  # characters; a message that shares this many with a prompt quotes it
 LONGEST: Final = 300
 
-# They say in their warnings which words of a prompt were cut.
+# Their warnings quote the words of a prompt that were cut.
 CHATTY: Final = ("diffusers", "transformers")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; what is passed as `extra={"fields": {...}}` stands beside the message."""
+    """One JSON object a line; the fields of `extra={"fields": {...}}` are added to it."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(level: str) -> None:
-    """Write the logs of this process to standard output. Raises ValueError for an unknown level."""
+    """Log to standard output. Raises ValueError for an unknown level."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -45,12 +45,12 @@ def set_up(level: str) -> None:
 
 
 def say(level: int, message: str, **fields: Any) -> None:
-    """Log a message with fields, those that are None left out."""
+    """Log a message with fields, without those that are None."""
     log.log(level, message, extra={"fields": {name: value for name, value in fields.items() if value is not None}})
 
 
 def failure(message: str, error: BaseException, secrets: Iterable[str] = (), **fields: Any) -> None:
-    """Log an exception with the places it passed; its own words are left out where they quote one of the secrets."""
+    """Log an exception with its stack; its message is withheld if it quotes one of the secrets."""
     words = str(error)[:LONGEST]
     if any(_shares(words, secret) for secret in secrets if secret):
         words = "(withheld: it quotes the request)"

@@ -1,4 +1,4 @@
-"""What the worker counts, as Prometheus text: `GET /metrics`."""
+"""Counts the worker's requests, times and memory, and writes them as Prometheus text for `GET /metrics`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The names that dashboards of such services already use, and `gpu_worker_*` for the rest.
+    """The metric names that dashboards of such services already use, and `gpu_worker_*` for the others.
 
     Labels take few values: the models of the table, tasks, and the codes of the contract. Any thread may call.
     """
@@ -56,13 +56,13 @@ class Metrics:
             self.confidence.labels(model).observe(confidence)
 
     def refused(self, refusal: Refusal, model: str = "", task: str = "") -> None:
-        """`model` and `task` where the request got as far as a known model."""
+        """Count a refusal, with `model` and `task` if the request named a known model."""
         self.refusals.labels(refusal.code).inc()
         if model:
             self.predictions.labels(model, task, "error").inc()
 
     def text(self, known: Sequence[str], loaded: Sequence[str]) -> bytes:
-        """Everything, with the models that are in memory now."""
+        """Return all metrics, with the models that are in memory now."""
         for model in known:
             self.loaded.labels(model).set(model in loaded)
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The process: it serves until it is told to end, answers what it has taken, and only then ends."""
+"""Runs the server process: serves until a signal or the loss of the GPU, answers the accepted requests, then ends."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from gpu_worker.http.server import Worker
 from gpu_worker.settings import Settings
 
 KEEP_ALIVE: Final = 75  # seconds; longer than a load balancer's 60
-GOODBYE_SECONDS: Final = 2  # for the last answers to be sent
+GOODBYE_SECONDS: Final = 2  # for sending the last answers
 TICK: Final = 0.05
 WATCH_SECONDS: Final = 0.5
 
 
 class _Server(uvicorn.Server):
-    """Signals are not uvicorn's business: it would close the port at once, while `/ping` must say 503 until the end."""
+    """No signal handlers of uvicorn: they close the port at once, but `/ping` must answer 503 until the end."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,7 +35,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(models: Models, settings: Settings) -> int:
-    """Serve until SIGTERM, SIGINT or the loss of the GPU; the status to exit with, other than 0 after a failure."""
+    """Serve until SIGTERM, SIGINT or the loss of the GPU. Returns the exit status, 1 after a failure."""
     loop, leave = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: loop.call_soon_threadsafe(leave.set))
@@ -90,14 +90,14 @@ async def serve(models: Models, settings: Settings) -> int:
 
 
 async def _watch(engine: Engine, grace: float) -> None:
-    """Have the engine look for a step that hangs, for as long as there is an engine."""
+    """Look for a step that hangs, every WATCH_SECONDS, until cancelled."""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         engine.watch(grace)
 
 
 async def _empty(worker: Worker, seconds: float) -> None:
-    """Wait until nothing is inside, or for that long."""
+    """Wait until no request is inside the worker, at most `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while worker.inside:
@@ -105,7 +105,7 @@ async def _empty(worker: Worker, seconds: float) -> None:
 
 
 def run(models: Models, settings: Settings) -> NoReturn:
-    """Serve, and end the process."""
+    """Serve, then end the process."""
     status = asyncio.run(serve(models, settings))
     logging.shutdown()
     os._exit(status)  # not sys.exit, which would wait for a GPU thread that is in the middle of a long step

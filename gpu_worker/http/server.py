@@ -1,4 +1,4 @@
-"""The worker over HTTP: the paths that SageMaker and Prometheus know, and those for a worker at hand."""
+"""Serves the worker's routes: the paths that SageMaker and Prometheus require, and those for other deployments."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from gpu_worker.http.metrics import Metrics
 
 JSON: Final = "application/json"
 MAX_PURGE_BODY: Final = 4096
-MAX_PURGES: Final = 8  # at once, by the purge's own path
+MAX_PURGES: Final = 8  # at once, at `/models/purge`
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Call:
-    """What is logged of a call to `/invocations`."""
+    """The logged properties of a call to `/invocations`."""
 
     began: float
     asked: PaintRequest | None = None
@@ -48,7 +48,7 @@ class _Call:
 
 
 class Worker:
-    """The application. `leaving` is set when the process is to end: from then on nothing new is taken."""
+    """The application. `leaving` is set when the process is about to end; from then on new requests are refused."""
 
     def __init__(
         self, engine: Engine, models: Models, metrics: Metrics, queue_size: int, timeout_seconds: float
@@ -75,7 +75,7 @@ class Worker:
         )
 
     async def ping(self, _request: Request) -> Response:
-        """200 while work is taken. It asks nothing of the GPU's thread."""
+        """Answer 200 while requests are accepted. Never waits for the GPU's thread."""
         well = self._engine.ready and not self._engine.lost and not self.leaving
         return Response(status_code=200 if well else 503)
 
@@ -93,7 +93,7 @@ class Worker:
 
     async def _asked_to_purge(self, body: Body, call: _Call) -> Response:
         self._refuse_when_leaving()
-        with self._place(MAX_PURGES):  # beyond the queue's places, so that a full worker can still be purged
+        with self._place(MAX_PURGES):  # beyond the queue's places, so that a full worker can be purged
             return await self._purged(PurgeRequest.of(await body.read(MAX_PURGE_BODY)), body, call)
 
     async def invocations(self, request: Request) -> Response:
@@ -103,12 +103,12 @@ class Worker:
         return response
 
     async def _answer_of(self, call: _Call, work: Coroutine[Any, Any, Response]) -> Response:
-        """The answer, or the refusal that tells why there is none."""
+        """Return the answer of `work`, or the error answer."""
         try:
             return await work
         except (Refusal, ClientGone) as error:
             return self._refused(error, call)
-        except Exception as error:  # noqa: BLE001 - the client is told nothing of it
+        except Exception as error:  # noqa: BLE001 - the client gets no details
             said = [call.asked.prompt, call.asked.negative_prompt or ""] if call.asked else []
             logs.failure("a request failed", error, said, id=call.asked and call.asked.id)
             return self._refused(Refusal("failed", "the worker failed"), call)
@@ -120,7 +120,7 @@ class Worker:
         with self._place():
             data = await body.read(contract.MAX_BODY)
             asked = await self._in_pool(contract.read, data)
-            del data  # it may be large, and is not needed while the request waits
+            del data  # it may be large, and the waiting request does not need it
             if isinstance(asked, PurgeRequest):
                 return await self._purged(asked, body, call)
             call.asked = asked
@@ -144,7 +144,7 @@ class Worker:
         return _json({"model_id": asked.model_id, "removed": removed, "remaining": remaining})
 
     async def _outcome(self, future: Future[T], body: Body, seconds: float) -> T:
-        """What the engine makes of it, unless the time is over or the client goes: then nobody wants it any more."""
+        """Wait for the engine's result. Raises Refusal after `seconds` and ClientGone; both cancel the work."""
         outcome = asyncio.wrap_future(future)
         gone = asyncio.ensure_future(body.gone())
         limit = None if seconds == math.inf else seconds
@@ -171,7 +171,7 @@ class Worker:
 
     @contextmanager
     def _place(self, beyond: int = 0) -> Iterator[None]:
-        """A place for one request, so that what is inside never takes more than so much memory."""
+        """Hold one of the worker's places, which bound its memory. Raises Refusal if all are taken."""
         if self.inside >= self._queue_size + beyond:
             raise Refusal("busy", "too many requests are waiting", round(self._engine.seconds_ahead(), 1))
         self.inside += 1

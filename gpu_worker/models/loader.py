@@ -1,4 +1,4 @@
-"""Bringing one model into memory: its weights found, its pipelines on the device, its segmenter beside it."""
+"""Loads one model: finds its weights, and builds its pipelines and its segmenter on the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InMemory:
-    """A Sampler and, where it paints backgrounds, the segmenter that is loaded when it is first needed."""
+    """A Sampler and, for backgrounds, a segmenter that is loaded at its first use."""
 
     def __init__(self, sampler: Sampler, loader: Loader) -> None:
         self._sampler = sampler
@@ -28,7 +28,6 @@ class InMemory:
         self._scenes = "background" in sampler.spec.tasks
 
     def model(self, adapters: Chosen) -> Model:
-        """The model with these adapters."""
         if self._scenes:
             from gpu_worker.background.model import BackgroundPainter
 
@@ -38,14 +37,13 @@ class InMemory:
         return Painter(self._sampler, adapters)
 
     def close(self) -> None:
-        """Give the memory back."""
         self._sampler.close()
         self._segmenter.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads models of the table. torch is imported by the first call."""
+    """Loads models of the table. The first call imports torch."""
 
     sources: Sources
     loras: Folder
@@ -56,14 +54,14 @@ class Loader:
 
     @classmethod
     def of(cls, settings: Settings, loras: Folder) -> Loader:
-        """As the settings say."""
+        """Create a loader from the settings. Sets TORCHINDUCTOR_CACHE_DIR, unless it is set."""
         folder = Path(settings.weights_dir)
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
         sources = Sources(Path(settings.model_dir), folder, settings.weights_s3_uri, hub=bool(settings.weights_hub))
         return cls(sources, loras, settings.device, settings.decoder, settings.speed, settings.segmenter)
 
     def __call__(self, spec: Spec) -> InMemory:
-        """Load it. Raises Missing, OutOfMemory and DeviceLost."""
+        """Load a model. Raises Missing, OutOfMemory and DeviceLost."""
         from gpu_worker.pipelines.faults import told_apart
         from gpu_worker.pipelines.loading import device_of, load
         from gpu_worker.pipelines.sampler import Sampler
@@ -73,7 +71,7 @@ class Loader:
         return InMemory(Sampler(spec, parts, self.loras, self.speed), self)
 
     def segmenter(self) -> Segmenter | None:
-        """The segmenter of the settings; None where its file is nowhere."""
+        """Load the configured segmenter; None if its file is not found."""
         from gpu_worker.background.segment import OnnxSegmenter
         from gpu_worker.pipelines.loading import device_of
 

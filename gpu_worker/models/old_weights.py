@@ -1,7 +1,7 @@
-"""Weights in S3 that the table does not name any more: found, so that they can be told of, and removed when asked to.
+"""Finds weights in S3 that the table no longer names, and removes them on request.
 
-A deployment keeps its weights in a folder named by its models and their table, so that those of an older table lie
-beside it. Only what was staged as a whole is ever found: a folder with the mark that staging writes last.
+A deployment keeps its weights in a folder named after its models and their table, so the weights of an older table lie
+beside it. Only complete folders are found: those with the mark that staging writes last.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, Final
 
 COMPLETE: Final = ".complete"  # written last when staging, so that half a copy is never taken for one
 MOST: Final = 1000  # keys that S3 deletes in one call
-_BY_TABLE: Final = re.compile(r"[0-9a-f]{12}")  # a deployment's folder: infra/constructs/worker_image.py
+_BY_TABLE: Final = re.compile(r"[0-9a-f]{12}")  # a deployment's folder: infra/constructs/gpu/worker_image.py
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """A folder of weights as a prefix that ends with a slash, its keys, and how many bytes they are."""
+    """A folder of weights: its prefix with a trailing slash, its keys, and its size in bytes."""
 
     prefix: str
     keys: tuple[str, ...]
@@ -26,7 +26,7 @@ class Old:
 
 
 def found(s3: Any, target: str, named: Iterable[str]) -> list[Old]:
-    """What is old at a target, `s3://bucket/prefix`, and beside it. `named` are the folders of the table."""
+    """Return the old weights at a target, `s3://bucket/prefix`, and beside it. `named` are the table's folders."""
     bucket, prefix = _split(target)
     keep = tuple(f"{prefix}{folder}/" for folder in named)
     around = _around(prefix)
@@ -38,7 +38,7 @@ def found(s3: Any, target: str, named: Iterable[str]) -> list[Old]:
 
 
 def remove(s3: Any, target: str, old: Old) -> None:
-    """Delete the folder, its mark first, so that it is never taken for a whole copy. Raises RuntimeError."""
+    """Delete the folder, its mark first, so that the rest is never taken for a complete copy. Raises RuntimeError."""
     bucket, _ = _split(target)
     mark = old.prefix + COMPLETE
     for keys in ((mark,), *_portions([key for key in old.keys if key != mark])):
@@ -53,13 +53,13 @@ def _split(target: str) -> tuple[str, str]:
 
 
 def _around(prefix: str) -> str:
-    """Where to look: below the target, or below its parent where the target is a deployment's folder."""
+    """Return the prefix to search: the target, or its parent if the target is a deployment's folder."""
     parent, _, name = prefix.rstrip("/").rpartition("/")
     return f"{parent}/" if parent and _BY_TABLE.fullmatch(name) else prefix
 
 
 def _staged(key: str, prefix: str, around: str) -> bool:
-    """Whether the key is the mark of a folder just below the target, or below a deployment's folder beside it."""
+    """Return whether the key is the mark of a folder in the target, or in a deployment's folder beside it."""
     parts = key.removeprefix(around).split("/")
     if around != prefix:
         return len(parts) == 3 and parts[2] == COMPLETE and bool(_BY_TABLE.fullmatch(parts[0]))

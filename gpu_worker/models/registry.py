@@ -1,4 +1,4 @@
-"""The models of the table and those in memory: loaded when first asked for, the one used least recently given back."""
+"""Keeps models in memory: loads a model at its first use and unloads the least recently used one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ log = logging.getLogger(__name__)
 
 
 class Loaded(Protocol):
-    """A model in memory, whatever the adapters that it is asked for with."""
+    """A model in memory, usable with any adapters."""
 
     def model(self, adapters: Chosen) -> Model:
-        """The model with these adapters."""
+        """Return the model with these adapters."""
         ...
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         ...
 
 
 class Registry:
-    """Implements Models. `load` brings a model into memory; `most` is how many may be there at once."""
+    """Implements Models. `load` brings a model into memory; `most` bounds the number of models there."""
 
     def __init__(
         self, table: Iterable[Spec], load: Callable[[Spec], Loaded], most: int, loras: Folder | None = None
@@ -43,9 +43,10 @@ class Registry:
         self._here: OrderedDict[str, Loaded] = OrderedDict()
 
     def get(self, model_id: str) -> Model:
-        """As the protocol says; `model+adapter:0.8` is the model with an adapter. Raises Refusal.
+        """See Models.get. Raises Refusal.
 
-        Room is made before the loading, since two that do not fit together would not fit for a moment either.
+        Other models are unloaded before the loading, since two that do not fit together would not fit for a moment
+        either.
         """
         base, adapters = parse(model_id)
         spec = self._table.get(base)
@@ -65,19 +66,18 @@ class Registry:
         return self._here[base].model(adapters)
 
     def purge(self, model_id: str | None) -> tuple[list[str], list[str]]:
-        """As the protocol says; adapters go with their model."""
+        """See Models.purge. Adapters are unloaded with their model."""
         removed = [name for name in self.loaded() if model_id is None or base_of(model_id) == name]
         for name in removed:
             self._close(name)
         return removed, self.loaded()
 
     def known(self) -> list[dict[str, Any]]:
-        """As the protocol says, with the adapters that can be asked for."""
+        """See Models.known. Each model lists the available adapters."""
         adapters = self._loras.names() if self._loras else []
         return [{**spec.described(), "adapters": adapters} for spec in self._table.values()]
 
     def loaded(self) -> list[str]:
-        """As the protocol says; the one used least recently first."""
         return list(self._here)
 
     def _close(self, name: str) -> None:
@@ -85,7 +85,7 @@ class Registry:
 
 
 def of(settings: Settings) -> Registry:
-    """The registry that the settings describe. Nothing is loaded yet, and torch is imported with the first model."""
+    """Create the registry of the settings. Loads nothing yet; torch is imported with the first model."""
     from gpu_worker.models.loader import Loader
     from gpu_worker.pipelines.table import MODELS
 

@@ -1,4 +1,4 @@
-"""Where a model's files are: this package, the container's model directory, S3, the hub; and putting them into S3."""
+"""Finds a model's files in this package, the model directory, S3 or the hub, and uploads them to S3."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PACKAGE = Path(__file__).parent.parent
 
 
 class Missing(Exception):
-    """The files of a model are nowhere to be found; the message says where was looked."""
+    """A model's files cannot be found or are not the expected ones; the message gives the places."""
 
 
 def fetch(weights: Weights, into: Path) -> None:
-    """Download from the hub, or the one file from its address, whose SHA-256 must be the table's. Raises Missing."""
+    """Download from the hub, or one file from its URL. Raises Missing if its SHA-256 differs from the table's."""
     if weights.repo:
         from huggingface_hub import snapshot_download
 
@@ -50,7 +50,7 @@ def fetch(weights: Weights, into: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The places in their order. `s3` is `s3://bucket/prefix` or empty; `hub` says whether downloads are allowed."""
+    """The places in search order. `s3` is `s3://bucket/prefix` or empty; `hub` allows downloads."""
 
     local: Path
     cache: Path
@@ -61,7 +61,7 @@ class Sources:
     package: Path = PACKAGE
 
     def find(self, weights: Weights) -> Path:
-        """The folder with the files; those that the package ships are there, else in the local one. Raises Missing."""
+        """Return the folder with the files; shipped ones are in the package, else in `local`. Raises Missing."""
         if weights.shipped:
             places = (self.package / weights.shipped, self.local / weights.folder)
             if found := next((place for place in places if (place / weights.proof).is_file()), None):
@@ -80,7 +80,7 @@ class Sources:
         raise Missing(f"no {weights.folder} in {' or '.join(looked)}, and the hub is not allowed")
 
     def stage(self, weights: Weights) -> bool:
-        """Put the files into S3, unless they are there. Says whether anything was sent."""
+        """Upload the files to S3, unless they are there. Returns whether anything was uploaded."""
         bucket, prefix = self._place(weights)
         s3 = self._s3()
         if f"{prefix}{COMPLETE}" in self._listed(s3, bucket, prefix):
@@ -142,9 +142,9 @@ class Sources:
 
 
 def needed(model_ids: Sequence[str], segmenter: str) -> list[Weights]:
-    """What the models need, with their small decoders, and the segmenter where one of them paints backgrounds.
+    """Return the weights of the models with their small decoders, and of the segmenter if one paints backgrounds.
 
-    What the package ships is not among it.
+    Weights that the package ships are left out.
     """
     specs = [MODELS[model_id] for model_id in model_ids]
     found = [w for spec in specs for w in (spec.weights, spec.vae, spec.tiny) if w is not None and not w.shipped]
@@ -154,7 +154,7 @@ def needed(model_ids: Sequence[str], segmenter: str) -> list[Weights]:
 
 
 def _tell_old(sources: Sources, prune: bool) -> None:
-    """List the weights in S3 that the table does not name, of whatever model or segmenter; remove them if asked to."""
+    """List the weights in S3 that the table does not name, of any model or segmenter; remove them if `prune`."""
     s3 = sources._s3()
     named = {weights.folder for segmenter in SEGMENTERS for weights in needed(list(MODELS), segmenter)}
     for old in old_weights.found(s3, sources.s3, named):

@@ -1,1 +1,1 @@
-"""Diffusion pipelines: the table of models, their loading, their prompts, and how they are painted with."""
+"""Runs diffusion pipelines: the table of models, their loading, their prompts, and their sampling."""

@@ -1,4 +1,4 @@
-"""LoRA adapters by name, from one folder: which there are, and which are active in a pipeline."""
+"""Parses, loads and switches LoRA adapters, which are files in one folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Chosen = tuple[tuple[str, float], ...]
 
 
 def parse(model_id: str) -> tuple[str, Chosen]:
-    """`model+watercolour+pixels:0.6` is the model with two adapters. Raises Refusal for what is no name or weight."""
+    """Split an id such as `model+watercolour+pixels:0.6` into the model and its weighted adapters. Raises Refusal."""
     base, *rest = model_id.split("+")
     chosen: list[tuple[str, float]] = []
     for part in rest:
@@ -37,23 +37,23 @@ def parse(model_id: str) -> tuple[str, Chosen]:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The folder with `name.safetensors` files. One that is not there has none."""
+    """The folder of `name.safetensors` files. A missing folder has no adapters."""
 
     path: Path
 
     def names(self) -> list[str]:
-        """The adapters there are."""
+        """Return the names of the adapters, sorted."""
         return sorted(p.stem for p in self.path.glob("*.safetensors") if _NAME.fullmatch(p.stem))
 
     def file(self, name: str) -> Path:
-        """The file of an adapter. Raises Refusal."""
+        """Return an adapter's file. Raises Refusal if there is none."""
         if name not in self.names():
             raise Refusal("unknown_model", f"there is no adapter of the name {name}")
         return self.path / f"{name}.safetensors"
 
 
 class Active:
-    """The adapters of one pipeline's modules: each is loaded once, and switched on and off without touching weights."""
+    """The adapters of one pipeline: each is loaded once, then switched on and off without changing weights."""
 
     def __init__(self, pipe: Any, folder: Folder) -> None:
         self._pipe = pipe
@@ -63,10 +63,10 @@ class Active:
         self._now: Chosen | None = ()
 
     def use(self, chosen: Chosen) -> None:
-        """Switch to exactly these. Raises Refusal for a file that does not fit the model."""
+        """Activate exactly these adapters. Raises Refusal for a file that does not fit the model."""
         if chosen == self._now:
             return
-        self._now = None  # until the switch is done
+        self._now = None  # unknown until the switch is complete
         for name, _ in chosen:
             if name not in self._loaded:
                 self._load(name)
@@ -79,7 +79,7 @@ class Active:
 
     def _load(self, name: str) -> None:
         file = self._folder.file(name)
-        inner = f"adapter_{self._tried}"  # a dot in a name would be read as a path of modules
+        inner = f"adapter_{self._tried}"  # a dot in a name would be parsed as a module path
         self._tried += 1
         try:
             with warnings.catch_warnings():
@@ -87,16 +87,16 @@ class Active:
                 self._pipe.load_lora_weights(str(file), adapter_name=inner, local_files_only=True)
             if self._matrices(inner) < _matrices(file):
                 raise ValueError("a part of the file has no place in the model")
-        except Exception as error:  # any: the loaders read strangers' files
+        except Exception as error:  # any exception: the loaders read untrusted files
             if fault(str(error)):
-                raise  # the device's and not the file's
+                raise  # an error of the device, not of the file
             with contextlib.suppress(Exception):
                 self._pipe.delete_adapters(inner)
             raise Refusal("unknown_model", f"the adapter {name} does not fit this model") from error
         self._loaded[name] = inner
 
     def _matrices(self, inner: str) -> int:
-        """How many of an adapter's matrices stand in the pipeline's modules. Raises ValueError where none does."""
+        """Count an adapter's matrices in the pipeline's modules. Raises ValueError if there are none."""
         parts = (part for part in self._pipe.components.values() if hasattr(part, "named_parameters"))
         names = (name for part in parts for name, _ in part.named_parameters())
         found = sum(f".{inner}." in f"{name}." and ".lora_" in name for name in names)
@@ -106,7 +106,7 @@ class Active:
 
 
 def _matrices(file: Path) -> int:
-    """How many matrices an adapter's file has, by any of the names that trainers give them."""
+    """Count the matrices in an adapter's file, under any of the names that training tools give them."""
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as opened:

@@ -1,4 +1,4 @@
-"""What a batch is made of, and who paints it; free of torch, so that what stands on it can be used without."""
+"""Defines a batch and the protocol of its sampler. Imports no torch, so that its users need none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpu_worker.pipelines.table import Spec
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image of a batch. `mask` is 255 where to paint."""
+    """One image of a batch. `mask` is 255 where the model paints."""
 
     prompt: str = field(repr=False)
     negative: str | None = field(repr=False)
@@ -28,7 +28,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a batch has in common. `windows` is how many every prompt is encoded in."""
+    """The properties shared by a batch. Every prompt is encoded in `windows` windows."""
 
     task: str
     width: int
@@ -40,22 +40,23 @@ class Run:
 
 
 class Batches(Protocol):
-    """A model's weights, ready to paint."""
+    """A model's weights in memory, ready to paint."""
 
     @property
     def spec(self) -> Spec:
-        """Its row of the table."""
+        """The model's row of the table."""
         ...
 
     def windows(self, *prompts: str | None) -> int:
-        """How many windows the longest of the prompts needs. Raises Refusal as `paint` does."""
+        """Return the number of windows of the longest prompt. Raises Refusal."""
         ...
 
     def paint(
         self, run: Run, items: Sequence[Item], bucket: int, check: Callable[[], None]
     ) -> list[NDArray[np.uint8] | Refusal]:
-        """One image, height x width x 3, for each item, at most `bucket` at once. What `check` raises ends the work.
+        """Return one image, height x width x 3, for each item, painting at most `bucket` at once.
 
-        Raises OutOfMemory and DeviceLost, and Refusal where the model was taken out of memory or an adapter is none.
+        Exceptions of `check` end the work and propagate. Raises OutOfMemory and DeviceLost, and Refusal if the model
+        has been unloaded or an adapter is invalid.
         """
         ...

@@ -1,4 +1,4 @@
-"""Errors of the device told apart: no room, the device gone, and everything else."""
+"""Translates errors of the device into OutOfMemory and DeviceLost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 
 
 def told_apart(device: torch.device, work: Callable[[], Made]) -> Made:
-    """Do the work. Errors of the device become OutOfMemory, with what was taken given back, or DeviceLost."""
+    """Run `work`. Errors of the device are raised as OutOfMemory, after freeing memory, or as DeviceLost."""
     found: type[OutOfMemory | DeviceLost] | None
     try:
         return work()
@@ -25,7 +25,7 @@ def told_apart(device: torch.device, work: Callable[[], Made]) -> Made:
         found = fault(said)
         if found is None:
             raise
-    # Only here, as inside the except blocks the traceback still holds the tensors.
+    # After the except blocks, inside which the traceback still holds the tensors.
     if found is OutOfMemory:
         give_back(device)
     raise found(said.partition("\n")[0][:200])

@@ -1,4 +1,4 @@
-"""The UNet as recorded CUDA graphs: one launch instead of thousands, which is most of a small batch's time."""
+"""Records the UNet as CUDA graphs: one launch replaces thousands, which take most of a small batch's time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Capture = Callable[[Callable[[], torch.Tensor]], Play]
 
 
 class Recorder:
-    """Stands in for a UNet's forward. A call whose shapes are new is recorded; later ones replay the recording.
+    """Replaces a UNet's forward. The first call with new shapes is recorded; later calls replay the recording.
 
-    A recording reads and writes fixed memory, so that inputs are copied in and the output is copied out. One that
-    fails, or whose first replay is not what the UNet itself answers, is given up: its shapes stay as they were.
+    A recording reads and writes fixed memory, so inputs are copied in and the output is copied out. A recording that
+    fails, or whose first replay differs from the UNet's own output, is discarded, and its shapes run unrecorded.
     """
 
     def __init__(self, unet: Any, capture: Capture, most: int = 8) -> None:
@@ -32,7 +32,7 @@ class Recorder:
 
     @property
     def recorded(self) -> int:
-        """How many shapes are replayed."""
+        """The number of recorded shapes."""
         return sum(made is not None for made in self._made.values())
 
     def __call__(
@@ -45,7 +45,7 @@ class Recorder:
         cross_attention_kwargs: dict[str, Any] | None = None,
         return_dict: bool = False,  # noqa: ARG002 - the pipelines always pass it as False
     ) -> tuple[torch.Tensor]:
-        """As the UNet's forward, for the arguments that the pipelines pass."""
+        """Run the UNet, with the arguments that the pipelines pass."""
         given = {
             "sample": sample,
             "timestep": timestep.to(sample.device),
@@ -98,12 +98,12 @@ class Recorder:
         self._made[key] = made
         while len(self._made) > self._most:
             self._made.popitem(last=False)
-        # Not `expected`: the first answer is to have the bits of every later one.
+        # Not `expected`: the first output must have the same bits as all later ones.
         return play().clone() if made is not None else expected
 
 
 def capture_cuda(run: Callable[[], torch.Tensor]) -> Play:
-    """Record what `run` does on the GPU. It is run thrice before, as lazy set-up must not be recorded."""
+    """Record `run` as a CUDA graph. It runs three times before, as lazy initialisation must not be recorded."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side), torch.no_grad():
@@ -122,7 +122,7 @@ def capture_cuda(run: Callable[[], torch.Tensor]) -> Play:
 
 
 def install(unet: Any, compiled: bool, capture: Capture = capture_cuda) -> Recorder:
-    """Make the UNet record itself; with `compiled`, its blocks are compiled first (kept in TORCHINDUCTOR_CACHE_DIR)."""
+    """Make the UNet record itself. `compiled` compiles its blocks first (cached in TORCHINDUCTOR_CACHE_DIR)."""
     if compiled:
         unet.compile_repeated_blocks(fullgraph=True, dynamic=False)
     recorder = Recorder(unet, capture)

@@ -1,4 +1,4 @@
-"""Loading of a pipeline's parts onto the device, once for all of its tasks, and giving their memory back."""
+"""Loads a pipeline's parts onto the device, once for all of its tasks, and frees their memory."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ _CLASSES = {
 
 @dataclass(slots=True)
 class Parts:
-    """The pipelines of one model by task: one set of weights, whatever their number."""
+    """The pipelines of one model by task, all on one set of weights."""
 
     pipes: dict[str, Any] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def any(self) -> Any:
-        """One of the pipelines; all have the same UNet and text encoders."""
+        """One of the pipelines; all share the UNet and the text encoders."""
         return next(iter(self.pipes.values()))
 
 
 def device_of(name: str) -> torch.device:
-    """The device of that name; empty is the best one there is."""
+    """Return the named device; without a name, CUDA if available, else the CPU."""
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def dtype_of(spec: Spec, device: torch.device) -> torch.dtype:
-    """The model's own 16 bits on a GPU that has them, float16 on an older one, 32 bits on a CPU."""
+    """Return the model's own type on a GPU, float16 on a GPU without bfloat16, float32 on a CPU."""
     if device.type != "cuda":
         return torch.float32
     if spec.dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -56,10 +56,10 @@ def dtype_of(spec: Spec, device: torch.device) -> torch.dtype:
 
 
 def load(spec: Spec, find: Callable[[Weights], Path], device: torch.device, tiny: bool = False) -> Parts:
-    """Load a model from the folders that `find` gives.
+    """Load a model from the folders that `find` returns.
 
-    bfloat16 has the range of 32 bits, so that the VAE needs no 32-bit pass; float16 has not, and takes a VAE that was
-    made for it. With `tiny` the small decoder makes the pixels; images are still encoded by the full VAE.
+    bfloat16 has the range of float32, so the VAE needs no 32-bit pass; float16 does not, and uses a VAE made for it.
+    With `tiny` the small decoder makes the pixels of text-to-image; images are still encoded by the full VAE.
     """
     for chatty in (diffusers_logging, transformers_logging):
         chatty.disable_progress_bar()
@@ -95,7 +95,7 @@ def load(spec: Spec, find: Callable[[Weights], Path], device: torch.device, tiny
 
 
 def give_back(device: torch.device) -> None:
-    """Return to the device what nothing refers to any more."""
+    """Return unreferenced memory to the device."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

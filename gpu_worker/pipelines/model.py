@@ -1,4 +1,4 @@
-"""A model of the table as the engine calls it: text to image and image to image, plain or with adapters."""
+"""Implements the engine's Model for text-to-image and image-to-image, with or without adapters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gpu_worker.pipelines.table import Spec
 
 
 class Painter:
-    """Implements Model over a Sampler of one model; several may stand on one, each with adapters of its own."""
+    """Implements Model with a Sampler; several Painters, each with its own adapters, may share one."""
 
     def __init__(self, sampler: Batches, adapters: Chosen = ()) -> None:
         self._sampler = sampler
         self._adapters = adapters
 
     def shape(self, request: PaintRequest) -> Shape:
-        """Raises Refusal for a task, size or number of steps that is not this model's."""
+        """Return the batch shape. Raises Refusal for an unsupported task, size or number of steps."""
         run = self._run(request)
         return Shape(
             run.task,
@@ -36,7 +36,7 @@ class Painter:
     def paint(
         self, requests: Sequence[PaintRequest], bucket: int, check: Callable[[], None]
     ) -> list[Painting | Refusal]:
-        """As the protocol says. A request whose image cannot be read is refused by itself."""
+        """See Model.paint. A request with an unreadable image is refused by itself."""
         run = self._run(requests[0])
         outcomes: list[Painting | Refusal | None] = [None] * len(requests)
         items: list[Item] = []
@@ -78,7 +78,7 @@ class Painter:
 
 
 def checked(spec: Spec, request: PaintRequest) -> tuple[int, float]:
-    """The steps and the guidance that hold for a request. Raises Refusal for what the model cannot do."""
+    """Return the request's steps and guidance, or the defaults. Raises Refusal for an unsupported task or steps."""
     if request.task not in spec.tasks:
         raise Refusal("invalid_request", f"{spec.id} does not do {request.task}")
     steps = spec.steps if request.steps is None else request.steps

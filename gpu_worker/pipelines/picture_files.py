@@ -1,4 +1,4 @@
-"""The structure of picture files before anything is decoded: what they are, what they cost, and only their picture."""
+"""Parses picture files before decoding: their kind, size and decoding cost, and the bytes of the picture alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_SCANS: Final = 100  # of a JPEG; encoders write about 10
-MAX_SAMPLES: Final = 1_000_000_000  # gone through in all scans together
+MAX_SAMPLES: Final = 1_000_000_000  # processed in all scans together
 MAX_PARTS: Final = 100_000
-MAX_NOTE: Final = 4_194_304  # bytes of EXIF, or of a profile as it is packed
+MAX_NOTE: Final = 4_194_304  # bytes of EXIF, or of a compressed profile
 MAX_PROFILE: Final = 1_000_000  # bytes
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -22,14 +22,14 @@ _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 
 
 class Broken(Exception):
-    """No whole PNG, JPEG or WebP."""
+    """The data is not a complete PNG, JPEG or WebP."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """`data`: the picture and what it means, without notes that a decoder would read. `depth` of each of its samples.
+    """`data`: the picture with its profile and orientation, without other metadata. `depth`: bits of each sample.
 
-    `key`: of a PNG without a palette, the samples that are clear, in that depth.
+    `key`: the sample values that are transparent in a PNG without a palette, in that depth.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class File:
 
 
 def outlined(data: bytes) -> File:
-    """Raises Broken."""
+    """Parse a PNG, JPEG or WebP. Raises Broken."""
     if data.startswith(PNG):
         return _png(data)
     if data.startswith(b"\xff\xd8"):
@@ -88,7 +88,7 @@ def _png(data: bytes) -> File:
 
 
 def _unpacks(profile: bytes) -> bool:
-    """Whether a profile is of a size that Pillow unpacks: for a larger one it refuses the picture."""
+    """Return whether a profile unpacks within MAX_PROFILE; Pillow refuses a picture with a larger one."""
     try:
         unpacker = zlib.decompressobj()
         unpacker.decompress(profile.partition(b"\0")[2][1:], MAX_PROFILE)
@@ -98,7 +98,7 @@ def _unpacks(profile: bytes) -> bool:
 
 
 def _jpeg(data: bytes) -> File:
-    """The first picture alone: what a phone puts behind it is left out."""
+    """Parse the first picture alone; data that phones append to it is left out."""
     at, size, scans, samples = 2, (0, 0), 0, 0
     for _ in range(MAX_PARTS):
         found = _MARKER.match(data, at)

@@ -1,4 +1,4 @@
-"""Pictures that come with a request, read into arrays; a bad one is refused, never an error of the batch."""
+"""Decodes the pictures of requests into arrays. A bad picture is refused and does not fail the batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gpu_worker.contract import Refusal
 from gpu_worker.pipelines.picture_files import Broken, File, outlined
 
 MAX_PIXELS = 25_000_000
-OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
-SEEN: Final = 12  # of 255: what is fainter is not product
+OPAQUE: Final = 250  # an alpha channel with no value below counts as absent
+SEEN: Final = 12  # of 255: fainter pixels are not product
 CONVERTED: Final = "a colour profile other than sRGB was converted to sRGB"
 
 _UNREADABLE: Final = "the image cannot be read as PNG, JPEG or WebP"
@@ -25,7 +25,7 @@ _LEVELS: Final = (0, 3, 10, 32, 64, 100, 128, 160, 200, 230, 255)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`rgb`: height x width x 3. `alpha`: height x width, or None where it says nothing. `warnings`: sentences."""
+    """`rgb`: height x width x 3. `alpha`: height x width, None if opaque throughout. `warnings`: sentences."""
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
@@ -33,9 +33,9 @@ class Picture:
 
 
 def read(data: bytes) -> Picture:
-    """Decode a PNG, JPEG or WebP as it is meant to be seen: in sRGB, turned as its EXIF says. Raises Refusal.
+    """Decode a PNG, JPEG or WebP as it is meant to be seen: in sRGB, with its EXIF orientation applied. Raises Refusal.
 
-    What decoding costs is known before: pixels and scans are counted, and notes left out.
+    The cost of decoding is bounded before: pixels and scans are counted, and metadata is left out.
     """
     try:
         file = outlined(data)
@@ -59,7 +59,7 @@ def _decoded(file: File) -> Picture:
             raise Refusal("invalid_request", "the image has 16 bits per channel; 8 are taken")
         found.load()
         if file.key:
-            scale = 255 // ((1 << file.depth) - 1)  # the decoder has brought the samples to 8 bits, and not the key
+            scale = 255 // ((1 << file.depth) - 1)  # the decoder scaled the samples to 8 bits, but not the key
             key = tuple(value * scale for value in file.key)
             found.info["transparency"] = key[0] if len(key) == 1 else key
         profile, clear = found.info.get("icc_profile"), found.has_transparency_data
@@ -76,14 +76,14 @@ def _decoded(file: File) -> Picture:
 
 def _turned(found: Image.Image) -> Image.Image:
     try:
-        lies = found.getexif().get(0x0112, 1) != 1  # else it would be copied
+        lies = found.getexif().get(0x0112, 1) != 1  # otherwise Pillow would copy it
         return ImageOps.exif_transpose(found) if lies else found
-    except Exception:  # noqa: BLE001  a broken EXIF block turns nothing
+    except Exception:  # noqa: BLE001  a broken EXIF block is ignored
         return found
 
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
-    """As RGB, without alpha; a profile that cannot be used is ignored."""
+    """Convert to RGB without alpha. A profile that cannot be used is ignored."""
     mode = _SPACES.get(profile[16:20]) if profile else None
     if profile and mode:
         bare = picture if picture.mode == mode else picture.convert("RGB") if mode == "RGB" else None
@@ -93,7 +93,7 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, 
 
 
 def _through(picture: Image.Image, profile: bytes) -> Image.Image | None:
-    """Relative colorimetric; None where the profile is broken, or moves no colour by more than can be seen."""
+    """Convert with relative colorimetric intent; None if the profile is broken or changes no colour visibly."""
     try:
         source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         how = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -110,7 +110,7 @@ def _through(picture: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def fitted(data: bytes, width: int, height: int) -> Image.Image:
-    """The picture at that size: scaled to cover it and cropped around its middle, over white where it is clear."""
+    """Return the picture scaled to cover the size and cropped around its middle; transparency shows as white."""
     picture = read(data)
     image = Image.fromarray(picture.rgb)
     if picture.alpha is not None:

@@ -1,4 +1,4 @@
-"""Prompts as the tensors that SDXL is guided by: encoded in windows, so that a long one is not cut, and remembered."""
+"""Encodes prompts for SDXL, in windows so that a long prompt is not truncated, and caches the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`hidden`: windows x 77 by width, of both encoders side by side. `pooled`: that of the first window."""
+    """`hidden`: 1 x (77 * windows) x width of both encoders together. `pooled`: of the first window."""
 
     hidden: torch.Tensor
     pooled: torch.Tensor
@@ -25,14 +25,15 @@ class Encoded:
 
 
 class Prompts:
-    """Encodes with the two tokenizers and encoders of one SDXL pipeline. Of any thread; a lock guards the tokenizers.
+    """Encodes with the two tokenizers and encoders of one SDXL pipeline. Thread-safe; a lock guards the tokenizers.
 
-    CLIP reads 77 tokens at a time, of which two are its marks. A longer prompt is read in windows, split between words,
-    and what they give is put side by side: the UNet attends to all of it. A prompt of one window is encoded exactly as
-    diffusers does it. Each window is encoded alone, never in a batch, so that its values depend on nothing else.
+    CLIP reads 77 tokens at a time, two of them its own marks. A longer prompt is split between words into windows,
+    whose hidden states are concatenated, so that the UNet attends to all of it. A prompt of one window is encoded
+    exactly as diffusers does. Each window is encoded alone, never in a batch, so that its values depend on nothing
+    else.
 
-    `remembered` is how many windows are kept, whatever their number of prompts: each takes 0.3 MB in 16 bits at
-    SDXL's width, and a prompt of 10,000 characters has some thirty of them.
+    `remembered` is the number of cached windows, of all prompts together: each takes 0.3 MB in 16 bits at SDXL's width,
+    and a prompt of 10,000 characters has about thirty.
     """
 
     def __init__(self, pipe: Any, remembered: int = 256) -> None:
@@ -44,7 +45,7 @@ class Prompts:
         self.hits = 0
 
     def windows(self, *prompts: str | None) -> int:
-        """How many windows the longest of the prompts needs. Raises Refusal for a text that no tokenizer can read."""
+        """Return the number of windows of the longest prompt. Raises Refusal for text that is not valid Unicode."""
         for prompt in prompts:
             try:
                 (prompt or "").encode()
@@ -54,7 +55,7 @@ class Prompts:
         return max(len(split) for prompt in prompts for split in self._split(prompt or ""))
 
     def encode(self, prompt: str, windows: int, adapters: Hashable = ()) -> Encoded:
-        """The prompt in that many windows; those that it does not need are empty. `adapters` are the active ones."""
+        """Encode the prompt in that many windows, the last ones empty if need be. `adapters` are the active ones."""
         key = (prompt, windows, adapters)
         with self._lock:
             if found := self._known.get(key):
@@ -69,14 +70,14 @@ class Prompts:
         return made
 
     def negative(self, prompt: str | None, windows: int, adapters: Hashable = ()) -> Encoded:
-        """The same for a negative prompt; none is all zeros where the model was trained so."""
+        """Encode a negative prompt; None is all zeros if the model was trained so."""
         made = self.encode(prompt or "", windows, adapters)
         if prompt is None and self._zeros:
             return Encoded(torch.zeros_like(made.hidden), torch.zeros_like(made.pooled), windows)
         return made
 
     def forget(self) -> None:
-        """Give the tensors back."""
+        """Clear the cache."""
         with self._lock:
             self._known.clear()
 

@@ -1,4 +1,4 @@
-"""One model's weights painting a batch of any of its tasks; the same seed gives the same pixels in any company."""
+"""Samples batches of images with one model's weights. The same seed gives the same pixels in any batch."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Sampler:
 
     Its calls exclude each other, since diffusers' schedulers hold the state of a run.
 
-    A batch is always padded to `bucket`, with the last item over and over, since the bits of a result depend on the
-    size of the batch that it is computed in; and every image has a generator of its own, so that they do not depend on
-    its neighbours. What is promised: same seed, bucket, image of the container and kind of GPU, same bytes.
+    A batch is always padded to `bucket` by repeating the last item, since the bits of a result depend on the batch
+    size. Every image has its own generator, so that its bits do not depend on its neighbours. Guarantee: the same seed,
+    bucket, container image and kind of GPU give the same bytes.
     """
 
     def __init__(self, spec: Spec, parts: Parts, loras: Folder, speed: str = "eager") -> None:
@@ -46,7 +46,7 @@ class Sampler:
     def paint(
         self, run: Run, items: Sequence[Item], bucket: int, check: Callable[[], None]
     ) -> list[NDArray[np.uint8] | Refusal]:
-        """As Batches says."""
+        """See Batches.paint."""
         with self._lock:
             if self._parts is None or self._prompts is None or self._adapters is None:
                 raise _gone()
@@ -64,20 +64,20 @@ class Sampler:
             return done
 
     def windows(self, *prompts: str | None) -> int:
-        """As Batches says."""
+        """See Batches.windows."""
         if (encoder := self._prompts) is None:
             raise _gone()
         return encoder.windows(*prompts)
 
     def close(self) -> None:
-        """Give the memory back. A call that is under way ends first."""
+        """Free the memory, after the current call has ended."""
         with self._lock:
             self._parts = self._prompts = self._adapters = self._recorder = None
             give_back(self._device)
 
 
 def scheduled(steps: int, strength: float) -> int:
-    """Of how many steps diffusers runs that many: it takes int(scheduled * strength) of them."""
+    """Return the number of steps to schedule for `steps` to run: diffusers runs int(scheduled * strength)."""
     total = math.ceil(steps / strength)
     return total + (int(total * strength) < steps)
 
@@ -93,7 +93,7 @@ def _call(
 
     def encoded(encode: Callable[..., Encoded], text: str | None) -> Encoded:
         if run.windows > 1:
-            check()  # a long prompt takes as long as a step
+            check()  # encoding a long prompt takes as long as a step
         return encode(text, run.windows, run.adapters)
 
     wanted = [encoded(prompts.encode, item.prompt) for item in items]
@@ -119,7 +119,7 @@ def _call(
         check()
         return {}
 
-    # On the CPU, so that a seed is the same noise on every GPU.
+    # On the CPU, so that a seed gives the same noise on every GPU.
     generators = [torch.Generator("cpu").manual_seed(item.seed) for item in items]
     made = pipe(
         **options,

@@ -1,4 +1,4 @@
-"""The table of models: where each comes from, at which revision, under which licence, and what it can paint."""
+"""Lists the models: the source, revision and licence of their weights, and their tasks and limits."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One set of files: a folder of a hub's repository at one revision, a single file with its SHA-256, or a folder of
-    the worker's own package.
+    """A set of files: a folder of a hub's repository at a revision, one file with its SHA-256, or a folder of this
+    package.
 
-    `folder` is its name below the model directory and in S3. It holds the revision, so that no other is ever taken.
+    `folder` is its name below the model directory and in S3. It contains the revision, so that no other one is used.
     """
 
     folder: str
     repo: str = ""
     revision: str = ""
-    files: tuple[str, ...] = ()  # patterns of what is taken of the repository
+    files: tuple[str, ...] = ()  # patterns of the repository's files to download
     url: str = ""
     sha256: str = ""
-    shipped: str = ""  # the folder in the package
+    shipped: str = ""  # the folder in this package
 
     @property
     def proof(self) -> str:
-        """The file that a complete copy has."""
+        """A file that every complete copy has."""
         return self.files[0] if self.files else self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A model. Sides in pixels, `most_pixels` width times height; `strength` is how much of an image is repainted."""
+    """A model. Sides in pixels; `most_pixels` is width times height; `strength` is the repainted share of an image."""
 
     id: str
     tasks: tuple[str, ...]
     weights: Weights
     licence: str
-    dtype: str  # on a GPU; a CPU computes in 32 bits
+    dtype: str  # on a GPU; a CPU computes in float32
     steps: int
     most_steps: int
     guidance: float
     strength: float
-    native: int  # the side that it was trained for
+    native: int  # the side of the training images
     most_pixels: int
     least: int = 64  # of either side
     variant: str | None = None
-    vae: Weights | None = None  # in place of the model's own where 16 bits are float16
+    vae: Weights | None = None  # replaces the model's own VAE in float16
     tiny: Weights | None = None  # the small decoder
 
     def described(self) -> dict[str, Any]:
-        """As `GET /models` shows it."""
+        """Return the row as `GET /models` shows it."""
         return {
             "id": self.id,
             "tasks": list(self.tasks),
@@ -67,7 +67,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class SegmenterSpec:
-    """A segmenter in ONNX: its square input's side, how pixels are normalised, and whether it answers with logits."""
+    """An ONNX segmenter: the side of its square input, its pixel normalisation, and whether it returns logits."""
 
     id: str
     weights: Weights
@@ -147,7 +147,7 @@ BASE: Final = Spec(
     vae=_VAE,
     tiny=_TINY,
 )
-# Strength just under 1: at 1.0 these weights leave weird noise (huggingface/diffusers, discussion 8450).
+# Strength just under 1: at 1.0 these weights leave noise (huggingface/diffusers, discussion 8450).
 BACKGROUND: Final = Spec(
     id="diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
     tasks=("background",),
@@ -170,7 +170,7 @@ BACKGROUND: Final = Spec(
     vae=_VAE,
     tiny=_TINY,
 )
-# Of the worker's own package, see scenes/. Its UNet knows one size; its weights are tensors of 16 bits on the disk.
+# Weights in this package, see scenes/. The UNet supports one size; the weights are stored in 16 bits.
 SCENES: Final = Spec(
     id="image-api/scenes-1",
     tasks=("text-to-image",),
@@ -215,7 +215,7 @@ SEGMENTERS: Final[dict[str, SegmenterSpec]] = {
             ),
             licence="Apache-2.0",
             side=1024,
-            mean=(0.5, 0.5, 0.5),  # as its authors: github.com/xuebinqin/DIS, IS-Net/Inference.py; rembg takes another
+            mean=(0.5, 0.5, 0.5),  # its authors' (github.com/xuebinqin/DIS, IS-Net/Inference.py); rembg has others
             std=(1.0, 1.0, 1.0),
             logits=False,
         ),

@@ -1,1 +1,1 @@
-"""A small text-to-image model of our own: flat scenes of coloured shapes, drawn, captioned, learned and judged here."""
+"""Trains a small text-to-image model on drawn scenes of flat coloured shapes: draws, captions, trains and judges."""

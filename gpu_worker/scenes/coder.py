@@ -1,4 +1,4 @@
-"""The small model's autoencoder: how it is taught, and how much of a scene it keeps."""
+"""Trains the small model's autoencoder, and measures how many scenes it preserves."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gpu_worker.scenes.judging import share
 from gpu_worker.scenes.lessons import Plan, optimise, pictures, rate, scenes, tensor, unlike
 from gpu_worker.scenes.scene import SIDE, Scene
 
-CROP: Final = 64  # pixels; it learns on parts of this side
+CROP: Final = 64  # pixels; side of the training crops
 
 
 def parts(drawn: Iterator[Scene], rng: random.Random, count: int) -> Tensor:
-    """Squares out of scenes, of which few show the ground alone: there is little to learn from those."""
+    """Return `count` crops of scenes; nine in ten of those with background alone are skipped, as they teach little."""
     found: list[Pixels] = []
     while len(found) < count:
         picture = draw(next(drawn), rng)
@@ -31,7 +31,7 @@ def parts(drawn: Iterator[Scene], rng: random.Random, count: int) -> Tensor:
 
 
 def train_coder(plan: Plan, coder: Any, steps: int, say: Callable[[str], None], *, decoder_only: bool = False) -> None:
-    """Teach the autoencoder, or its decoder alone; latents get some noise, so that near ones decode alike."""
+    """Train the autoencoder, or its decoder alone. Latents get some noise, so that similar ones decode alike."""
     rng = random.Random(plan.seed + 2 * decoder_only)
     drawn = scenes(rng)
     learning = (coder.decoder if decoder_only else coder).train()
@@ -54,7 +54,7 @@ def train_coder(plan: Plan, coder: Any, steps: int, say: Callable[[str], None], 
 
 @torch.inference_mode()
 def decoded(coder: Any, count: int) -> float:
-    """The share of held-out scenes that are right after being encoded and decoded: what a perfect denoiser gets."""
+    """Return the share of held-out scenes that are right after encoding and decoding: a perfect denoiser's score."""
     rng = random.Random(5)
     kept = [scene for scene, _ in zip(scenes(rng, kept=True), range(count), strict=False)]
     made = coder.decode(coder.encode(tensor([draw(scene, rng) for scene in kept])).latents).sample
@@ -63,7 +63,7 @@ def decoded(coder: Any, count: int) -> float:
 
 @torch.inference_mode()
 def encoded(coder: Any, drawn: Sequence[Scene], rng: random.Random) -> Tensor:
-    """The latents of the scenes, each drawn once."""
+    """Return the latents of the scenes, each drawn once."""
     rows = []
     for start in range(0, len(drawn), 32):
         batch = tensor([draw(scene, rng) for scene in drawn[start : start + 32]])

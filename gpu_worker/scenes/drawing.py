@@ -1,4 +1,4 @@
-"""Scenes as pictures: flat shapes with smooth edges."""
+"""Draws scenes as pictures: flat shapes with smooth edges."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw
 
 from gpu_worker.scenes.scene import COLORS, SIDE, Scene, Spot, laid_out
 
-FINER: Final = 3  # drawn this many times as large, then reduced, for smooth edges
+FINER: Final = 3  # scale of the drawing before it is reduced, for smooth edges
 Points = list[tuple[float, float]]
 Pixels = npt.NDArray[np.uint8]
 
 
 def draw(scene: Scene, rng: random.Random) -> Pixels:
-    """The scene as SIDE x SIDE x 3 bytes."""
+    """Draw the scene as SIDE x SIDE x 3 bytes."""
     image = Image.new("RGB", (SIDE * FINER, SIDE * FINER), COLORS[scene.background])
     pen = ImageDraw.Draw(image)
     for spot in laid_out(scene, rng):
@@ -27,7 +27,7 @@ def draw(scene: Scene, rng: random.Random) -> Pixels:
 
 
 def silhouette(shape: str, side: int) -> npt.NDArray[np.bool_]:
-    """The shape filling a square of that side, True where it is."""
+    """Return the shape's mask, side x side, scaled to fill the square."""
     image = Image.new("L", (side * 4, side * 4), 0)
     finer = side * 4 / FINER
     _shape(ImageDraw.Draw(image), Spot(shape, "white", finer / 2, finer / 2, finer / 2), 0, fill=255)
@@ -50,7 +50,7 @@ def _shape(pen: ImageDraw.ImageDraw, spot: Spot, background: object, fill: objec
 
 
 def _heart() -> Points:
-    """The usual curve of sines, scaled into the unit circle."""
+    """Return the usual curve of sines, scaled into the unit circle."""
     turns = [math.tau * i / 60 for i in range(60)]
     curve = [
         (16 * math.sin(t) ** 3, -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)))

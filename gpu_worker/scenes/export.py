@@ -21,11 +21,11 @@ WEIGHTS: Final = {
     "unet": ("unet/diffusion_pytorch_model.safetensors",),
     "decoder": ("vae/diffusion_pytorch_model.safetensors",),
 }
-Place = tuple[str, int, int]  # a file beneath the folder, and where in it a tensor begins and how long it is, in bytes
+Place = tuple[str, int, int]  # a file below the folder, and a tensor's offset and length in it, in bytes
 
 
 class _Text(nn.Module):
-    """What SDXL feeds its denoiser: both encoders' last states but one, and the second's pooled embedding."""
+    """SDXL's text conditioning: both encoders' last hidden states but one, and the second's pooled embedding."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ class _Painter(nn.Module):
 def export(folder: Path) -> None:
     """Write `text.onnx`, `unet.onnx` and `decoder.onnx` into a pipeline saved in 16 bits, for one picture at a time.
 
-    The same folder always gives the same bytes. `ValueError` where a network's weights are not in the folder's files
-    as they are, for instance because those are in 32 bits; then nothing is written.
+    The same folder always gives the same bytes. Raises ValueError, and writes nothing, if a network's weights are not
+    stored unchanged in the folder's files, for instance because those are in 32 bits.
     """
     with torch.inference_mode():
         made = {name: _thin(traced, _places(folder, WEIGHTS[name])) for name, traced in _traced(folder).items()}
@@ -90,10 +90,10 @@ def _traced(folder: Path) -> dict[str, onnx.ModelProto]:
 
 
 def _trace(module: nn.Module, given: dict[str, Tensor], made: tuple[str, ...]) -> onnx.ModelProto:
-    """The network's graph with its weights. Nothing is computed beforehand, so that each is as in the network."""
+    """Return the network's graph with its weights. No constants are folded, so that each weight stays unchanged."""
     out = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of shapes being fixed, as they are meant to be, and of a newer exporter
+        warnings.simplefilter("ignore")  # about fixed shapes, which are intended, and about a newer exporter
         torch.onnx.export(
             module.eval(),
             tuple(given.values()),
@@ -102,13 +102,13 @@ def _trace(module: nn.Module, given: dict[str, Tensor], made: tuple[str, ...]) -
             output_names=list(made),
             opset_version=OPSET,
             do_constant_folding=False,
-            dynamo=False,  # the newer exporter needs a package more
+            dynamo=False,  # the newer exporter needs another package
         )
     return onnx.load_model_from_string(out.getvalue())
 
 
 def _places(folder: Path, files: tuple[str, ...]) -> dict[tuple[tuple[int, ...], bytes], Place]:
-    """Where a tensor of that shape and of those bytes lies in the files."""
+    """Map each tensor's shape and bytes to its place in the files."""
     found: dict[tuple[tuple[int, ...], bytes], Place] = {}
     for name in files:
         data = (folder / name).read_bytes()
@@ -120,7 +120,7 @@ def _places(folder: Path, files: tuple[str, ...]) -> dict[tuple[tuple[int, ...],
 
 
 def _thin(model: onnx.ModelProto, places: dict[tuple[tuple[int, ...], bytes], Place]) -> bytes:
-    """The graph with each weight as 16-bit numbers elsewhere and a node that widens them."""
+    """Return the graph with external 16-bit weights, each widened by a Cast node. Raises ValueError."""
     graph = model.graph
     weights = list(graph.initializer)
     del graph.initializer[:]
@@ -149,7 +149,7 @@ def _elsewhere(name: str, shape: list[int], place: Place) -> TensorProto:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Without what tells of the program that wrote it: its release, and its names for graph and nodes."""
+    """Remove the exporter's release, and its names for the graph and its nodes."""
     model.graph.name = "graph"
     model.ClearField("producer_version")
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-"""Whether a picture shows a scene, by its pixels: colours, number, shapes, places and sizes."""
+"""Judges by its pixels whether a picture shows a scene: colours, number, shapes, places and sizes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy.typing as npt
 from gpu_worker.scenes.drawing import Pixels, silhouette
 from gpu_worker.scenes.scene import COLORS, PLACES, SHAPES, Scene, Thing
 
-MIN_AREA: Final = 0.0045  # of the picture; smaller patches are specks, and more than SPECKS of them spoil it
+MIN_AREA: Final = 0.0045  # of the picture; smaller patches are specks, and more than SPECKS of them are a fault
 SPECKS: Final = 0.004
-STRAY: Final = 0.12  # of the side, by which a thing's middle may be off its place
+STRAY: Final = 0.12  # of the side; how far a thing's middle may be from its place
 TEMPLATE: Final = 40
-BOUNDS: Final = {"small": (0.0, 0.28), "large": (0.46, 1.0), None: (0.2, 0.5)}  # of a lone thing's longer side
+BOUNDS: Final = {"small": (0.0, 0.28), "large": (0.46, 1.0), None: (0.2, 0.5)}  # longer side of a single thing
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A connected area of one colour: the middle of its box and the box's longer side, in parts of the picture's."""
+    """A connected area of one colour: its box's middle and longer side, and its area, as parts of the picture's."""
 
     color: str
     shape: str
@@ -33,7 +33,7 @@ class Patch:
 
 
 def judge(picture: Pixels, scene: Scene) -> str | None:
-    """What is wrong with the picture, in a few words; `None` where it shows the scene."""
+    """Return the picture's first fault in a few words; `None` if it shows the scene."""
     named = _named(picture)
     border = np.concatenate([named[0], named[-1], named[:, 0], named[:, -1]])
     words = list(COLORS)
@@ -83,7 +83,7 @@ def _unrelated(first: Patch, second: Patch, relation: str | None) -> str | None:
 
 
 def _named(picture: Pixels) -> npt.NDArray[np.intp]:
-    """For each pixel the number of the nearest colour; at an edge between two it is the nearer one's."""
+    """Return the index of the nearest colour for each pixel; height x width."""
     palette = np.array(list(COLORS.values()), np.float32)
     flat = picture.reshape(-1, 3).astype(np.float32)
     distances = (flat**2).sum(1)[:, None] - 2 * flat @ palette.T + (palette**2).sum(1)
@@ -92,7 +92,7 @@ def _named(picture: Pixels) -> npt.NDArray[np.intp]:
 
 
 def _patches(mask: Mask, color: str) -> list[Patch]:
-    """The connected areas, by flooding from row to row; lines a few pixels wide, as edges leave them, are no area."""
+    """Return the connected areas, without lines of a few pixels, as antialiased edges leave them."""
     mask = _opened(mask)
     found = []
     for area in _areas(mask):
@@ -114,7 +114,7 @@ def _patches(mask: Mask, color: str) -> list[Patch]:
 
 
 def _opened(mask: Mask) -> Mask:
-    """Without what is narrower than three pixels."""
+    """Remove areas narrower than three pixels."""
     kept = mask.copy()
     for axis in (0, 1):
         kept[1:-1, 1:-1] &= np.roll(mask, 1, axis)[1:-1, 1:-1] & np.roll(mask, -1, axis)[1:-1, 1:-1]
@@ -125,7 +125,7 @@ def _opened(mask: Mask) -> Mask:
 
 
 def _areas(mask: Mask) -> list[Mask]:
-    """Connected areas, biggest first. Labels spread to neighbours along rows and columns until nothing changes."""
+    """Return the 40 largest connected areas. Labels spread along rows and columns until nothing changes."""
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
         before = labels.copy()
@@ -144,7 +144,7 @@ def _areas(mask: Mask) -> list[Mask]:
 
 
 def _shape_of(box: Mask) -> str:
-    """The shape whose silhouette, stretched into the same box, covers it best; a box's proportions count too."""
+    """Return the shape whose silhouette, stretched into the box, overlaps best; the box's proportions count too."""
     height, width = box.shape
     rows = (np.arange(TEMPLATE) * height / TEMPLATE).astype(int)
     columns = (np.arange(TEMPLATE) * width / TEMPLATE).astype(int)
@@ -164,5 +164,5 @@ def _template(shape: str) -> tuple[Mask, float]:
 
 
 def share(pictures: list[Pixels], scenes: list[Scene]) -> float:
-    """The part of the pictures that show their scenes."""
+    """Return the share of the pictures that show their scenes."""
     return sum(judge(p, s) is None for p, s in zip(pictures, scenes, strict=True)) / len(scenes)

@@ -1,4 +1,4 @@
-"""What every part of the training stands on: its length, scenes by lot, pictures as tensors, one step of learning."""
+"""Provides the common parts of the training: its length, random scenes, pictures as tensors, one optimiser step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from torch import Tensor
 from gpu_worker.scenes.drawing import Pixels
 from gpu_worker.scenes.scene import Scene, random_scene
 
-HELD_OUT: Final = 20  # one scene in so many is never learned from
+HELD_OUT: Final = 20  # one scene in this many is never trained on
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train. The weights that are kept had a little more: the worker's README says what."""
+    """The length of the training. The published weights had slightly more, see the worker's README."""
 
     seed: int = 1
     coder_steps: int = 4000
@@ -32,16 +32,16 @@ class Plan:
     batch: int = 64
     together_steps: int = 1_600
     together_batch: int = 16
-    judged: int = 100  # held-out scenes at each look, and four times as many at the end
+    judged: int = 100  # held-out scenes at each evaluation, four times as many at the end
 
 
 def held_out(scene: Scene) -> bool:
-    """Whether the scene is kept for judging: by its content, so that no two runs differ in it."""
+    """Return whether the scene is kept for judging; depends on its content alone, so that all runs agree."""
     return hashlib.sha256(repr(scene).encode()).digest()[0] * HELD_OUT < 256
 
 
 def scenes(rng: random.Random, *, kept: bool = False) -> Iterator[Scene]:
-    """Scenes by lot: to learn from, or, `kept`, to judge by."""
+    """Yield random scenes: for training, or with `kept` those held out."""
     while True:
         scene = random_scene(rng)
         if held_out(scene) == kept:
@@ -49,32 +49,32 @@ def scenes(rng: random.Random, *, kept: bool = False) -> Iterator[Scene]:
 
 
 def starry(rng: random.Random) -> Iterator[Scene]:
-    """Scenes to learn from, most with a star, whose points are the hardest to decode."""
+    """Yield training scenes, most with a star, whose points are the hardest to decode."""
     for scene in scenes(rng):
         if any(thing.shape == "star" for thing in scene.things) or rng.random() < 0.4:
             yield scene
 
 
 def tensor(pictures: Sequence[Pixels]) -> Tensor:
-    """B x 3 x H x W, from -1 to 1."""
+    """Convert pictures to B x 3 x H x W, from -1 to 1."""
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
     return (stacked / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
 def pictures(values: Tensor) -> list[Pixels]:
-    """The other way."""
+    """Convert back from `tensor`."""
     scaled = ((values.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return list(scaled.permute(0, 2, 3, 1).contiguous().numpy())
 
 
 def rate(step: int, steps: int, top: float) -> float:
-    """Up in a hundredth of the steps, then down along a cosine."""
+    """Return the learning rate: a linear warm-up of a hundredth of the steps, then a cosine decay."""
     warm = max(1, steps // 100)
     return top * min(1.0, (step + 1) / warm) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def unlike(made: Tensor, true: Tensor) -> Tensor:
-    """How far off the pictures are, edges above all."""
+    """Return the loss between pictures, with extra weight on edges."""
     off = made - true
     edges = off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()
     return off.abs().mean() + off.square().mean() + 0.5 * edges

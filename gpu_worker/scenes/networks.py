@@ -1,4 +1,4 @@
-"""The networks, in the shapes that the SDXL pipeline of diffusers knows, and the words they read."""
+"""Builds the networks, in the shapes of diffusers' SDXL pipeline, and their tokenizer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 from gpu_worker.scenes.scene import COLORS, COUNTS, PLACES, RELATIONS, SHAPES, SIDE, SIZES
 
 STEPS: Final = 4
-TOKENS: Final = 32  # SDXL reads 77 at a time; captions here are short, and attention to padding costs time
+TOKENS: Final = 32  # SDXL reads 77; captions here are short, and attention to padding costs time
 LATENT: Final = 8  # channels
-SMALLER: Final = 8  # pixels of a latent's side
+SMALLER: Final = 8  # pixels per side of a latent
 WIDTH: Final = 96  # of each text encoder
 
 
 def words() -> list[str]:
-    """Every word that is one token."""
+    """Return all words that are one token."""
     said = [*COLORS, *SHAPES, *(f"{s}s" for s in SHAPES), "crosses", *SIZES, *(w for c in COUNTS.values() for w in c)]
     said += [
         word
@@ -27,7 +27,7 @@ def words() -> list[str]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """A byte-pair vocabulary in CLIP's form: every byte, alone and ending a word, and merges that build `words()`."""
+    """Write a byte-pair vocabulary in CLIP's format: all bytes, alone and at a word's end, and merges for `words()`."""
     shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     letters = [chr(b) for b in shown] + [chr(256 + n) for n in range(256 - len(shown))]
     merges: list[tuple[str, str]] = []
@@ -46,14 +46,14 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def tokenizer(folder: Path) -> Any:
-    """The tokenizer of that folder."""
+    """Load the tokenizer of the folder."""
     from transformers import CLIPTokenizer
 
     return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=TOKENS)
 
 
 def text_encoders(tokens: Any) -> tuple[Any, Any]:
-    """The two that SDXL has; the second also gives the pooled embedding."""
+    """Build SDXL's two text encoders; the second also returns the pooled embedding."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
@@ -94,10 +94,10 @@ def unet() -> Any:
 
 
 def autoencoder() -> Any:
-    """Convolutions alone, so that what it learns on parts of a picture holds for the whole."""
+    """Build the autoencoder, of convolutions alone, so that training on crops holds for whole pictures."""
     from diffusers import AutoencoderTiny
 
-    blocks = (0, 1, 2, 2)  # at each size; the first is the picture's own
+    blocks = (0, 1, 2, 2)  # per resolution; the first is the picture's own
     channels = (32,) * len(blocks)
     return AutoencoderTiny(
         encoder_block_out_channels=channels,
@@ -109,7 +109,7 @@ def autoencoder() -> Any:
 
 
 def scheduler() -> Any:
-    """The first step begins at pure noise, where a plain schedule would leave a trace of the picture's brightness."""
+    """Build the scheduler. It starts at pure noise; a plain one would leave a trace of the picture's brightness."""
     from diffusers import DDIMScheduler
 
     return DDIMScheduler(
@@ -124,7 +124,7 @@ def scheduler() -> Any:
 
 
 def pipeline(tokens: Any, encoders: tuple[Any, Any], painter: Any, coder: Any) -> Any:
-    """All of it as the pipeline that diffusers saves and loads."""
+    """Assemble the pipeline that diffusers saves and loads."""
     from diffusers import StableDiffusionXLPipeline
 
     return StableDiffusionXLPipeline(

@@ -1,4 +1,4 @@
-"""What a scene is, how one is drawn by lot, and in which words it is told."""
+"""Defines scenes, generates random ones, and computes their captions and layouts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLORS: Final[dict[str, tuple[int, int, int]]] = {
 SHAPES: Final = ("circle", "square", "triangle", "star", "diamond", "heart", "cross", "ring")
 COUNTS: Final = {1: ("a", "one"), 2: ("two",), 3: ("three",), 4: ("four",)}
 SIZES: Final = ("small", "large")
-PLACES: Final[dict[str, tuple[float, float]]] = {  # of a thing's middle, as parts of the side from the top left
+PLACES: Final[dict[str, tuple[float, float]]] = {  # a thing's middle, as parts of the side from the top left
     "on the left": (0.25, 0.5),
     "on the right": (0.75, 0.5),
     "at the top": (0.5, 0.25),
@@ -51,7 +51,7 @@ class Thing:
     place: str | None = None
 
     def words(self, rng: random.Random) -> str:
-        """Such as `three small red stars`; the place is not in it."""
+        """Describe the thing, such as `three small red stars`, without its place."""
         parts = [rng.choice(COUNTS[self.count]), self.size or "", self.color]
         plural = "crosses" if self.shape == "cross" else f"{self.shape}s"
         parts.append(self.shape if self.count == 1 else plural)
@@ -61,14 +61,14 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One thing, or two in a `relation` of the first to the second."""
+    """One thing, or two with the first in `relation` to the second."""
 
     things: tuple[Thing, ...]
     background: str = DEFAULT_BACKGROUND
     relation: str | None = None
 
     def caption(self, rng: random.Random) -> str:
-        """One of the ways to say it."""
+        """Return one of the possible captions."""
         first = self.things[0].words(rng)
         if self.relation:
             joined = {"left of": ("left of", "to the left of"), "right of": ("right of", "to the right of")}
@@ -87,7 +87,7 @@ class Scene:
 
 
 def random_scene(rng: random.Random) -> Scene:
-    """A scene by lot: three in ten have two things, four in ten one to four equal ones, the others one in a place."""
+    """Return a random scene: 30 % have two things, 40 % one to four equal ones, 30 % one thing in a place."""
     colors = rng.sample(sorted(COLORS), 3)
     background = DEFAULT_BACKGROUND if rng.random() < 0.35 and DEFAULT_BACKGROUND not in colors[:2] else colors[2]
     size = rng.choice((None, None, *SIZES))
@@ -104,7 +104,7 @@ def random_scene(rng: random.Random) -> Scene:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one shape stands: its middle and its radius, in pixels."""
+    """The position of one shape: its middle and its radius, in pixels."""
 
     shape: str
     color: str
@@ -129,7 +129,7 @@ _RADII: Final = {"small": (11.0, 13.5), None: (21.0, 25.0), "large": (36.0, 41.0
 
 
 def laid_out(scene: Scene, rng: random.Random) -> list[Spot]:
-    """Where everything stands; what the words leave open is drawn by lot, within narrow bounds."""
+    """Return the position of every shape. Properties that the caption leaves open are random, within narrow bounds."""
 
     def spot(thing: Thing, middle: tuple[float, float], radius: float, stray: float) -> Spot:
         x, y = (SIDE * part + rng.uniform(-stray, stray) for part in middle)

@@ -33,11 +33,11 @@ from gpu_worker.scenes.judging import judge
 from gpu_worker.scenes.lessons import Plan, optimise, rate, scenes, starry, tensor, unlike
 from gpu_worker.scenes.scene import SIDE, Scene
 
-TIMES = (float(SIDE), float(SIDE), 0.0, 0.0, float(SIDE), float(SIDE))  # what SDXL is told of a picture's size
+TIMES = (float(SIDE), float(SIDE), 0.0, 0.0, float(SIDE), float(SIDE))  # SDXL's conditioning on the picture's size
 
 
 def said(scene: Scene, rng: random.Random) -> str:
-    """A caption, now and then with a word that means nothing here, and now and then none."""
+    """Return a caption: 5 % are empty, 10 % of the others have a meaningless word."""
     if rng.random() < 0.05:
         return ""
     words = scene.caption(rng).split()
@@ -48,7 +48,7 @@ def said(scene: Scene, rng: random.Random) -> str:
 
 
 def embedded(tokens: Any, encoders: Sequence[Any], texts: list[str]) -> tuple[Tensor, Tensor]:
-    """As the SDXL pipeline does it: the last layer but one of both encoders, and the second one's pooled state."""
+    """Embed texts as the SDXL pipeline does: both encoders' last layers but one, and the second's pooled state."""
     ids = tokens(
         texts, padding="max_length", max_length=networks.TOKENS, truncation=True, return_tensors="pt"
     ).input_ids
@@ -59,13 +59,13 @@ def embedded(tokens: Any, encoders: Sequence[Any], texts: list[str]) -> tuple[Te
 
 @cache
 def _signal() -> Tensor:
-    """The share of the signal's variance at each of the schedule's steps."""
+    """Return the signal's share of the variance at each of the schedule's steps."""
     shares: Tensor = networks.scheduler().alphas_cumprod
     return shares
 
 
 def tried(unet: Any, clean: Tensor, at: Tensor, states: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
-    """Let the denoiser work on latents with the noise of the steps `at`: how far off it is, and what it leaves."""
+    """Denoise latents that have the noise of the steps `at`. Returns the loss and the denoised latents."""
     share = _signal()[at]
     signal, noise_part = (part.sqrt()[:, None, None, None] for part in (share, 1 - share))
     noise = torch.randn_like(clean)
@@ -76,9 +76,9 @@ def tried(unet: Any, clean: Tensor, at: Tensor, states: Tensor, pooled: Tensor) 
 
 
 def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str], None], kept: Path) -> None:
-    """Teach the text encoders and the denoiser; averages of their weights over the last steps are kept in `kept`.
+    """Train the text encoders and the denoiser; save averages of their last weights in `kept`.
 
-    The latents' spread is measured, and kept in the pipeline.
+    The latents' standard deviation is measured, and stored in the pipeline.
     """
     rng = random.Random(plan.seed + 1)
     tokens, coder = pipe.tokenizer, pipe.vae
@@ -118,10 +118,10 @@ def train_painter(plan: Plan, pipe: Any, drawn: list[Scene], say: Callable[[str]
 
 
 def train_together(plan: Plan, pipe: Any, say: Callable[[str], None]) -> None:
-    """Teach denoiser and decoder together, by the pictures that come of it.
+    """Train denoiser and decoder together on the pictures that they make.
 
-    The denoiser's own loss stays, at each of the steps; at the last two what it leaves is decoded, and the picture is
-    compared, so that it learns what matters in a latent, and the decoder what the denoiser leaves.
+    The denoiser's own loss applies at each step. At the last two steps its output is also decoded and compared with the
+    picture, so that the denoiser learns the important parts of a latent, and the decoder learns the denoiser's output.
     """
     rng = random.Random(plan.seed + 3)
     drawn = starry(rng)
@@ -153,7 +153,7 @@ def train_together(plan: Plan, pipe: Any, say: Callable[[str], None]) -> None:
 
 @torch.inference_mode()
 def accuracy(pipe: Any, count: int, seed: int = 7) -> tuple[float, list[tuple[str, str]]]:
-    """The share of held-out scenes that are drawn right, and the captions that were not with the reason."""
+    """Return the share of held-out scenes drawn right, and the captions of the others with their faults."""
     rng = random.Random(seed)
     pipe.set_progress_bar_config(disable=True)
     wrong = []
@@ -174,7 +174,7 @@ def accuracy(pipe: Any, count: int, seed: int = 7) -> tuple[float, list[tuple[st
 
 
 def _without_paths(folder: Path) -> None:
-    """Take out of the saved configurations where their parts were loaded from."""
+    """Remove the paths of the loaded parts from the saved configurations."""
     for path in folder.rglob("*.json"):
         told = json.loads(path.read_text("utf-8"))
         if told.pop("_name_or_path", None) is not None:

@@ -1,1 +1,1 @@
-"""One capability each, ready to be wired by a stack."""
+"""Contains one construct per capability, to be wired by a stack."""

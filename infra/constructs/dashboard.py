@@ -1,4 +1,4 @@
-"""One page that tells how the service is: requests, generations, queue, functions and tables."""
+"""Defines one page of graphs: requests, generations, queue, functions and tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.alarms import service_metric
-from infra.constructs.gpu_alarms import backlog, instances, painted
+from infra.constructs.gpu.alarms import backlog, instances, painted
 from infra.constructs.retry_queue import RetryQueue
 from infra.constructs.table import Table
 
@@ -126,7 +126,7 @@ def _depth(queue: sqs.Queue) -> list[cloudwatch.Metric]:
 
 
 def _by_model(metric: str, statistic: str) -> cloudwatch.SearchExpression:
-    """One line for each provider and model that there is, without a list of them here."""
+    """Return one line for each existing provider and model, without a list of them here."""
     return cloudwatch.SearchExpression(
         expression=f"SEARCH('{{ImageApi,service,provider,model}} MetricName=\"{metric}\"', '{statistic}', 300)",
         label="${PROP('Dim.provider')} ${PROP('Dim.model')}",

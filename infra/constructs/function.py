@@ -1,4 +1,4 @@
-"""A Lambda function of the service with a role and a log group of its own."""
+"""Defines a Lambda function of the service with its own role and log group."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
+from infra.bundling import service_code
+from infra.config import Environment
 
 _NEWER_IS_SLOWER = "Python 3.14 starts a quarter slower than 3.13 on Lambda, and 3.13 is supported until 2029."
 FINDINGS = {
@@ -20,11 +22,12 @@ FINDINGS = {
     "Serverless-LambdaLatestVersion": _NEWER_IS_SLOWER,
 }
 NEVER_ASYNCHRONOUS = "Called by the gateway, by SQS or by another function that waits, never asynchronously."
+RETENTION = {14: logs.RetentionDays.TWO_WEEKS, 90: logs.RetentionDays.THREE_MONTHS}
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """What differs between the functions; the handler is the import path in the shared code."""
+    """The properties that differ between functions; the handler is the import path in the shared code."""
 
     handler: str
     timeout_seconds: int
@@ -34,7 +37,7 @@ class FunctionSpec:
 
 
 class ServiceFunction(Construct):
-    """arm64, Python 3.13, traced; may do what `statements` say and nothing else.
+    """An arm64 function on Python 3.13, traced; `statements` are its only permissions.
 
     `never_lost` is the reason why it has no dead-letter queue.
     """
@@ -49,7 +52,7 @@ class ServiceFunction(Construct):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         log_retention: logs.RetentionDays,
-        never_lost: str = NEVER_ASYNCHRONOUS,
+        never_lost: str,
     ) -> None:
         super().__init__(scope, id)
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
@@ -76,8 +79,11 @@ class ServiceFunction(Construct):
         self._trace()
 
     def _trace(self) -> None:
-        """Switch X-Ray on, with its `*` in a policy that holds nothing else: an acknowledged finding hides
-        every equal one in the same policy, and a wildcard for Bedrock must never go unseen."""
+        """Enable X-Ray, with its `*` in a policy of its own.
+
+        An acknowledged finding hides every equal one in the same policy, and a wildcard for Bedrock must never go
+        unseen.
+        """
         cast(
             lambda_.CfnFunction, self.function.node.default_child
         ).tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
@@ -92,3 +98,39 @@ class ServiceFunction(Construct):
         reason = "X-Ray knows no resources for these two actions; this policy holds only them."
         acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
         self.function.node.add_dependency(policy)  # else it may be made, and be called, before it may trace
+
+
+class Functions:
+    """Adds functions to a stack that share the service's code, its common variables and the age of their logs."""
+
+    def __init__(self, scope: Construct, environment: Environment, settings: Mapping[str, str]) -> None:
+        self._scope = scope
+        self._code = service_code()
+        self._variables = {
+            "ENVIRONMENT": environment.name,
+            "DEPLOYED": "1",
+            "POWERTOOLS_SERVICE_NAME": "image-api",
+            "POWERTOOLS_METRICS_NAMESPACE": "ImageApi",
+            "LOG_LEVEL": settings.get("LOG_LEVEL", "INFO"),
+        }
+        self.log_retention = RETENTION[environment.log_retention_days]
+
+    def add(
+        self,
+        id: str,
+        spec: FunctionSpec,
+        variables: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        *,
+        never_lost: str = NEVER_ASYNCHRONOUS,
+    ) -> ServiceFunction:
+        return ServiceFunction(
+            self._scope,
+            id,
+            spec=spec,
+            code=self._code,
+            environment={**self._variables, **variables},
+            statements=statements,
+            log_retention=self.log_retention,
+            never_lost=never_lost,
+        )

@@ -1,7 +1,7 @@
-"""What API Gateway answers by itself, in the same error shapes as the service's own answers.
+"""Defines the answers that API Gateway gives by itself, in the service's error formats.
 
-It has one body for all routes, so each body carries both of the contract's shapes: a problem may have members of its
-own, and OpenAI's clients look for `error` alone. Of these answers API Gateway renames no header.
+It has one body for all routes, so each body has both of the contract's formats: a problem may have further members, and
+OpenAI's clients read `error` alone. API Gateway renames no header of these answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aws_cdk import aws_apigateway as apigateway
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One row: the gateway's name for it, and what a client is told."""
+    """One row: the gateway's name of the error, and the answer to the client."""
 
     kind: str
     status: int
@@ -37,7 +37,7 @@ TITLES = {
     "too_large": "Too large",
     "unsupported_media_type": "Media type not handled",
 }
-# OpenAI's word for a class of status codes
+# OpenAI's error type of a status code
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _RETRY = {"Retry-After": "'1'"}
 _SOON = {"Retry-After": "'5'"}
@@ -45,11 +45,11 @@ _TOMORROW = {"Retry-After": "'3600'"}
 _BEARER = {"WWW-Authenticate": "'Bearer'"}
 _NO_KEY = "Send your API key as X-API-Key or as Authorization: Bearer."
 _INVALID_KEY = "The API key is not valid. Send a valid one as X-API-Key or as Authorization: Bearer."
-# Lambda has no room, or the function failed: API Gateway does not say which, and calls the first a configuration error.
+# The function failed, or Lambda has no capacity, which API Gateway reports as a configuration error.
 _BROKEN = "The service could not answer. Try again in a moment; if it goes on, report the request id."
 
 PROBLEMS: tuple[Problem, ...] = (
-    Problem("ACCESS_DENIED", 401, "missing_api_key", _NO_KEY, _BEARER),  # the authorizer denies only who sends no key
+    Problem("ACCESS_DENIED", 401, "missing_api_key", _NO_KEY, _BEARER),  # the authorizer denies only a missing key
     Problem("API_CONFIGURATION_ERROR", 503, "temporarily_unavailable", _BROKEN, _SOON),
     Problem("AUTHORIZER_CONFIGURATION_ERROR", 503, "temporarily_unavailable", _BROKEN, _SOON),
     Problem("AUTHORIZER_FAILURE", 503, "temporarily_unavailable", _BROKEN, _SOON),
@@ -85,8 +85,8 @@ PROBLEMS: tuple[Problem, ...] = (
 
 
 def add_gateway_responses(api: apigateway.RestApi, origins: Sequence[str]) -> None:
-    """Give every answer of the gateway's own the contract's error shape."""
-    # one header cannot name several origins; these answers hold nothing of any tenant, so all may read them
+    """Give every answer of the gateway's own the contract's error format."""
+    # one header cannot name several origins; these answers contain no tenant's data, so all may read them
     origin = origins[0] if len(origins) == 1 else "*"
     common = {
         "Content-Type": "'application/problem+json'",

@@ -1,4 +1,4 @@
-"""The private bucket of images and uploads."""
+"""Defines the private bucket of images and uploads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.acknowledge import acknowledge
 
 
 class ImageBucket(Construct):
-    """Reached only over TLS and only by pre-signed URLs or the functions' roles."""
+    """Accessible only over TLS, and only by pre-signed URLs or the functions' roles."""
 
     def __init__(
         self, scope: Construct, id: str, *, protected: bool, retention_days: int, cors_origins: Sequence[str]
@@ -51,7 +51,7 @@ class ImageBucket(Construct):
             acknowledge(self.bucket, {"AwsSolutions-S1": reason})
 
     def _log_bucket(self) -> s3.Bucket:
-        """Where S3 writes who downloaded what; the only trace of a download by pre-signed URL."""
+        """Create the bucket of S3's access log, the only record of a download by pre-signed URL."""
         return s3.Bucket(
             self,
             "AccessLogs",

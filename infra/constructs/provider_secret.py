@@ -1,4 +1,4 @@
-"""The keys of the outside providers, filled in by hand after the first deployment."""
+"""Defines the secret with the keys of external providers, filled in by hand after the first deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.config import SECRETS
 
 
 class ProviderSecret(Construct):
-    """A JSON object of provider keys; a provider whose key is not in it is not configured."""
+    """A JSON object of provider keys; a provider without a key in it is not configured."""
 
     def __init__(self, scope: Construct, id: str, *, protected: bool) -> None:
         super().__init__(scope, id)
@@ -19,7 +19,7 @@ class ProviderSecret(Construct):
             self,
             "Secret",
             description=f"JSON object of image provider keys: {', '.join(sorted(SECRETS))}",
-            # never anything else: CloudFormation would write a changed value over the keys filled in by hand
+            # never anything else: CloudFormation would overwrite the keys filled in by hand with a changed value
             secret_string_value=cdk.SecretValue.unsafe_plain_text("{}"),
             removal_policy=cdk.RemovalPolicy.RETAIN if protected else cdk.RemovalPolicy.DESTROY,
         )

@@ -1,4 +1,4 @@
-"""The REST API: every path goes to one function, and its stage is throttled, logged and traced."""
+"""Defines the REST API: every path goes to one function; the stage is throttled, logged and traced."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from constructs import Construct
 from infra.acknowledge import acknowledge
 from infra.constructs.gateway_responses import add_gateway_responses
 
-STAGE = "prod"  # the contract's base URL ends so, in every environment
-TIMEOUT_SECONDS = 29  # the longest that API Gateway waits without a raised quota
+STAGE = "prod"  # the contract's base URL ends with it, in every environment
+TIMEOUT_SECONDS = 29  # API Gateway's maximum without a raised quota
 OPEN_PATHS = ("health", "docs", "openapi.json")
 
 ACCESS_LOG = {
@@ -37,7 +37,7 @@ ACCESS_LOG = {
 
 
 class RestApi(Construct):
-    """Open are only the paths in OPEN_PATHS and the browser's OPTIONS; all else passes the authorizer."""
+    """Only the paths in OPEN_PATHS and the browser's OPTIONS are open; all others pass the authorizer."""
 
     def __init__(
         self,
@@ -52,12 +52,26 @@ class RestApi(Construct):
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, id)
+        self.api = self._api(name, throttle, log_retention)
+        self._integration = apigateway.LambdaIntegration(
+            handler, timeout=cdk.Duration.seconds(TIMEOUT_SECONDS), scope_permission_to_method=False
+        )
+        self._authorizer = self._request_authorizer(authorizer)
+        for resource in (self.api.root, self.api.root.add_resource("{proxy+}")):
+            self._add(resource, "ANY", guarded=True)
+            self._add(resource, "OPTIONS", guarded=False)
+        for path in OPEN_PATHS:
+            self._add(self.api.root.add_resource(path), "ANY", guarded=False)
+        add_gateway_responses(self.api, origins)
+        self._acknowledge()
+
+    def _api(self, name: str, throttle: tuple[int, int], log_retention: logs.RetentionDays) -> apigateway.RestApi:
         access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
         rate, burst = throttle
-        self.api = apigateway.RestApi(
+        api = apigateway.RestApi(
             self,
             "Api",
-            rest_api_name=name,  # CloudWatch tells APIs apart by this name
+            rest_api_name=name,  # CloudWatch distinguishes APIs by this name
             binary_media_types=["*/*"],
             endpoint_configuration=apigateway.EndpointConfiguration(types=[apigateway.EndpointType.REGIONAL]),
             cloud_watch_role=True,
@@ -74,27 +88,22 @@ class RestApi(Construct):
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
             ),
         )
-        self.api.node.try_remove_child("Endpoint")  # an output with a made-up name; the stack has its own
-        self._integration = apigateway.LambdaIntegration(
-            handler, timeout=cdk.Duration.seconds(TIMEOUT_SECONDS), scope_permission_to_method=False
-        )
-        self._authorizer = apigateway.RequestAuthorizer(
+        api.node.try_remove_child("Endpoint")  # an output with a made-up name; the stack has its own
+        return api
+
+    def _request_authorizer(self, handler: lambda_.IFunction) -> apigateway.RequestAuthorizer:
+        authorizer = apigateway.RequestAuthorizer(
             self,
             "Authorizer",
-            handler=authorizer,
+            handler=handler,
             identity_sources=[],
-            results_cache_ttl=cdk.Duration.seconds(0),  # a revoked key ends with the next request
+            results_cache_ttl=cdk.Duration.seconds(0),  # a revoked key is refused at the next request
         )
         # CDK writes an empty text where no identity source is given; the property is optional without a cache
-        cast(apigateway.CfnAuthorizer, self._authorizer.node.default_child).add_property_deletion_override(
-            "IdentitySource"
-        )
-        for resource in (self.api.root, self.api.root.add_resource("{proxy+}")):
-            self._add(resource, "ANY", guarded=True)
-            self._add(resource, "OPTIONS", guarded=False)
-        for path in OPEN_PATHS:
-            self._add(self.api.root.add_resource(path), "ANY", guarded=False)
-        add_gateway_responses(self.api, origins)
+        cast(apigateway.CfnAuthorizer, authorizer.node.default_child).add_property_deletion_override("IdentitySource")
+        return authorizer
+
+    def _acknowledge(self) -> None:
         acknowledge(self.api, {"AwsSolutions-APIG2": "The function validates each request and names the wrong field."})
         acknowledge(
             self.api.deployment_stage,

@@ -1,4 +1,4 @@
-"""A queue whose messages come again until its reader has done them, and where those go that never are."""
+"""Defines a queue that redelivers messages until their reader has handled them, and its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge
 
-DEAD_LETTER_DAYS = 14  # the longest that SQS keeps a message
+DEAD_LETTER_DAYS = 14  # SQS's maximum
 
 
 class RetryQueue(Construct):
@@ -48,7 +48,7 @@ class RetryQueue(Construct):
 
 
 def feed(function: lambda_.Function, queue: sqs.Queue, *, batch_size: int, max_concurrency: int | None = None) -> None:
-    """Hand the queue's messages to the function, which reports one by one what it could not do."""
+    """Pass the queue's messages to the function, which reports each message that failed."""
     queue.grant_consume_messages(function)
     mapping = function.add_event_source_mapping(
         "Messages",

@@ -1,4 +1,4 @@
-"""A DynamoDB table as this service uses them: string keys pk and sk, paid by use, recoverable to any second."""
+"""Defines a DynamoDB table of this service: string keys pk and sk, on-demand billing, point-in-time recovery."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Index:
 
 
 class Table(Construct):
-    """`expires` switches on the TTL attribute `expires_at`."""
+    """`expires` enables the TTL attribute `expires_at`."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import config
-from infra.grants import EDITING_MODELS, IMAGE_MODELS, PROFILE, text_model
+from infra.bedrock import EDITING_MODELS, IMAGE_MODELS, PROFILE, text_model
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = 6  # the least that this library's templates ask for

@@ -1,4 +1,4 @@
-"""AWS clients of this process: one session, shared with the providers, each client made on first use and kept."""
+"""AWS clients of the ports, each made on first use and kept, whose calls raise Unavailable."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from lambdas import USER_AGENT
 from lambdas.domain.errors import Unavailable
+from lambdas.egress import aws as egress
 
 CONNECT_SECONDS: Final = 3.0
 # Error codes of a service that has no room now, below status 500.
@@ -29,35 +29,14 @@ _NO_ROOM: Final = frozenset(
 
 
 @cache
-def _session() -> Any:
-    import boto3
-
-    boto3.setup_default_session()
-    return boto3.DEFAULT_SESSION
-
-
-@cache
 def client(service: str, *, read_timeout: float = 5.0, attempts: int = 3) -> Any:
     """A client with explicit limits. `attempts` counts the first one: 1 means that nothing is sent twice.
 
     Its calls raise Unavailable, from botocore's error, where the service cannot be reached or has no room after all
     of them. What they ask for may then have been done nevertheless.
     """
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=min(CONNECT_SECONDS, read_timeout),
-        read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        signature_version="s3v4" if service == "s3" else None,  # pre-signed URLs default to the older v2 otherwise
-        # The name of the bucket's own region. The global one redirects a new bucket for a day, which breaks the
-        # signature, and knows no region made after March 2019. An endpoint that is an IP address keeps the path style.
-        s3={"addressing_style": "virtual"} if service == "s3" else None,
-        max_pool_connections=10,
-        tcp_keepalive=True,
-        user_agent_extra=USER_AGENT,
-    )
-    made = _session().client(service, config=config)
+    connect = min(CONNECT_SECONDS, read_timeout)
+    made = egress.client(service, connect_timeout=connect, read_timeout=read_timeout, attempts=attempts)
     made.meta.events.register("after-call", _answered)
     made.meta.events.register("after-call-error", _unanswered)
     return made

@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import values
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import QUEUED
 
@@ -58,7 +59,7 @@ class QueueBacklog:
                 TableName=self._jobs,
                 IndexName="by_status",
                 KeyConditionExpression="status_key = :status",
-                ExpressionAttributeValues={":status": {"S": f"{tenant}#{QUEUED}"}},
+                ExpressionAttributeValues=values(status=f"{tenant}#{QUEUED}"),
                 Select="COUNT",
                 Limit=most,
             )

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-
-from lambdas.api import errors, limits
+from lambdas.api import errors, limits, table
+from lambdas.api.answer import Answer, GatewayAnswer
 from lambdas.api.call import Call
-from lambdas.api.routers import (
-    backgrounds,
-    files,
-    generate,
-    jobs,
-    meta,
-    models,
-    projects,
-    prompts,
-    providers,
-    unified,
-    webhooks,
-)
-from lambdas.api.routes import Answer, Route
 from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated, Unavailable
 from lambdas.observability import logger, request_done
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
 
-ROUTES: tuple[Route, ...] = (
-    *meta.ROUTES,
-    *generate.ROUTES,
-    *backgrounds.ROUTES,
-    *files.ROUTES,
-    *models.ROUTES,
-    *providers.ROUTES,
-    *jobs.ROUTES,
-    *unified.ROUTES,
-    *prompts.ROUTES,
-    *projects.ROUTES,
-    *webhooks.ROUTES,
-)
+if TYPE_CHECKING:
+    from lambdas.api.route import Route
+
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 _EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
 EXPOSED = ", ".join((_EXPOSED, *limits.NAMES))
@@ -53,15 +24,13 @@ GATEWAY_SECONDS = 29.0  # for which API Gateway waits
 ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
 
 
-def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> dict[str, Any]:
+def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> GatewayAnswer:
     """Answer one request of an API Gateway REST proxy integration. Never raises."""
     began = time.perf_counter()
     call = Call.of(event, deps, deadline(event, remaining_ms, deps.clock.now()), settings.base_url)
     logger.append_keys(request_id=call.request_id)
-    answer = _answer(event, call, settings)
-    answer["headers"] = answer.get("headers") or {}
+    answer = _answer(call, settings).to_gateway()
     answer["headers"] |= _common_headers(call, settings)
-    answer["body"] = answer.get("body") or ""  # null is no body to every gateway
     took = (time.perf_counter() - began) * 1000
     request_done(answer["statusCode"], took)
     logger.info(
@@ -84,55 +53,37 @@ def deadline(event: dict[str, Any], remaining_ms: int, now: float) -> float:
     return ends - ANSWER_RESERVE_SECONDS
 
 
-def _answer(event: dict[str, Any], call: Call, settings: Settings) -> dict[str, Any]:
+def _answer(call: Call, settings: Settings) -> Answer:
     if call.method == "OPTIONS":
-        return {"statusCode": 204, "body": "", "isBase64Encoded": False}
+        return Answer(204)
     try:
-        router = _router()
-        router.append_context(  # type: ignore[no-untyped-call]
-            call=call, settings=settings
-        )
-        method = "GET" if call.method == "HEAD" else call.method
-        return router.resolve({**event, "httpMethod": method, "path": call.path}, {})  # type: ignore[arg-type]
+        return _dispatched(call, settings)
+    except ServiceError as error:
+        return _error_answer(error, call)
     except Exception:  # noqa: BLE001 - the last wall: a client gets an answer whatever broke
         logger.exception("unhandled")
-        failed = _error_answer(ServiceError("the service failed to answer; the request id helps to find out why"), call)
-        return {"statusCode": failed.status_code, "headers": failed.headers, "body": failed.body} | {
-            "isBase64Encoded": False
-        }
+        told = "the service failed to answer; the request id helps to find out why"
+        return _error_answer(ServiceError(told), call)
 
 
-@cache
-def _router() -> APIGatewayRestResolver:
-    router = APIGatewayRestResolver()
-    for route in ROUTES:
-        rule = route.path.replace("{", "<").replace("}", ">")
-        router.route(rule=rule, method=route.method)(_dispatcher(router, route))
-    router.not_found(lambda _error: _error_answer(_no_route(router.context["call"]), router.context["call"]))
-    return router
-
-
-def _dispatcher(router: APIGatewayRestResolver, route: Route) -> Callable[..., Answer]:
-    def dispatch(**params: str) -> Answer:
-        call: Call = router.context["call"]
-        rate: dict[str, str] = {}
-        try:
-            tenant = "" if route.open else _tenant(call, route, router.context["settings"])
-            call = replace(call, params=params, tenant=tenant)
-            if route.body:
-                payload = call.read_body(route.body, route.form, route.task_body, optional=route.body_optional)
-                call = replace(call, payload=payload)
-            if route.query:
-                call = replace(call, filters=call.read_query(route.query))
-            rate = limits.admit(call, route)
-            answer = route.handle(call)
-            answer.headers |= rate
-            return answer
-        except ServiceError as error:
-            error.headers = rate | limits.of_budget(error, call) | error.headers
-            return _error_answer(error, call)
-
-    return dispatch
+def _dispatched(call: Call, settings: Settings) -> Answer:
+    """First the key, then what the route reads, then the tenant's rate, then the work. Raises ServiceError."""
+    found = table.find("GET" if call.method == "HEAD" else call.method, call.path)
+    if found is None:
+        raise _no_route(call)
+    row, params = found
+    route = table.routes(row.group)[row.number]
+    rate: dict[str, str] = {}
+    try:
+        tenant = "" if route.open else _tenant(call, route, settings)
+        bound = route.bind(replace(call, params=params, tenant=tenant))
+        rate = limits.admit(bound.call, route, bound.cost)
+        answer = bound.run()
+    except ServiceError as error:
+        error.headers = rate | limits.of_budget(error, call) | error.headers
+        raise
+    answer.headers |= rate
+    return answer
 
 
 def _tenant(call: Call, route: Route, settings: Settings) -> str:
@@ -150,16 +101,11 @@ def _tenant(call: Call, route: Route, settings: Settings) -> str:
 
 
 def _no_route(call: Call) -> ServiceError:
-    methods = sorted({r.method for r in ROUTES if _pattern(r.path).fullmatch(call.path)})
+    methods = table.methods(call.path)
     if not methods:
         return NotFound("there is nothing at this path; GET /docs lists every route")
     allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
     return MethodNotAllowed(f"this path takes {allowed}", headers={"Allow": allowed})
-
-
-@cache
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(path)))
 
 
 def _error_answer(error: ServiceError, call: Call) -> Answer:
@@ -170,10 +116,7 @@ def _error_answer(error: ServiceError, call: Call) -> Answer:
         body, media_type = errors.openai_error(error), "application/json"
     else:
         body, media_type = errors.problem(error, call.path), errors.PROBLEM
-    headers = errors.headers_of(error) | {"Content-Type": media_type}
-    return Response(
-        status_code=int(HTTPStatus(status)), content_type=media_type, body=json.dumps(body), headers=headers
-    )
+    return Answer(status, json.dumps(body), media_type, errors.headers_of(error))
 
 
 def _common_headers(call: Call, settings: Settings) -> dict[str, str]:

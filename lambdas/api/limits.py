@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lambdas.api.call import Call
-from lambdas.api.routes import Route
 from lambdas.domain.errors import BudgetExceeded, RateLimited, ServiceError
 from lambdas.domain.limits.budget import MICROUSD
 from lambdas.domain.limits.rate import Verdict
+
+if TYPE_CHECKING:
+    from lambdas.api.route import Route
 
 NAMES = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 Headers = dict[str, str]
 
 
-def admit(call: Call, route: Route) -> Headers:
+def admit(call: Call, route: Route, cost: int) -> Headers:
     """Let the request through and return the headers of its answer. Raises RateLimited, with them.
 
     A request that was answered before under its Idempotency-Key makes nothing, and is let through in any case.
     """
     if not route.counts:
         return {}
-    cost = route.cost(call.payload)
     verdict = call.deps.limits.admit(call.tenant, cost, call.deps.clock.now())
     if verdict is None:
         return {}

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lambdas import VERSION
-from lambdas.api import views
-from lambdas.api.app import ROUTES
 from lambdas.api.errors import PROBLEM
 from lambdas.api.limits import NAMES
-from lambdas.api.routes import Route, Shape
+from lambdas.api.route import BodyRoute, QueryRoute, Route, Shape
+from lambdas.api.schemas.errors import OpenAIError, Problem
+from lambdas.api.table import every_route
 from lambdas.domain import catalogue
 
 Json = dict[str, Any]
@@ -58,7 +58,7 @@ _ANSWER_HEADERS: dict[str, Json] = {
 def document() -> Json:
     """The whole document: every route with its request, its answers and its errors."""
     paths: dict[str, Json] = {}
-    for route in ROUTES:
+    for route in every_route():
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -70,7 +70,7 @@ def document() -> Json:
         },
         "servers": [{"url": "/"}],
         "security": [{"ApiKey": []}, {"Bearer": []}, {}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in every_route())],
         "paths": paths,
         "components": {
             "schemas": _schemas(),
@@ -84,10 +84,12 @@ def document() -> Json:
 
 
 def _schemas() -> Json:
-    sent = [body for route in ROUTES for body in (route.body, route.form, route.task_body) if body]
+    sent = [body for route in every_route() if isinstance(route, BodyRoute) for body in route.bodies]
     bodies = [(body, "validation") for body in sent]
-    answers = [(m, "serialization") for route in ROUTES for shape in route.answers.values() for m in _models(shape)]
-    errors = [(views.Problem, "serialization"), (views.OpenAIError, "serialization")]
+    answers = [
+        (m, "serialization") for route in every_route() for shape in route.answers.values() for m in _models(shape)
+    ]
+    errors = [(Problem, "serialization"), (OpenAIError, "serialization")]
     wanted = list(dict.fromkeys([*bodies, *answers, *errors]))
     _, top = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas: Json = top["$defs"]
@@ -118,7 +120,7 @@ def _operation(route: Route) -> Json:
         operation["security"] = []
     if route.keyed:
         operation["security"] = [{"ApiKey": []}, {"Bearer": []}]
-    if route.body:
+    if isinstance(route, BodyRoute):
         operation["requestBody"] = _request_body(route)
     for status in sorted({*route.errors, *(() if route.open else (401, 403, 503)), 429}):
         operation["responses"][str(status)] = _error(status, route)
@@ -128,12 +130,12 @@ def _operation(route: Route) -> Json:
     return operation
 
 
-def _request_body(route: Route) -> Json:
+def _request_body(route: BodyRoute[BaseModel]) -> Json:
     content: Json = {"application/json": {"schema": _one_of(*filter(None, (route.body, route.task_body)))}}
     if route.form:
         encoding = {"file": {"contentType": "image/png, image/jpeg, image/webp"}}
         content["multipart/form-data"] = {"schema": _one_of(route.form), "encoding": encoding}
-    return {"required": not route.body_optional, "content": content}
+    return {"required": not route.optional, "content": content}
 
 
 def _models(shape: Shape) -> tuple[type[BaseModel], ...]:
@@ -164,7 +166,7 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route) -> list[Json]:
-    if route.query is None:
+    if not isinstance(route, QueryRoute):
         return []
     schema = route.query.model_json_schema(mode="validation")
     parameters = []

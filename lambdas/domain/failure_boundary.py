@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from lambdas.domain.errors import ProviderFailure, ServiceError
+from lambdas.domain.errors import ServiceError
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 
 log = logging.getLogger(__name__)
 
 
-def broken(error: Exception, code: str, said: str, *, paid: str) -> ProviderFailure:
+def broken(error: Exception, code: Failure, said: str, *, paid: Paid) -> ProviderFailure:
     """The failure that stands for an error nobody foresaw, which is logged with its trace.
 
     Its own words are not logged: they may quote a prompt, an answer or a key.
@@ -23,7 +24,7 @@ def broken(error: Exception, code: str, said: str, *, paid: str) -> ProviderFail
 
 
 @contextmanager
-def wall(code: str, said: str, *, paid: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def wall(code: Failure, said: str, *, paid: Paid, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Whatever breaks in here is a ProviderFailure of this code; the service's own errors and those `passing` pass."""
     try:
         yield
@@ -35,7 +36,7 @@ def wall(code: str, said: str, *, paid: str, passing: tuple[type[Exception], ...
 
 def unsent(who: str, *passing: type[Exception]) -> AbstractContextManager[None]:
     """Around the making of a request: what breaks in here has surely cost nothing."""
-    return wall("failed", f"the request to {who} could not be made", paid="no", passing=passing)
+    return wall(Failure.FAILED, f"the request to {who} could not be made", paid="no", passing=passing)
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def charged(cost_usd: float | None) -> Iterator[None]:
     `cost_usd` is the provider's own figure; `None` where it gives none, and its list price holds.
     """
     try:
-        with wall("bad_answer", "the answer could not be read", paid="unknown"):
+        with wall(Failure.BAD_ANSWER, "the answer could not be read", paid="unknown"):
             yield
     except ProviderFailure as failure:
         failure.paid, failure.made = "unknown", True
@@ -58,9 +59,9 @@ def charged(cost_usd: float | None) -> Iterator[None]:
 def keeping(answer: bytes) -> Iterator[None]:
     """Around the reading of a paid call's answer: one that cannot be read goes with the failure, to be kept."""
     try:
-        with wall("bad_answer", "the answer could not be read", paid="unknown"):
+        with wall(Failure.BAD_ANSWER, "the answer could not be read", paid="unknown"):
             yield
     except ProviderFailure as failure:
-        if failure.code == "bad_answer":
+        if failure.code == Failure.BAD_ANSWER:
             failure.answer = answer
         raise

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
-from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, Job, JobStatus
 
-PENDING, DELIVERED, EXHAUSTED, DISABLED = "pending", "delivered", "exhausted", "disabled"
-STATES: Final = (PENDING, DELIVERED, EXHAUSTED, DISABLED)
+State = Literal["pending", "delivered", "exhausted", "disabled"]
+PENDING: Final = "pending"
+DELIVERED: Final = "delivered"
+EXHAUSTED: Final = "exhausted"
+DISABLED: Final = "disabled"
+
+EventType = Literal["generation.completed", "generation.failed", "generation.cancelled"]
+TYPES: Final[dict[JobStatus, EventType]] = {
+    COMPLETED: "generation.completed",
+    FAILED: "generation.failed",
+    CANCELLED: "generation.cancelled",
+}
 
 # Seconds from one failed attempt to the next. Without the jitter, which only adds, they make 75 h 42 min.
 SCHEDULE: Final = (5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -35,13 +45,13 @@ class Event:
 
     tenant: str
     job_id: str
-    type: str  # generation.completed, .failed or .cancelled
+    type: EventType
     url: str
     due: int
     created_at: float
     finished_at: float
     expires_at: int
-    state: str = PENDING
+    state: State = PENDING
     attempts: int = 0
     lease_until: int = 0
     last_error: str = ""
@@ -55,7 +65,7 @@ class Event:
     def claimed(self, now: float) -> Event:
         return replace(self, attempts=self.attempts + 1, lease_until=int(now) + LEASE_SECONDS)
 
-    def ended(self, state: str, error: str = "", status: int | None = None) -> Event:
+    def ended(self, state: State, error: str = "", status: int | None = None) -> Event:
         return replace(self, state=state, lease_until=0, last_error=error, last_status=status)
 
     def failed(self, due: int, error: str, status: int | None) -> Event:
@@ -69,12 +79,13 @@ class Event:
 
 def event_of(job: Job) -> Event | None:
     """The event of a job; `None` where the job goes on, or nobody wants to be told."""
-    if not job.request.webhook_url or not job.final or job.finished_at is None:
+    kind = TYPES.get(job.status)
+    if not job.request.webhook_url or kind is None or job.finished_at is None:
         return None
     return Event(
         tenant=job.tenant,
         job_id=job.id,
-        type=f"generation.{job.status}",
+        type=kind,
         url=job.request.webhook_url,
         due=int(job.finished_at),
         created_at=job.finished_at,

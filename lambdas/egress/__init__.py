@@ -1,1 +1,1 @@
-"""How the service reaches out to addresses: one exchange under one deadline, and which hosts it may be with."""
+"""Calls external addresses: one exchange under one deadline, with permitted hosts alone."""

@@ -1,4 +1,4 @@
-"""A total deadline for a call whose library only limits each single wait for more bytes."""
+"""Sets a total deadline on a call whose library only limits each single wait for bytes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` returns or raises; TimeoutError once `seconds` have passed.
+    """Return or raise the outcome of `call`; raises TimeoutError after `seconds`.
 
-    The call runs in a thread of its own. A late one cannot be stopped: it is left behind and its end ignored.
+    The call runs in a thread of its own. A late call cannot be stopped: it is abandoned and its outcome ignored.
     """
     outcome: Future[T] = Future()
 

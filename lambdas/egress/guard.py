@@ -1,4 +1,4 @@
-"""Which addresses the service may reach that somebody else named: hostile until checked, and public hosts alone."""
+"""Checks addresses that others supply: untrusted until checked, and public hosts alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _V4_BARRED: Final = [
     ipaddress.IPv4Network(net)
     for net in ("192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4")  # `is_global` differs by Python version
 ]
-# Of IPv6 only what is given out to hosts, less: protocol assignments with Teredo, documentation, 6to4, documentation.
+# IPv6 as allocated to hosts, without protocol assignments and Teredo, documentation, 6to4, documentation.
 _V6_GIVEN_OUT: Final = ipaddress.IPv6Network("2000::/3")
 _V6_BARRED: Final = [ipaddress.IPv6Network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _V6_WITH_V4: Final = [ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "64:ff9b::/96")]  # mapped, NAT64
@@ -24,7 +24,7 @@ _LOCAL_NAMES: Final = frozenset({"localhost", "localdomain", "local", "internal"
 
 
 class BarredError(Exception):
-    """The address is not one to reach, whatever is there; `fault` says why."""
+    """The address must not be reached; `fault` gives the reason."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
@@ -36,7 +36,7 @@ Origin = tuple[str, int]  # host and port
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL taken apart. `free`: its host may be private, and plain http at any port."""
+    """A parsed URL. `free`: its host may be private, and plain http at any port."""
 
     tls: bool
     host: str
@@ -46,7 +46,7 @@ class Target:
 
 
 def is_public(address: str) -> bool:
-    """Whether the address is a host of the public internet, in whatever form an IPv4 address is wrapped."""
+    """Return whether the address is a host of the public internet, also for an IPv4 address inside an IPv6 one."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -59,7 +59,7 @@ def is_public(address: str) -> bool:
 
 
 def origin(url: str) -> Origin | None:
-    """Host and port of an address of our own settings; `None` for what is none."""
+    """Return host and port of a URL of the settings; `None` if it has none."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -69,11 +69,11 @@ def origin(url: str) -> Origin | None:
 
 
 def target(url: str, *, trusted: frozenset[Origin] = frozenset(), allow_private: bool = False) -> Target:
-    """What the URL itself tells. Raises BarredError, also for a host that is private by its very name or number.
+    """Parse and check a URL without resolving it. Raises BarredError, also for a private name or number.
 
-    A trusted host is trusted at its port alone: beside it on the same machine are others' services.
+    A trusted host is trusted at its port alone: other ports of the machine may be others' services.
     """
-    # Readers of URLs disagree about these, and no honest address has them.
+    # URL parsers disagree about these, and no legitimate address has them.
     if "\\" in url or any(c <= " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in url.strip(" ")):
         raise BarredError("invalid")
     try:
@@ -96,9 +96,9 @@ def target(url: str, *, trusted: frozenset[Origin] = frozenset(), allow_private:
 
 
 def peer(found: Target, ends_at: float) -> wire.Peer:
-    """Whom to connect to: the name is resolved once, and every address it has must be public.
+    """Resolve the name once; every address of it must be public.
 
-    Raises BarredError, and NotReachedError where the name is not resolved. `ends_at` is of the monotonic clock.
+    Raises BarredError, and NotReachedError if the name is not resolved. `ends_at` is of the monotonic clock.
     """
     addresses = wire.resolve(found.host, found.port, ends_at)
     if not found.free and not (addresses and all(map(is_public, addresses))):
@@ -107,7 +107,10 @@ def peer(found: Target, ends_at: float) -> wire.Peer:
 
 
 def _check_host(host: str) -> None:
-    """Numbers are read as the C library reads them (`127.1`, `0x7f000001`, `0177.0.0.1`), not left to the resolver."""
+    """Raise BarredError for a private host.
+
+    Numbers are read here as the C library reads them (`127.1`, `0x7f000001`, `0177.0.0.1`), not by the resolver.
+    """
     name = host.rstrip(".")
     last = name.rpartition(".")[2]
     if ":" in name:

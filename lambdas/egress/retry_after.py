@@ -1,4 +1,4 @@
-"""How long a peer asks us to wait."""
+"""Parses Retry-After headers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-MAX_DATE: Final = 64  # characters; the three forms that HTTP knows have fewer
+MAX_DATE: Final = 64  # characters; HTTP's three date formats are shorter
 
 
 def seconds(header: str, most: float, date: str = "") -> float | None:
-    """The seconds of a Retry-After header, a number or a date, and `most` at the most; `None` where it says nothing.
+    """Return the seconds of a Retry-After header, a number or a date, `most` at the most; `None` if it has neither.
 
-    `date` is the Date header of the same answer: a date to wait for is one of the peer's clock, not of ours.
+    `date` is the Date header of the same answer: the date to wait for is of the peer's clock, not of ours.
     """
     text = header.strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
@@ -26,7 +26,7 @@ def seconds(header: str, most: float, date: str = "") -> float | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """The parser raises more than ValueError: OverflowError for a year that no calendar has, among others."""
+    """Parse a date, or return `None`. The parser also raises OverflowError, for a year out of range, and others."""
     if len(text) > MAX_DATE:
         return None
     try:

@@ -1,8 +1,8 @@
-"""One HTTP exchange on a connection of its own: one total deadline, no retries, no redirects, no proxy.
+"""Makes one HTTP exchange on its own connection: one total deadline, no retries, no redirects, no proxy.
 
-On the standard library, because it must own the socket: that is what keeps the deadline against a peer that drips,
-tells "nothing was sent" from "may have been paid for", and lets a checked address be the one connected to. A
-connection is never kept: one that a frozen Lambda woke up with would make the outcome of a paid call unknown.
+It uses the standard library, because it must own the socket: that enforces the deadline against a peer that sends
+slowly, distinguishes "nothing was sent" from "may have been paid for", and connects to the very address that was
+checked. A connection is never kept: one from before a Lambda was frozen would make the outcome of a paid call unknown.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from typing import Any, Final
 from lambdas import USER_AGENT
 from lambdas.egress.deadline import within
 
-CONNECT_SECONDS: Final = 5.0  # for each address; an unreachable peer must not eat the time of the one after it
+CONNECT_SECONDS: Final = 5.0  # per address; an unreachable one must not use up the time of the next
 CHUNK: Final = 65536
 FORGOTTEN: Final = 4096  # bytes read of an answer whose body does not matter
-HEAD: Final = 1_000_000  # bytes of an answer besides its body: headers, which http.client bounds, and chunks' sizes
+HEAD: Final = 1_000_000  # bytes of an answer besides its body: headers, which http.client limits, and chunk sizes
 CODINGS: Final = ("", "identity", "gzip", "x-gzip")
-OTHER_NAME: Final = frozenset({62, 64})  # OpenSSL's numbers for a certificate of another name or address
+OTHER_NAME: Final = frozenset({62, 64})  # OpenSSL's error codes for a certificate of another name or address
 
 
 class NotReachedError(Exception):
-    """Nothing of the request was sent: no name, no connection, no TLS. Its text says which, and names no host."""
+    """Nothing was sent: no name, no connection or no TLS. The text gives the reason and names no host."""
 
 
 class NotSendableError(Exception):
-    """Nothing of the request was sent: the address, or a header with our key, is not one that HTTP can carry."""
+    """Nothing was sent: the address, or a header with our key, cannot be represented in HTTP."""
 
 
 class TooLargeError(Exception):
-    """The answer is over the limit."""
+    """The answer exceeds the limit."""
 
 
 class UnreadableError(Exception):
-    """The answer came in a coding that was not asked for and is not read here, or is broken in its coding."""
+    """The answer's content coding was not requested and is not supported, or is broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whom to connect to: `host` is for the Host header and the certificate, `addresses` are what is dialled."""
+    """A host to connect to: `host` is for the Host header and the certificate, `addresses` are used to connect."""
 
     tls: bool
     host: str
@@ -57,7 +57,7 @@ class Peer:
 
 
 def resolve(host: str, port: int, ends_at: float) -> tuple[str, ...]:
-    """Every address of the name. In a thread, because a resolver's wait has no timeout."""
+    """Return every address of the name, in a thread, as resolvers have no timeout. Raises NotReachedError."""
     try:
         found = within(_left(ends_at), lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
@@ -75,10 +75,10 @@ def exchange(
     ends_at: float,
     max_bytes: int,
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (names in lower case) and body of the answer.
+    """Return status, headers (lower-case names) and body of the answer.
 
     Raises NotReachedError or NotSendableError before a byte was sent; after that TimeoutError, TooLargeError,
-    UnreadableError for a success, or OSError and HTTPException where the connection broke.
+    UnreadableError for a success, or OSError and HTTPException if the connection broke.
     """
     with _answered(peer, method, path, headers, body, ends_at, 2 * max_bytes + HEAD) as response:
         found = _headers_of(response)
@@ -88,16 +88,16 @@ def exchange(
         except UnreadableError:
             if response.status < 300:
                 raise
-            return response.status, found, b""  # the status tells enough
+            return response.status, found, b""  # the status is sufficient
 
 
 def acknowledged(
     peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float
 ) -> tuple[int, dict[str, str]]:
-    """As `exchange`, for an answer whose body does not matter: its beginning is read and forgotten, errors and all."""
+    """Like `exchange`, for an answer whose body does not matter: its beginning is read and discarded, with errors."""
     with _answered(peer, method, path, headers, body, ends_at, HEAD) as response:
         with suppress(OSError, HTTPException, ValueError, TooLargeError):
-            response.read(FORGOTTEN)  # a peer may take a connection that is cut while it answers for a failure
+            response.read(FORGOTTEN)  # a peer may count a connection cut during its answer as a failure
         return response.status, _headers_of(response)
 
 
@@ -105,10 +105,11 @@ def acknowledged(
 def _answered(
     peer: Peer, method: str, path: str, headers: Mapping[str, str], body: bytes | None, ends_at: float, most: int
 ) -> Iterator[HTTPResponse]:
-    """The head of the answer, and its body yet to be read. `most`: bytes that are taken of the peer in all."""
+    """Yield the answer with its head read. `most`: bytes accepted from the peer in all."""
     named = any(name.lower() == "user-agent" for name in headers)
     sent = dict(headers) if named else {"User-Agent": USER_AGENT, **headers}
     with closing(_connected(peer, ends_at)) as sock:
+        broken: OSError | None = None
         try:
             connection = _connection(peer)
             connection.sock = _Wire(sock, ends_at, most)
@@ -116,8 +117,25 @@ def _answered(
         except (ValueError, HTTPException):
             # Not chained: the message would quote the header, which may be our key.
             raise NotSendableError("the address or a header cannot be sent") from None
-        with closing(connection.getresponse()) as response:
+        except TimeoutError:
+            raise
+        except OSError as error:
+            broken = error
+        with closing(_response(connection, broken)) as response:
             yield response
+
+
+def _response(connection: HTTPConnection, broken: OSError | None) -> HTTPResponse:
+    """The head of the answer. `broken`: the request was cut short, as by a peer that answers 413 and reads no further.
+
+    Raises that error where no answer arrived: how much of the request the peer has is then unknown.
+    """
+    try:
+        return connection.getresponse()
+    except (OSError, HTTPException):
+        if broken:
+            raise broken from None
+        raise
 
 
 def _headers_of(response: HTTPResponse) -> dict[str, str]:
@@ -139,10 +157,10 @@ def _connected(peer: Peer, ends_at: float) -> socket.socket:
             sock.connect((address, peer.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return tls_context().wrap_socket(sock, server_hostname=peer.host) if peer.tls else sock
-        except OSError as error:  # what ssl raises is one too
+        except OSError as error:  # ssl's errors are OSErrors too
             sock.close()
             failed = error
-        except ValueError:  # a name that no certificate can bear
+        except ValueError:  # a name that is invalid in certificates
             sock.close()
             raise NotReachedError("the name is not valid") from None
     raise NotReachedError(_why(failed)) from failed
@@ -150,14 +168,14 @@ def _connected(peer: Peer, ends_at: float) -> socket.socket:
 
 def _why(failed: OSError | None) -> str:
     if isinstance(failed, ssl.SSLCertVerificationError):
-        other = failed.verify_code in OTHER_NAME  # their words would quote the name that was asked for
+        other = failed.verify_code in OTHER_NAME  # OpenSSL's message would quote the requested name
         return f"its certificate is not valid: {'it is for another name' if other else failed.verify_message}"
     return "no TLS connection could be made" if isinstance(failed, ssl.SSLError) else "no connection could be made"
 
 
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Certificates and host names are verified; made once, because reading the authorities takes long."""
+    """Return a context that verifies certificates and names; made once, as reading the authorities takes long."""
     return ssl.create_default_context()
 
 
@@ -170,15 +188,15 @@ def _read(response: HTTPResponse, max_bytes: int) -> bytes:
             body += chunk
             if len(body) > max_bytes:
                 raise TooLargeError
-    except ValueError:  # a chunk of less than no bytes
+    except ValueError:  # a negative chunk size
         raise ConnectionResetError("the answer was not HTTP") from None
-    if response.length:  # http.client takes an early end for the end
+    if response.length:  # http.client accepts an early end
         raise ConnectionResetError("the answer ended early")
     return bytes(body)
 
 
 def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """The body as it was before it was coded; `identity` is asked for, and a host may not heed that."""
+    """Return the body without its coding; `identity` is requested, but a host may ignore that."""
     coding = coding.strip().lower()
     if coding not in CODINGS:
         raise UnreadableError
@@ -186,7 +204,7 @@ def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
         return body
     read = bytearray()
     try:
-        while body:  # each of what may be several members
+        while body:  # gzip may have several members
             unpacking = zlib.decompressobj(31)
             read += unpacking.decompress(body, max_bytes + 1 - len(read))
             if len(read) > max_bytes:
@@ -207,9 +225,9 @@ def _left(ends_at: float) -> float:
 
 
 class _Wire:
-    """As much of a socket as http.client uses, with every wait cut at one moment in time, and what comes at `most`.
+    """The part of a socket that http.client uses, with one deadline for all waits and a limit on received bytes.
 
-    http.client bounds neither: a chunk whose size is -1 would have it read for as long as the peer sends.
+    http.client limits neither: a chunk size of -1 would make it read for as long as the peer sends.
     """
 
     def __init__(self, sock: socket.socket, ends_at: float, most: int) -> None:

@@ -1,13 +1,13 @@
-"""One module per deployed function."""
+"""Contains one module per deployed function."""
 
 from __future__ import annotations
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it takes a tenth of a cold start; `ready` ends it
+gc.disable()  # imports make no garbage, and collecting takes a tenth of a cold start; `ready` enables it
 
 
 def ready() -> None:
-    """Every handler's last line: what has been imported stays for good, and garbage is looked for from now on."""
+    """Keep the imported objects out of garbage collection and enable it. Called last by every handler module."""
     gc.freeze()
     gc.enable()

@@ -1,7 +1,7 @@
 """The authorizer function: finds the tenant of a request's API key.
 
-It lets every request through with its finding, and the api function refuses, but for one: a request without a key
-where one is needed gets the gateway's own answer. Of a function's, API Gateway would rename `WWW-Authenticate`.
+It admits every request with its result, and the api function refuses, with one exception: a request without a key where
+one is needed gets the gateway's own answer, because API Gateway would rename a function's `WWW-Authenticate`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _keys() -> DynamoKeys:
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """An IAM policy with the finding as context. Where keys cannot be looked up, that is the finding."""
+    """Return an IAM policy with the result as context, `unavailable` if keys cannot be looked up."""
     headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
     settings = _settings()
     try:
@@ -49,6 +49,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 if Settings.live().deployed:
-    with suppress(Exception):  # as `wiring.prime`: on a seventh of a CPU a request would wait 0.6 s for it
+    with suppress(Exception):  # as `wiring.prime`: with a seventh of a CPU a request would wait 0.6 s for it
         _keys().tenant_of("-")
 ready()

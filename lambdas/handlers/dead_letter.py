@@ -12,7 +12,7 @@ from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """A job that another run still holds stays in the queue and is looked at again."""
+    """End the jobs. A job that another run still holds stays in the queue and is checked again."""
     failed = []
     for record in event["Records"]:
         try:
@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
                 continue
             job_dead_lettered()
             logger.error("job given up")
-        except Exception:  # noqa: BLE001 - one message's failure is its own; it stays in the queue
+        except Exception:  # noqa: BLE001 - a message's failure must not affect others; it stays in the queue
             logger.exception("message not handled", extra={"message_id": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

@@ -1,4 +1,4 @@
-"""The gpu_result function: hears from SageMaker that an asynchronous work has ended, well or not."""
+"""The gpu_result function: receives SageMaker's notices that asynchronous work has succeeded or failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.usecases.jobs.requeue import requeue_finished_job
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """A notice about anything but a work of ours is let go; where a store fails, SNS sends the notice again."""
+    """Requeue the jobs. Notices about other work are ignored; if a store fails, SNS sends the notice again."""
     for record in event["Records"]:
         found = _owner(record["Sns"]["Message"], wiring.settings().images_bucket)
         if found is None:
@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
 
 
 def _owner(message: object, bucket: str) -> tuple[str, str] | None:
-    """Tenant and job of the work, by where its request was put: the form of nothing else in the notice is relied on."""
+    """Return tenant and job by the location of the work's request; no other part of the notice is used."""
     try:
         place = json.loads(str(message))["requestParameters"]["inputLocation"]
     except (ValueError, RecursionError, LookupError, TypeError):

@@ -1,4 +1,4 @@
-"""The webhooks function: tells clients' servers how their jobs have ended, one message at a time."""
+"""The webhooks function: sends the ends of jobs to clients' servers, one message at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from lambdas import wiring
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.handlers import ready
 from lambdas.observability import logger
 from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook
@@ -19,14 +19,14 @@ def _delivery() -> Delivery:
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Messages that could not be handled are returned to the queue by name."""
+    """Deliver the webhooks. Messages that could not be handled are returned to the queue by name."""
     failed = []
     for record in event["Records"]:
         try:
             message = json.loads(record["body"])
             logger.append_keys(job_id=message["job_id"])
             deliver_webhook(message["tenant"], message["job_id"], message["due"], _delivery())
-        except Exception:  # noqa: BLE001 - one message's failure is its own; it comes again
+        except Exception:  # noqa: BLE001 - a message's failure must not affect others; it comes again
             logger.exception("message not handled", extra={"message_id": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

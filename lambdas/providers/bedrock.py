@@ -7,50 +7,47 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from threading import Lock
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from lambdas import USER_AGENT
 from lambdas.domain.base64_text import decode
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import keeping, unsent
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import MAX_SEED, GeneratedImage, ImageTask
-from lambdas.egress import retry_after
+from lambdas.egress import aws, retry_after
 from lambdas.egress.deadline import within
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 300  # for one wait
 MAX_BODY: Final = 25_000_000  # Bedrock's own limit
 CHUNK: Final = 8192
 MAX_RETRY_AFTER: Final = 3600.0
 STRENGTH: Final = 0.8  # of 0 to 1: how much of it is painted anew
-IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
 
-# What a failure is to us: our code, whether the call may have been charged, and the sentence for the client.
-Meaning = tuple[str, str, str]
+# What a failure is to us: which, whether the call may have been charged, and the sentence for the client.
+Meaning = tuple[Failure, Paid, str]
 
 # By AWS's error class, as of 2026-09-26:
 # https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
 ERRORS: Final[dict[str, Meaning]] = {
-    "ThrottlingException": ("throttled", "no", "this account is being throttled"),
-    "ModelNotReadyException": ("unavailable", "no", "the model is not ready yet"),
-    "ServiceUnavailableException": ("unavailable", "no", "no capacity is free now"),
-    "overloaded_error": ("unavailable", "no", "the model is overloaded"),
-    "InternalServerException": ("failed", "unknown", "internal error"),
-    "ModelTimeoutException": ("timeout", "unknown", "the model took too long"),
-    "ModelErrorException": ("failed", "unknown", "the model failed"),
-    "ServiceQuotaExceededException": ("out_of_credit", "no", "this account's quota for the model is used up"),
-    "AccessDeniedException": ("not_authorized", "no", "this account may not use the model"),
-    "ResourceNotFoundException": ("model_gone", "no", "the model is not there any more"),
-    "ValidationException": ("invalid_request", "no", "the request was not accepted"),
+    "ThrottlingException": (Failure.THROTTLED, "no", "this account is being throttled"),
+    "ModelNotReadyException": (Failure.UNAVAILABLE, "no", "the model is not ready yet"),
+    "ServiceUnavailableException": (Failure.UNAVAILABLE, "no", "no capacity is free now"),
+    "overloaded_error": (Failure.UNAVAILABLE, "no", "the model is overloaded"),
+    "InternalServerException": (Failure.FAILED, "unknown", "internal error"),
+    "ModelTimeoutException": (Failure.TIMEOUT, "unknown", "the model took too long"),
+    "ModelErrorException": (Failure.FAILED, "unknown", "the model failed"),
+    "ServiceQuotaExceededException": (Failure.OUT_OF_CREDIT, "no", "this account's quota for the model is used up"),
+    "AccessDeniedException": (Failure.NOT_AUTHORIZED, "no", "this account may not use the model"),
+    "ResourceNotFoundException": (Failure.MODEL_GONE, "no", "the model is not there any more"),
+    "ValidationException": (Failure.INVALID_REQUEST, "no", "the request was not accepted"),
 }
 
 # By HTTP status, for classes that are not in the table; 400 and 500 stand for every other status of theirs.
 STATUSES: Final[dict[int, Meaning]] = {
     400: ERRORS["ValidationException"],
-    401: ("not_authorized", "no", "our credentials were not accepted"),
-    403: ("not_authorized", "no", "our credentials were not accepted"),
+    401: (Failure.NOT_AUTHORIZED, "no", "our credentials were not accepted"),
+    403: (Failure.NOT_AUTHORIZED, "no", "our credentials were not accepted"),
     404: ERRORS["ResourceNotFoundException"],
     408: ERRORS["ModelTimeoutException"],
     429: ERRORS["ThrottlingException"],
@@ -64,13 +61,21 @@ IN_FRONT: Final = "was not reached: something in front of it refused the call"
 
 # By what the message says, where that tells more than the class.
 MESSAGES: Final[dict[str, Meaning]] = {
-    "reached the end of its life": ("model_gone", "no", "the model has reached the end of its life"),
-    "marked by provider as Legacy": ("model_gone", "no", "the model is closed to accounts that did not use it lately"),
-    "model identifier is invalid": ("model_gone", "no", "the model does not exist in this Region"),
-    "on-demand throughput": ("model_gone", "no", "the model is only there through an inference profile"),
-    "MPAgreementBeingCreated": ("unavailable", "no", "the subscription to the model is being made; wait 15 minutes"),
-    "Agreement Pending": ("unavailable", "no", "the subscription to the model is being made; wait 15 minutes"),
-    "Agreement Failed": ("not_authorized", "no", "this account's subscription to the model failed"),
+    "reached the end of its life": (Failure.MODEL_GONE, "no", "the model has reached the end of its life"),
+    "marked by provider as Legacy": (
+        Failure.MODEL_GONE,
+        "no",
+        "the model is closed to accounts that did not use it lately",
+    ),
+    "model identifier is invalid": (Failure.MODEL_GONE, "no", "the model does not exist in this Region"),
+    "on-demand throughput": (Failure.MODEL_GONE, "no", "the model is only there through an inference profile"),
+    "MPAgreementBeingCreated": (
+        Failure.UNAVAILABLE,
+        "no",
+        "the subscription to the model is being made; wait 15 minutes",
+    ),
+    "Agreement Pending": (Failure.UNAVAILABLE, "no", "the subscription to the model is being made; wait 15 minutes"),
+    "Agreement Failed": (Failure.NOT_AUTHORIZED, "no", "this account's subscription to the model failed"),
 }
 
 
@@ -84,21 +89,19 @@ class Bedrock:
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self._clients: dict[str, Any] = {}
-        self._used_at = 0.0
-        self._lock = Lock()
+        self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
     def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
         """One call, one image. Raises ProviderFailure for everything else."""
         if timeout <= 0:
-            raise ProviderFailure("timeout", "no time was left for the call", paid="no")
+            raise ProviderFailure(Failure.TIMEOUT, "no time was left for the call", paid="no")
         with unsent("bedrock"):
             payload = json.dumps(to_payload(order)).encode()
         ends_at = time.monotonic() + timeout
         try:
             answer = within(timeout, lambda: self._invoke(order, payload, ends_at))
         except TimeoutError:
-            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
+            raise ProviderFailure(Failure.TIMEOUT, f"no answer within {timeout:.0f} s", paid="unknown") from None
         with keeping(answer):
             return to_image(answer)
 
@@ -118,36 +121,15 @@ class Bedrock:
         except ClientError as error:
             raise to_failure(error.response) from error
         except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
-            raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown") from error
+            raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown") from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
             raise _lost(error, answered=answered) from error
 
     def _client(self, region: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        with self._lock:
-            if region not in self._clients:
-                config = Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=300,  # for one wait; a call's own deadline is kept around it
-                    retries={"mode": "standard", "total_max_attempts": 1},  # a call is paid: never sent twice
-                    tcp_keepalive=True,
-                    user_agent_extra=USER_AGENT,
-                )
-                # boto3's own session, as the adapters use: another would parse its tables anew, 45 ms each time
-                try:
-                    made: Any = boto3.client("bedrock-runtime", region_name=region, config=config)
-                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
-                except ValueError as error:  # about an address of ours
-                    raise ProviderFailure("not_authorized", "our credentials or settings cannot be used") from error
-                self._clients[region] = made
-            # The wall clock, because a monotonic one may stand still while a Lambda is frozen.
-            now = time.time()
-            if now - self._used_at > IDLE_SECONDS:
-                self._clients[region].close()  # only its idle connections; it opens new ones
-            self._used_at = now
-            return self._clients[region]
+        try:
+            return self._clients.get("bedrock-runtime", region)
+        except ValueError as error:  # about an address of ours
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used") from error
 
 
 def to_payload(order: ImageTask) -> dict[str, Any]:
@@ -178,22 +160,24 @@ def to_image(body: bytes) -> GeneratedImage:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise ProviderFailure("bad_answer", "the answer was no JSON", paid="unknown") from None
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer was no JSON", paid="unknown") from None
     if not isinstance(answer, dict):
-        raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
     _raise_reason(answer.get("finish_reasons"))
     if answer.get("errors"):
-        raise ProviderFailure("failed", "the answer held errors and no image", paid="unknown")
+        raise ProviderFailure(Failure.FAILED, "the answer held errors and no image", paid="unknown")
     images = answer.get("images")
     made = isinstance(images, list) and any(images)
     if not isinstance(images, list) or len(images) != 1:
-        raise ProviderFailure("bad_answer", "the answer did not hold exactly one image", paid="unknown", made=made)
+        raise ProviderFailure(
+            Failure.BAD_ANSWER, "the answer did not hold exactly one image", paid="unknown", made=made
+        )
     try:
         data = decode(images[0])
     except ValueError:
-        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown", made=made) from None
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64", paid="unknown", made=made) from None
     if not data:
-        raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty", paid="unknown")
     return GeneratedImage(data, _seed(answer.get("seeds")))
 
 
@@ -203,12 +187,12 @@ def to_failure(response: Mapping[str, Any]) -> ProviderFailure:
     name, said = str(error.get("Code", "")), str(error.get("Message", ""))
     status = meta.get("HTTPStatusCode", 500)
     meaning = ERRORS.get(name) or STATUSES.get(status) or STATUSES[500 if status >= 500 else 400]
-    if not name[:1].isalpha() and meaning[0] not in ("throttled", "timeout"):
-        meaning = ("unavailable", meaning[1], IN_FRONT)
+    if not name[:1].isalpha() and meaning[0] not in (Failure.THROTTLED, Failure.TIMEOUT):
+        meaning = (Failure.UNAVAILABLE, meaning[1], IN_FRONT)
     elif status < 500:
         meaning = next((m for text, m in MESSAGES.items() if text in f"{name} {said}"), meaning)
     code, paid, sentence = meaning
-    if code == "invalid_request" and said:
+    if code == Failure.INVALID_REQUEST and said:
         sentence = f"{sentence}: {said[:300]}"
     headers = meta.get("HTTPHeaders", {})
     wait = retry_after.seconds(headers.get("retry-after", ""), MAX_RETRY_AFTER, headers.get("date", ""))
@@ -222,26 +206,29 @@ def _raise_reason(reasons: object) -> None:
         # Whether AWS charges for a filtered image is not documented.
         if str(reason).startswith("Filter reason"):
             what = str(reason)[:40].partition(":")[2].strip() or "request"
-            raise ProviderFailure("content_policy", f"the content filter refused the {what}", paid="unknown")
-        raise ProviderFailure("failed", "the model ended without an image", paid="unknown")
+            raise ProviderFailure(Failure.CONTENT_POLICY, f"the content filter refused the {what}", paid="unknown")
+        raise ProviderFailure(Failure.FAILED, "the model ended without an image", paid="unknown")
 
 
 def _lost(error: Exception, *, answered: bool) -> ProviderFailure:
     """A call that ended without an HTTP answer, or in the midst of one."""
-    from botocore import exceptions as aws
+    from botocore import exceptions
 
-    if isinstance(error, aws.ReadTimeoutError):
-        return ProviderFailure("timeout", "it stopped answering", paid="unknown")
-    if answered or not isinstance(error, aws.BotoCoreError):
-        return ProviderFailure("outcome_unknown", "the connection broke in the midst of the answer", paid="unknown")
-    if isinstance(error, (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)):
-        return ProviderFailure("unavailable", "it could not be reached", paid="no")
-    if isinstance(error, aws.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return ProviderFailure("unavailable", "the certificate could not be verified", paid="no")
-    if isinstance(error, (aws.HTTPClientError, aws.SSLError)):
-        return ProviderFailure("outcome_unknown", "the connection broke before the answer", paid="unknown")
+    if isinstance(error, exceptions.ReadTimeoutError):
+        return ProviderFailure(Failure.TIMEOUT, "it stopped answering", paid="unknown")
+    if answered or not isinstance(error, exceptions.BotoCoreError):
+        return ProviderFailure(
+            Failure.OUTCOME_UNKNOWN, "the connection broke in the midst of the answer", paid="unknown"
+        )
+    unreached = exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError
+    if isinstance(error, unreached):
+        return ProviderFailure(Failure.UNAVAILABLE, "it could not be reached", paid="no")
+    if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ProviderFailure(Failure.UNAVAILABLE, "the certificate could not be verified", paid="no")
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.SSLError)):
+        return ProviderFailure(Failure.OUTCOME_UNKNOWN, "the connection broke before the answer", paid="unknown")
     # What is left of botocore's errors comes before anything is sent: credentials, Region, parameters.
-    return ProviderFailure("not_authorized", "our credentials or settings cannot be used", paid="no")
+    return ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used", paid="no")
 
 
 def _read(stream: Any, ends_at: float) -> bytes:
@@ -251,9 +238,9 @@ def _read(stream: Any, ends_at: float) -> bytes:
         while chunk := stream.read(CHUNK):
             body += chunk
             if len(body) > MAX_BODY:
-                raise ProviderFailure("bad_answer", "the answer was too large", paid="unknown")
+                raise ProviderFailure(Failure.BAD_ANSWER, "the answer was too large", paid="unknown")
             if time.monotonic() > ends_at:
-                raise ProviderFailure("timeout", "the answer took too long", paid="unknown")
+                raise ProviderFailure(Failure.TIMEOUT, "the answer took too long", paid="unknown")
     return bytes(body)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from lambdas.domain.catalogue.cards.comfyui import LOADERS
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.settings import Settings
@@ -63,7 +63,7 @@ class ComfyUI:
             return None
         entry = entry or self._history(ticket.id, ends_at)  # it may have ended between the two questions
         if entry is None:
-            raise ProviderFailure("outcome_unknown", f"{WHO} does not know this work")
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know this work")
         return GeneratedImage(self._fetch(to_file(entry), ends_at))
 
     def _upload(self, order: ImageTask, timeout: float) -> None:
@@ -74,7 +74,7 @@ class ComfyUI:
             raise http.failure(answer, WHO)
         taken = _dict(answer.json(WHO))
         if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(order):
-            raise ProviderFailure("bad_answer", f"{WHO} put the reference image elsewhere")
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} put the reference image elsewhere")
 
     def _history(self, prompt_id: str, ends_at: float) -> dict[str, Any] | None:
         answer = self._ask(f"/history/{quote(prompt_id, safe='')}", ends_at)
@@ -88,16 +88,16 @@ class ComfyUI:
     def _fetch(self, file: dict[str, str], ends_at: float) -> bytes:
         data = self._ask(f"/view?{urlencode(file)}", ends_at).body
         if not data:
-            raise ProviderFailure("bad_answer", "the image was empty")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty")
         return data
 
     def _ask(self, path: str, ends_at: float) -> http.Answer:
         left = ends_at - time.monotonic()
         answer = http.settled(http.ask("GET", self._url + path, timeout=left, who=WHO, max_bytes=MAX_IMAGE), WHO)
         if answer.status in (401, 403):
-            raise ProviderFailure("not_authorized", f"{WHO} does not let us ask")
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"{WHO} does not let us ask")
         if answer.status != 200:
-            raise ProviderFailure("failed", f"{WHO} answered HTTP {answer.status} when asked for the image")
+            raise ProviderFailure(Failure.FAILED, f"{WHO} answered HTTP {answer.status} when asked for the image")
         return answer
 
 
@@ -169,10 +169,10 @@ def to_file(entry: object) -> dict[str, str]:
     file = {name: image.get(name) for name in ("filename", "subfolder", "type")}
     texts = {name: value for name, value in file.items() if isinstance(value, str) and value.isprintable()}
     if len(texts) < 3 or not texts["filename"]:
-        raise ProviderFailure("failed", "the graph ended without an image")
+        raise ProviderFailure(Failure.FAILED, "the graph ended without an image")
     path = f"{texts['subfolder']}/{texts['filename']}".replace("\\", "/")
     if texts["type"] != "output" or ".." in path.split("/"):
-        raise ProviderFailure("bad_answer", "the image lies where no image of ours is saved")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image lies where no image of ours is saved")
     return texts
 
 
@@ -185,16 +185,16 @@ def to_failure(answer: http.Answer) -> ProviderFailure:
         failure.paid = "no"
         return failure
     if kind in ("invalid_prompt", "missing_node_type"):
-        return ProviderFailure("model_gone", f"{WHO} lacks a node that the model's graph needs; update it")
+        return ProviderFailure(Failure.MODEL_GONE, f"{WHO} lacks a node that the model's graph needs; update it")
     wrong = [
         _dict(error) for node in _dict(body.get("node_errors")).values() for error in _list(_dict(node).get("errors"))
     ]
     for error in wrong:
         name = str(_dict(error.get("extra_info")).get("input_name"))
         if error.get("type") == "value_not_in_list" and name in _FILE_INPUTS:
-            return ProviderFailure("model_gone", f"{WHO} lacks a file of the model ({name})")
+            return ProviderFailure(Failure.MODEL_GONE, f"{WHO} lacks a file of the model ({name})")
     types = ", ".join(sorted({str(error.get("type")) for error in wrong})) or str(kind)
-    return ProviderFailure("invalid_request", f"{WHO} did not accept the graph: {http.quote(types)}")
+    return ProviderFailure(Failure.INVALID_REQUEST, f"{WHO} did not accept the graph: {http.quote(types)}")
 
 
 _ID: Final = re.compile(r"[!-~]{1,100}")
@@ -207,10 +207,10 @@ def _ended(messages: object) -> ProviderFailure:
     """Why the graph did not end well. Interrupts are errors too, and an error's own words may hold the prompt."""
     told = {message[0]: _dict(message[1]) for message in _list(messages) if _is_pair(message)}
     if "execution_interrupted" in told:
-        return ProviderFailure("failed", f"the work was interrupted at {WHO}")
+        return ProviderFailure(Failure.FAILED, f"the work was interrupted at {WHO}")
     if "OutOfMemory" in str(told.get("execution_error", {}).get("exception_type")):
-        return ProviderFailure("failed", f"{WHO} ran out of memory")
-    return ProviderFailure("failed", f"the graph failed at {WHO}")
+        return ProviderFailure(Failure.FAILED, f"{WHO} ran out of memory")
+    return ProviderFailure(Failure.FAILED, f"the graph failed at {WHO}")
 
 
 def _is_pair(message: object) -> bool:

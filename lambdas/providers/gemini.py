@@ -12,8 +12,8 @@ from typing import Any, Final
 from lambdas.domain.base64_text import decode
 from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, keeping, unsent
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers._client import http
 from lambdas.settings import Settings
@@ -90,27 +90,27 @@ def to_payload(order: ImageTask) -> dict[str, Any]:
 def to_image(answer: Any, model: str) -> GeneratedImage:
     """Read the answer to a call that succeeded in HTTP's eyes, which a refused one does as well."""
     if not isinstance(answer, dict):
-        raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
     usage = _dict(answer.get("usageMetadata"))
     cost = _cost(usage, model)
     # Where no image was made, what was read and thought costs a fraction of a cent: that is the price of asking.
-    paid = "no" if usage and not cost else "unknown"
+    paid: Paid = "no" if usage and not cost else "unknown"
     ended = partial(ProviderFailure, paid=paid, made=bool(cost), cost_usd=cost)
     candidate = _dict(next(iter(_list(answer.get("candidates"))), None))
     if not candidate:
         if _dict(answer.get("promptFeedback")).get("blockReason"):
-            raise ended("content_policy", "its content filter refused the prompt")
-        raise ended("bad_answer", "the answer held no candidate")
+            raise ended(Failure.CONTENT_POLICY, "its content filter refused the prompt")
+        raise ended(Failure.BAD_ANSWER, "the answer held no candidate")
     reason = str(candidate.get("finishReason"))
     if reason in POLICY:
-        raise ended("content_policy", "its content filter refused the image")
+        raise ended(Failure.CONTENT_POLICY, "its content filter refused the image")
     for part in _list(_dict(candidate.get("content")).get("parts")):
         blob = _dict(_dict(part).get("inlineData"))
         if blob and not part.get("thought"):  # a thought may hold a draft of the picture
             with charged(cost):
                 return GeneratedImage(_decoded(blob), None, cost)
     words = "it answered with words instead of an image" if reason == "STOP" else "it ended without an image"
-    raise ended("failed", words)
+    raise ended(Failure.FAILED, words)
 
 
 def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
@@ -119,14 +119,18 @@ def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
     said = str(error.get("message", ""))
     reasons = {str(detail.get("reason")) for detail in _details(error, "ErrorInfo")}
     if "API_KEY_INVALID" in reasons or "API key not valid" in said:
-        return ProviderFailure("not_authorized", f"{WHO} did not accept our key")
+        return ProviderFailure(Failure.NOT_AUTHORIZED, f"{WHO} did not accept our key")
     if error.get("status") == "FAILED_PRECONDITION":
-        return ProviderFailure("not_authorized", f"{WHO} wants billing to be enabled or does not serve this region")
+        return ProviderFailure(
+            Failure.NOT_AUTHORIZED, f"{WHO} wants billing to be enabled or does not serve this region"
+        )
     if answer.status == 429:
         if any(_is_spent(violation) for violation in _violations(error)):
-            return ProviderFailure("out_of_credit", f"our quota at {WHO} is used up; waiting a little will not help")
+            return ProviderFailure(
+                Failure.OUT_OF_CREDIT, f"our quota at {WHO} is used up; waiting a little will not help"
+            )
         wait = next(filter(None, map(_delay, _details(error, "RetryInfo"))), answer.retry_after)
-        return ProviderFailure("throttled", f"{WHO} is throttling this account", retry_after=wait)
+        return ProviderFailure(Failure.THROTTLED, f"{WHO} is throttling this account", retry_after=wait)
     failure = http.failure(answer, WHO, http.quote(said, key), speaks_json=True)
     if answer.status == 500 and error:
         # "If your request fails with a 400 or 500 error, you won't be charged": https://ai.google.dev/gemini-api/docs/billing
@@ -140,13 +144,13 @@ def _size_class(size: Size) -> str:
 
 def _decoded(blob: dict[str, Any]) -> bytes:
     if not str(blob.get("mimeType")).startswith("image/"):
-        raise ProviderFailure("bad_answer", "the answer held something else than an image", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer held something else than an image", paid="unknown")
     try:
         data = decode(blob.get("data", ""))
     except ValueError:
-        raise ProviderFailure("bad_answer", "the image was not valid base64", paid="unknown") from None
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64", paid="unknown") from None
     if not data:
-        raise ProviderFailure("bad_answer", "the image was empty", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty", paid="unknown")
     return data
 
 

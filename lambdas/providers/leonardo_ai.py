@@ -7,8 +7,8 @@ import re
 import time
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, unsent
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts
@@ -27,20 +27,28 @@ EXTRAS: Final[dict[str, dict[str, str]]] = {
 
 # By the text of an error, which tells more than its status: a moderated prompt was seen with 400 and with 403, and a
 # key that is no UUID gives a 500. None of these has been charged.
-MESSAGES: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
+MESSAGES: Final[tuple[tuple[re.Pattern[str], Failure, str], ...]] = (
     (
         re.compile(r"content moderation|inappropriate content", re.I),
-        "content_policy",
+        Failure.CONTENT_POLICY,
         f"the content filter of {WHO} refused the prompt",
     ),
-    (re.compile(r"authorization hook|authentication hook", re.I), "not_authorized", f"{WHO} did not accept our key"),
+    (
+        re.compile(r"authorization hook|authentication hook", re.I),
+        Failure.NOT_AUTHORIZED,
+        f"{WHO} did not accept our key",
+    ),
     # The real words for an empty account are not verified.
     (
         re.compile(r"(insufficient|not enough) (api )?(balance|credit|fund|token)", re.I),
-        "out_of_credit",
+        Failure.OUT_OF_CREDIT,
         f"{WHO} says that our account is out of credit",
     ),
-    (re.compile(r"not supported within the production api", re.I), "model_gone", f"{WHO} does not have the model"),
+    (
+        re.compile(r"not supported within the production api", re.I),
+        Failure.MODEL_GONE,
+        f"{WHO} does not have the model",
+    ),
 )
 
 
@@ -85,7 +93,7 @@ class Leonardo:
                 trusted=self._trusted,
                 allow_private=self._allow_private,
                 who=WHO,
-                later="unavailable",  # the next look may fetch it
+                later=Failure.UNAVAILABLE,  # the next look may fetch it
             )
         return GeneratedImage(data, seed, ticket.cost_usd)
 
@@ -135,33 +143,33 @@ def _cost(cost: object) -> float | None:
 def to_image(answer: http.Answer) -> tuple[str, int | None] | None:
     """Read a generation: its image's address and seed, or `None` while it is not complete."""
     if answer.status == 404:
-        raise ProviderFailure("outcome_unknown", f"{WHO} does not know the generation", paid="unknown")
+        raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know the generation", paid="unknown")
     if not answer.ok:
-        if http.failure(answer, WHO).code == "not_authorized":
-            raise ProviderFailure("not_authorized", f"{WHO} does not let us ask", paid="unknown")
+        if http.failure(answer, WHO).code == Failure.NOT_AUTHORIZED:
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"{WHO} does not let us ask", paid="unknown")
         # Not what the status means: it was the question that was refused, the request is accepted and paid for.
-        raise ProviderFailure("outcome_unknown", f"{WHO} did not say what became of the work", paid="unknown")
+        raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} did not say what became of the work", paid="unknown")
     said = answer.json(WHO)
     if not isinstance(said, dict) or "generations_by_pk" not in said:
-        raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"the answer of {WHO} had an unknown form", paid="unknown")
     found = said["generations_by_pk"]
     if found is None:
-        raise ProviderFailure("outcome_unknown", f"{WHO} does not know the generation", paid="unknown")
+        raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know the generation", paid="unknown")
     status = found.get("status") if isinstance(found, dict) else None
     if status == "FAILED" and _is_moderated(found.get("prompt_moderations")):
-        raise ProviderFailure("content_policy", f"the content filter of {WHO} refused the prompt", paid="unknown")
+        raise ProviderFailure(Failure.CONTENT_POLICY, f"the content filter of {WHO} refused the prompt", paid="unknown")
     if status == "FAILED":
-        raise ProviderFailure("failed", f"the generation failed at {WHO}", paid="unknown")
+        raise ProviderFailure(Failure.FAILED, f"the generation failed at {WHO}", paid="unknown")
     if status == "PENDING":
         return None
     images = found.get("generated_images") if status == "COMPLETE" else None
     image = images[0] if isinstance(images, list) and len(images) == 1 else None
     if not isinstance(image, dict) or not isinstance(image.get("url"), str):
         said = f"{WHO} did not answer with exactly one image"
-        raise ProviderFailure("bad_answer", said, paid="unknown", made=bool(images))
+        raise ProviderFailure(Failure.BAD_ANSWER, said, paid="unknown", made=bool(images))
     if image.get("nsfw") is True:
         said = f"the content filter of {WHO} marked the image"
-        raise ProviderFailure("content_policy", said, paid="unknown", made=True)
+        raise ProviderFailure(Failure.CONTENT_POLICY, said, paid="unknown", made=True)
     return image["url"], http.seed(found.get("seed"))
 
 
@@ -180,8 +188,8 @@ def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
     said = http.quote(message, key)
     if answer.ok:
         if said:
-            return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
-        return ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
+            return ProviderFailure(Failure.FAILED, f"{WHO} answered with an error: {said}", paid=answer.charged)
+        return ProviderFailure(Failure.BAD_ANSWER, f"the answer of {WHO} had an unknown form", paid=answer.charged)
     return http.failure(answer, WHO, said, speaks_json=True)
 
 

@@ -8,11 +8,8 @@ from importlib import import_module
 
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES
 from lambdas.domain.ports.providers import Provider, TicketProvider
-from lambdas.domain.routing.planning import DEMO
-from lambdas.providers import MODULES
+from lambdas.domain.providers import DEMO, SECRETS, TABLE
 from lambdas.settings import Settings
-
-SECRETS = ("leonardo_api_key", "runware_api_key", "gemini_api_key")
 
 
 def vocabulary_limited(settings: Settings) -> frozenset[str]:
@@ -40,25 +37,14 @@ class ProviderRegistry:
 
     def configured(self) -> frozenset[str]:
         s = self._current()
-        found = frozenset(
-            name
-            for name, on in {
-                "bedrock": s.bedrock,
-                "sagemaker": s.gpu_worker_url or s.sagemaker_endpoint,
-                "leonardo_ai": s.leonardo_api_key,
-                "runware_ai": s.runware_api_key,
-                "gemini": s.gemini_api_key,
-                "comfyui": s.comfyui_url,
-            }.items()
-            if on
-        )
+        found = frozenset(entry.id for entry in TABLE if any(getattr(s, name) for name in entry.configured_by))
         return found or (frozenset() if s.deployed else frozenset({DEMO}))
 
     def get(self, provider_id: str) -> Provider | TicketProvider:
         settings = self._current()
         made = self._made.get(provider_id)
         if made is None or made[0] != settings:
-            made = settings, import_module(MODULES[provider_id]).build(settings)
+            made = settings, import_module(f"lambdas.providers.{provider_id}").build(settings)
             self._made[provider_id] = made
         return made[1]
 

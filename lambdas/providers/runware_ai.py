@@ -7,8 +7,8 @@ import re
 import time
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged, unsent
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts
@@ -41,30 +41,38 @@ REFUSALS: Final = frozenset(
         "invalidprovidercontent",
     }
 )
-WORDS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = tuple(
+WORDS: Final[tuple[tuple[re.Pattern[str], Failure, str], ...]] = tuple(
     (re.compile(words), code, end)
     for words, code, end in (
-        ("credit|quota|balance|paymentrequired|paused", "out_of_credit", "says that our account is out of credit"),
-        ("ratelimit", "throttled", "is throttling this account"),
+        (
+            "credit|quota|balance|paymentrequired|paused",
+            Failure.OUT_OF_CREDIT,
+            "says that our account is out of credit",
+        ),
+        ("ratelimit", Failure.THROTTLED, "is throttling this account"),
         # with `provider` in front it is the key of those whom Runware asks, which is not ours
         (
             r"^(?!provider).*(?:apikey|unauthorized|forbidden|permission|authentication|authfailed|authtimeout|credential"
             "|token(?:expired|invalid|missing|revoked)|suspended|(?:account|organization|workspace)disabled)",
-            "not_authorized",
+            Failure.NOT_AUTHORIZED,
             "did not accept our key",
         ),
-        ("timeout", "timeout", "took too long"),
-        ("invalidmodel|unknownmodel|modelnotfound|modeldisabled", "model_gone", "does not have the model"),
+        ("timeout", Failure.TIMEOUT, "took too long"),
+        ("invalidmodel|unknownmodel|modelnotfound|modeldisabled", Failure.MODEL_GONE, "does not have the model"),
         (
             r"^(?!provider).*(?:noavailableserver|unavailable|modelnotready)",
-            "unavailable",
+            Failure.UNAVAILABLE,
             "has no room for the model now",
         ),
-        ("^provider|inferenceerror|(?:processing|task|download|upload)failed", "failed", "could not make the image"),
+        (
+            "^provider|inferenceerror|(?:processing|task|download|upload)failed",
+            Failure.FAILED,
+            "could not make the image",
+        ),
         (
             "internalserver|standarderror|unknownerror|undefinederror|defaulterror|unrecognizedresponse"
             "|^errorretrieving|couldnotbemoved",
-            "failed",
+            Failure.FAILED,
             "had an internal error",
         ),
     )
@@ -115,7 +123,7 @@ class Runware:
                 trusted=self._trusted,
                 allow_private=self._allow_private,
                 who=WHO,
-                later="unavailable",  # the next look may fetch it
+                later=Failure.UNAVAILABLE,  # the next look may fetch it
             )
         return GeneratedImage(data, http.seed(found.get("seed")), cost)
 
@@ -158,7 +166,7 @@ def to_ticket(answer: http.Answer, task_id: str, key: str = "") -> Ticket:
     if not answer.ok or errors:
         raise http.judged(to_failure, answer, WHO, errors[0] if errors else {}, key)
     if not any(item.get("taskUUID") == task_id for item in data):
-        raise ProviderFailure("bad_answer", f"{WHO} did not acknowledge the task", paid="unknown")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} did not acknowledge the task", paid="unknown")
     return Ticket(task_id)
 
 
@@ -181,16 +189,16 @@ def to_image(answer: http.Answer, task_id: str, key: str = "") -> dict[str, Any]
         if answer.status in (401, 402, 403):
             failure = to_failure(answer, errors[0] if errors else {}, key)
             raise ProviderFailure(failure.code, failure.detail, paid="unknown")
-        raise ProviderFailure("outcome_unknown", f"{WHO} does not know the task", paid="unknown")
+        raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know the task", paid="unknown")
     done = [item for item in items if "imageURL" in item]
     if not done and all(item.get("status", "processing") == "processing" for item in items):
         return None
     if len(done) != 1 or not isinstance(done[0]["imageURL"], str):
         said = f"{WHO} did not answer with exactly one image"
-        raise ProviderFailure("bad_answer", said, paid="unknown", made=bool(done), cost_usd=_cost(done))
+        raise ProviderFailure(Failure.BAD_ANSWER, said, paid="unknown", made=bool(done), cost_usd=_cost(done))
     if done[0].get("NSFWContent") is True:
         said = f"the content filter of {WHO} marked the image"
-        raise ProviderFailure("content_policy", said, paid="unknown", made=True, cost_usd=_cost(done))
+        raise ProviderFailure(Failure.CONTENT_POLICY, said, paid="unknown", made=True, cost_usd=_cost(done))
     return done[0]
 
 
@@ -206,16 +214,16 @@ def to_failure(answer: http.Answer, error: dict[str, Any], key: str = "") -> Pro
     code = _code(error)
     said = http.quote(error.get("message"), key)
     if code in REFUSALS:
-        return ProviderFailure("content_policy", f"the content filter of {WHO} refused the request")
+        return ProviderFailure(Failure.CONTENT_POLICY, f"the content filter of {WHO} refused the request")
     for words, meaning, end in WORDS:
         if words.search(code):
-            charged = answer.charged if meaning in ("timeout", "failed") else "no"
+            charged = answer.charged if meaning in (Failure.TIMEOUT, Failure.FAILED) else "no"
             return ProviderFailure(meaning, f"{WHO} {end}", paid=charged, retry_after=answer.retry_after)
     if not answer.ok:
         return http.failure(answer, WHO, said, speaks_json=True)
     if error.get("parameter"):
-        return ProviderFailure("invalid_request", f"{WHO} did not accept the request: {said}")
-    return ProviderFailure("failed", f"{WHO} answered with an error: {said}", paid=answer.charged)
+        return ProviderFailure(Failure.INVALID_REQUEST, f"{WHO} did not accept the request: {said}")
+    return ProviderFailure(Failure.FAILED, f"{WHO} answered with an error: {said}", paid=answer.charged)
 
 
 def _code(error: dict[str, Any]) -> str:
@@ -225,7 +233,8 @@ def _code(error: dict[str, Any]) -> str:
 
 def _ended(failure: ProviderFailure) -> ProviderFailure:
     """The same of a task that was accepted and has ended so: asking again would change nothing."""
-    code = "failed" if failure.code in ("throttled", "unavailable", "timeout", "bad_answer") else failure.code
+    passing = (Failure.THROTTLED, Failure.UNAVAILABLE, Failure.TIMEOUT, Failure.BAD_ANSWER)
+    code = Failure.FAILED if failure.code in passing else failure.code
     return ProviderFailure(code, failure.detail, paid="unknown")
 
 
@@ -244,7 +253,7 @@ def _read(answer: http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any
     if isinstance(said, list) and not answer.ok:
         said = {"errors": said}
     if not isinstance(said, dict):
-        raise ProviderFailure("bad_answer", f"the answer of {WHO} had an unknown form", paid=answer.charged)
+        raise ProviderFailure(Failure.BAD_ANSWER, f"the answer of {WHO} had an unknown form", paid=answer.charged)
     errors = said.get("errors") or said.get("error") or []
     data = _dicts(said.get("data"))
     failed = [{**item, **_dict(item.get("error"))} for item in data if item.get("status") == "error"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lambdas.domain import ids
 from lambdas.domain.base64_text import decode
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, Purged, TicketProvider
 from lambdas.providers._client import http, sagemaker
@@ -24,35 +24,35 @@ WHO: Final = "the GPU worker"
 MAX_ANSWER: Final = 40_000_000
 MAX_SYNC: Final = 6_291_456  # bytes: SageMaker's limit of a call that waits
 
-Meaning = tuple[str, str]  # our code, and the end of a sentence
+Meaning = tuple[Failure, str]  # ours, and the end of a sentence
 
 # By the code of the worker's own error.
 CODES: Final[dict[str, Meaning]] = {
-    "invalid_request": ("invalid_request", "did not accept the request"),
-    "unknown_model": ("model_gone", "does not serve the model"),
-    "too_large": ("invalid_request", "did not accept a request of that size"),
-    "content_policy": ("content_policy", "refused the prompt or the image"),
-    "failed": ("failed", "failed while it painted"),
-    "busy": ("unavailable", "has no room in its queue"),
-    "timeout": ("timeout", "did not paint the image in its time"),
+    "invalid_request": (Failure.INVALID_REQUEST, "did not accept the request"),
+    "unknown_model": (Failure.MODEL_GONE, "does not serve the model"),
+    "too_large": (Failure.INVALID_REQUEST, "did not accept a request of that size"),
+    "content_policy": (Failure.CONTENT_POLICY, "refused the prompt or the image"),
+    "failed": (Failure.FAILED, "failed while it painted"),
+    "busy": (Failure.UNAVAILABLE, "has no room in its queue"),
+    "timeout": (Failure.TIMEOUT, "did not paint the image in its time"),
 }
 
 # What SageMaker says itself, by AWS's error class: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 AWS_ERRORS: Final[dict[str, Meaning]] = {
-    "ModelNotReadyException": ("unavailable", "is not ready yet"),
-    "ServiceUnavailable": ("unavailable", "is not available now"),
-    "InternalDependencyException": ("unavailable", "is not available now"),
-    "ThrottlingException": ("throttled", "is being throttled"),
-    "InternalFailure": ("failed", "had an internal error"),
-    "ValidationError": ("invalid_request", "did not accept the request"),
-    "AccessDeniedException": ("not_authorized", "may not be called with our credentials"),
+    "ModelNotReadyException": (Failure.UNAVAILABLE, "is not ready yet"),
+    "ServiceUnavailable": (Failure.UNAVAILABLE, "is not available now"),
+    "InternalDependencyException": (Failure.UNAVAILABLE, "is not available now"),
+    "ThrottlingException": (Failure.THROTTLED, "is being throttled"),
+    "InternalFailure": (Failure.FAILED, "had an internal error"),
+    "ValidationError": (Failure.INVALID_REQUEST, "did not accept the request"),
+    "AccessDeniedException": (Failure.NOT_AUTHORIZED, "may not be called with our credentials"),
 }
 
 # By what a message says, where that tells more than the class.
 MESSAGES: Final[dict[str, Meaning]] = {
     "timed out": CODES["timeout"],
-    "no capacity": ("unavailable", "has no instance running yet"),
-    "not found": ("model_gone", "has no endpoint of that name"),
+    "no capacity": (Failure.UNAVAILABLE, "has no instance running yet"),
+    "not found": (Failure.MODEL_GONE, "has no endpoint of that name"),
 }
 
 
@@ -102,7 +102,7 @@ class Endpoint:
         """One call, one image. Raises ProviderFailure for everything else."""
         body = json.dumps(to_payload(order)).encode()
         if len(body) > MAX_SYNC:
-            raise ProviderFailure("invalid_request", "the reference image is too large for this endpoint")
+            raise ProviderFailure(Failure.INVALID_REQUEST, "the reference image is too large for this endpoint")
         return to_image(self._invoke(body, order.id, timeout), order)
 
     def purge(self, model_id: str | None, timeout: float) -> Purged:
@@ -180,15 +180,15 @@ def to_image(body: bytes, order: ImageTask) -> GeneratedImage:
     """Read the worker's answer to that order."""
     answer = _object(body)
     if answer is None:
-        raise ProviderFailure("bad_answer", f"{WHO} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered in an unknown form")
     if answer.get("id") != order.id:
-        raise ProviderFailure("bad_answer", f"{WHO} answered another request")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered another request")
     try:
         data = decode(answer.get("image", ""))
     except ValueError:
-        raise ProviderFailure("bad_answer", "the image was not valid base64") from None
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64") from None
     if not data:
-        raise ProviderFailure("bad_answer", "the image was empty")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty")
     seed = answer.get("seed")
     painted = GeneratedImage(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
     return with_mask(painted, answer, WHO) if order.task == BACKGROUND else painted
@@ -201,7 +201,7 @@ def to_failure(body: bytes | str) -> ProviderFailure | None:
     if not meaning or not isinstance(error, dict):
         return None
     code, end = meaning
-    said = http.quote(error.get("message")) if code == "invalid_request" else ""
+    said = http.quote(error.get("message")) if code == Failure.INVALID_REQUEST else ""
     wait = error.get("retry_after")
     if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= http.MAX_RETRY_AFTER:
         wait = None

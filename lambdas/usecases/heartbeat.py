@@ -1,4 +1,4 @@
-"""Do a small thing again and again while a longer one goes on."""
+"""Renew a lease from a thread while the work that it protects goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Heartbeat = Callable[[Beat, float], AbstractContextManager[None]]
 def heartbeat(beat: Beat, seconds: float) -> Iterator[None]:
     """Call `beat` every `seconds`, from a thread, until it returns False or the block ends.
 
-    A beat that raises is not the last one: the next may get through, and comes before it is too late.
+    After a beat that raises, the next is tried: the lease outlives several beats.
     """
     over = Event()
 

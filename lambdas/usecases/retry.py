@@ -1,4 +1,4 @@
-"""Do something again while a store is out of reach, where giving up would cost a paid image."""
+"""Retry a write while its store is unavailable, where giving up would lose a paid image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def retry_while_unavailable(act: Callable[[], T], clock: Clock) -> T:
-    """Raises Unavailable where also the last try fails."""
+    """Raises Unavailable if the last try fails too."""
     for wait in WAITS:
         try:
             return act()

@@ -1,1 +1,1 @@
-"""The AWS emulator: its process, who may call it, and the template deployed on it."""
+"""Runs the AWS emulator: its process, its access control, and the deployment of the template."""

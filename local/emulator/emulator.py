@@ -1,4 +1,4 @@
-"""Starts the emulator as a child in its own process group, and ends all of it."""
+"""Starts the emulator in a process group of its own, and ends the whole group."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from typing import Any
 from local.emulator.keys import Keys, kept
 from local.settings import ROOT
 
-# All that the emulator and the functions inherit: no credentials, no profile, no AWS or emulator setting of the user's.
+# The variables that emulator and functions inherit: no credentials, profile, AWS or emulator setting of the user.
 INHERITED = re.compile(
     "PATH|HOME|USER|LANG|LC_.*|TZ|VIRTUAL_ENV|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|HTTPS?_PROXY"
     "|ALL_PROXY|SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|WINDIR|USERPROFILE|APPDATA|LOCALAPPDATA",
@@ -30,7 +30,7 @@ STARTED_WITHIN, STOPPED_WITHIN = 30.0, 10.0
 
 
 class EmulatorError(RuntimeError):
-    """The emulator did not start, or ended by itself."""
+    """The emulator cannot start, or ended by itself."""
 
 
 class Emulator:
@@ -47,7 +47,7 @@ class Emulator:
 
     @property
     def keys(self) -> Keys:
-        """The credentials of the data folder; made where there are none. Raises EmulatorError."""
+        """The credentials of the data folder, created if missing. Raises EmulatorError."""
         if self._keys is None:
             try:
                 self._keys = kept(self.data_dir)
@@ -57,21 +57,21 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Where the AWS SDK finds the emulator."""
+        """The emulator's URL for the AWS SDK."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts the child; `wait` says when it answers."""
+        """Start the child process; `wait` returns when it answers. Raises EmulatorError."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self.lock = lock_folder(self.data_dir)
-        self._keys = None  # they may have been made anew since the last run
-        shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed run left there
+        self._keys = None  # they may have been replaced since the last run
+        shutil.rmtree(self.temporary, ignore_errors=True)  # left by a killed run
         self.temporary.mkdir()
         self.port = self._port()
         group: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if sys.platform == "win32"
-            # with the lock in the child's hands too, the folder stays taken until it has saved
+            # the child inherits the lock, so the folder stays locked until the child has saved
             else {"start_new_session": True, "pass_fds": [self.lock]}
         )
         with self.log.open("wb") as log:
@@ -87,7 +87,7 @@ class Emulator:
         threading.Thread(target=self._read_events, args=(self.process,), daemon=True).start()
 
     def wait(self) -> None:
-        """Returns when the emulator answers."""
+        """Return when the emulator answers. Raises EmulatorError."""
         deadline = time.monotonic() + STARTED_WITHIN
         while time.monotonic() < deadline:
             if self.process is None or self.process.poll() is not None:
@@ -99,18 +99,18 @@ class Emulator:
         raise EmulatorError(f"The emulator did not start; the reason is at the end of {self.log}.")
 
     def open(self, path: str, timeout: float = 60) -> Any:
-        """A GET of the launcher's own on the emulator, past any proxy of the user's."""
+        """Send a GET of the launcher to the emulator, bypassing the user's proxies."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         request = urllib.request.Request(self.url + path, headers={"X-Local-Word": self.keys.word})  # noqa: S310
         return opener.open(request, timeout=timeout)
 
     def function_pids(self, function: str) -> list[int]:
-        """Process ids that serve a function now, e.g. of "api"."""
+        """Return the ids of the processes that serve a function, for instance `api`."""
         with self.open("/_local/workers") as answer:
             return list(json.load(answer).get(function, []))
 
     def stop(self) -> None:
-        """Lets the emulator save and end, then ends by force what is left of its group."""
+        """Let the emulator save and end, then kill the rest of its group."""
         process, self.process = self.process, None
         if process is not None:
             with contextlib.suppress(OSError):
@@ -131,7 +131,7 @@ class Emulator:
             self.lock = None
 
     def _port(self) -> int:
-        """The port of the last run while it is free, so that links made then still work."""
+        """Return the last run's port if it is free, so that links made then still work."""
         kept = self.data_dir / "emulator.port"
         wanted = int(kept.read_text("utf-8")) if kept.is_file() and kept.read_text("utf-8").isdigit() else 0
         try:
@@ -161,7 +161,7 @@ class Emulator:
             "TMP": temporary,
             "LOCAL_LOGS": str(self.data_dir / "logs"),
             "LOG_LEVEL": "WARNING",
-            "DOCKER_HOST": "unix:///nonexistent",  # nothing here needs Docker; looking for it takes time
+            "DOCKER_HOST": "unix:///nonexistent",  # Docker is not needed, and looking for it takes time
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "LAMBDA_ACCOUNT_CONCURRENCY": "100",
@@ -184,7 +184,7 @@ class Emulator:
 
 
 def free_port(wanted: int = 0) -> int:
-    """`wanted` if nothing listens there, or any free port."""
+    """Return `wanted`, or any free port for 0. Raises OSError if it is taken."""
     with socket.socket() as probe:
         if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -193,7 +193,7 @@ def free_port(wanted: int = 0) -> int:
 
 
 def lock_folder(folder: Path, patience: float = 3.0) -> int:
-    """Takes the folder for this run; waits a moment for a run that is just saving its state."""
+    """Lock the folder for this run, waiting `patience` seconds for a run that saves. Raises EmulatorError."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + patience
     while True:

@@ -1,8 +1,8 @@
-"""The emulator's own process: MiniStack, saved while it runs, its metrics read from logs, its end tied to its parent's.
+"""Runs the emulator's process: MiniStack, with periodic saving, metrics from logs, and an end tied to the parent's.
 
-This is the only file that knows MiniStack from the inside (gate.py uses its arithmetic of signatures); the pinned
-version in requirements.txt is what it is written against. The parent holds our standard input: when it closes, also
-because the parent was killed, we save and stop.
+This is the only file that depends on MiniStack's internals (gate.py uses its signature arithmetic); it is written for
+the version pinned in requirements.txt. The parent holds this process's standard input: when it closes, also because the
+parent was killed, the process saves and stops.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from local.emulator.gate import Gate
 from local.emulator.keys import Keys
 from local.emulator.metrics import metrics
 
-SAVE_EVERY = 5.0  # MiniStack itself saves only when it stops
-KEPT_LOG_STREAMS = 200  # per function: each invocation writes a stream, and nothing else bounds them
+SAVE_EVERY = 5.0  # seconds; MiniStack itself saves only when it stops
+KEPT_LOG_STREAMS = 200  # per function: each invocation writes a stream, and nothing else limits them
 RETRY_AFTER = 5.0
-arrival: ContextVar[float] = ContextVar("arrival")  # of the request that is answered, in Unix seconds
+arrival: ContextVar[float] = ContextVar("arrival")  # of the current request, in Unix seconds
 
 
 class Engine:
-    """MiniStack's application with what the laptop run needs around it."""
+    """MiniStack's application with the additions of the local run."""
 
     def __init__(self, logs: Path, keys: Keys) -> None:
         self.logs, self.keys = logs, keys
@@ -47,10 +47,10 @@ class Engine:
         self.function_logs: dict[str, logging.Logger] = {}
 
     def install(self) -> None:
-        """Puts our own steps around five of MiniStack's, and one in place of a sixth."""
-        # Its own are computed from names that anybody may know.
+        """Patch MiniStack: credentials, the wait for logs, and steps after logs, batches, requests and loading."""
+        # MiniStack computes its own from public names.
         lambda_runtime.execution_credentials = lambda_svc.execution_credentials = self.credentials
-        # 50 ms is what each silent invocation waits for a log line that has been there since before its answer.
+        # By default each silent invocation waits 50 ms for a log line that is there before its answer.
         lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.004, 0.002, 0.250)
         lambda_svc._emit_lambda_logs = self._after(lambda_svc._emit_lambda_logs, self.on_logs)
         lambda_svc._run_sqs_batch = self._after(lambda_svc._run_sqs_batch, self.on_batch)
@@ -67,7 +67,7 @@ class Engine:
         return both
 
     def credentials(self, config: dict[str, Any]) -> dict[str, str]:
-        """The environment in which a function signs in its role."""
+        """Return the environment variables with which a function signs in its role."""
         function, role = str(config["FunctionArn"]), str(config.get("Role", ""))
         access_key_id, secret, token = self.keys.of_function(function, role)
         name, role_name = str(config.get("FunctionName", ""))[:64], role.rpartition("/")[2]
@@ -78,7 +78,7 @@ class Engine:
         return {"AWS_ACCESS_KEY_ID": access_key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """MiniStack's application, its administration closed, and our list of function processes."""
+        """Serve MiniStack's application without its administration, and the list of function processes."""
         if scope["type"] == "http":
             if scope["path"] == "/_local/workers":
                 return await self._answer(send, 200, self.workers())
@@ -96,7 +96,7 @@ class Engine:
 
     @staticmethod
     def workers() -> dict[str, list[int]]:
-        """Process ids of the living function processes, by function."""
+        """Return the ids of the running function processes, by function."""
         found: dict[str, list[int]] = {}
         with lambda_runtime._lock:
             workers = [w for pool in lambda_runtime._workers.values() for w in pool]
@@ -106,7 +106,7 @@ class Engine:
         return found
 
     def on_logs(self, func: dict[str, Any], request_id: str, log: str, error: bool, duration_ms: int, **_: Any) -> None:
-        """After an invocation: its lines to a log file, its metrics to CloudWatch, a word to the parent."""
+        """After an invocation, write its lines to a log file, its metrics to CloudWatch, an event to the parent."""
         config = func.get("config") or func
         name = short_name(config)
         self._logger(name).info("%s %d ms%s\n%s", request_id, duration_ms, " ERROR" if error else "", log)
@@ -117,7 +117,7 @@ class Engine:
         for stream in list(streams)[:-KEPT_LOG_STREAMS]:
             streams.pop(stream, None)
         event = {"function": name, "request_id": request_id, "ms": duration_ms, "error": error, "job_id": job_id(log)}
-        with suppress(OSError):  # the parent may be gone
+        with suppress(OSError):  # the parent may have ended
             os.write(1, json.dumps(event).encode() + b"\n")
 
     def _logger(self, name: str) -> logging.Logger:
@@ -135,23 +135,23 @@ class Engine:
 
     @staticmethod
     def on_batch(_esm: Any, _func: Any, _event: Any, batch: list[dict[str, Any]], queue_url: str, *_: Any) -> None:
-        """After a batch: what failed of it comes again soon, where the deployed queue waits for 90 minutes."""
-        failed = {message["id"] for message in batch}  # what succeeded is no longer in the queue
+        """After a batch, make its failed messages visible soon; the deployed queue waits for 90 minutes."""
+        failed = {message["id"] for message in batch}  # successful messages are no longer in the queue
         for message in sqs._queues.get(queue_url, {"messages": []})["messages"]:
             if message["id"] in failed:
                 message["visible_at"] = time.time() + RETRY_AFTER
 
     def on_loaded(self) -> None:
-        """With the state of the last run loaded: free the messages that its functions held, and know their keys."""
+        """After loading the last run's state, release the messages that its functions held, and admit their keys."""
         for function in lambda_svc._functions._data.values():
-            self.credentials(function["config"])  # else a signed link waits for its function
+            self.credentials(function["config"])  # otherwise a signed link fails until its function runs
         for queue in sqs._queues._data.values():
             for message in queue["messages"]:
                 if message.get("receive_count"):
                     message["visible_at"] = 0
 
     async def save_while_running(self) -> None:
-        """Writes the state to disk every few seconds in which something was written."""
+        """Write the state to disk every SAVE_EVERY seconds, if a request may have changed it."""
         while True:
             await asyncio.sleep(SAVE_EVERY)
             if self.changed:
@@ -159,7 +159,7 @@ class Engine:
                 save_all(emulator._build_persistence_save_dict())
 
     async def run(self, port: int) -> None:
-        """Serves until our standard input closes or we are told to end."""
+        """Serve until standard input closes or a signal arrives."""
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
         def follow_parent() -> None:
@@ -180,16 +180,16 @@ class Engine:
 
         async def told_to_end() -> None:
             await stop.wait()
-            lambda_svc._poll_sqs = lambda: False  # no new job may begin
-            await asyncio.to_thread(lambda_runtime.reset)  # running functions end, else the server waits for them
+            lambda_svc._poll_sqs = lambda: False  # no new job starts
+            await asyncio.to_thread(lambda_runtime.reset)  # ends running functions, for which the server would wait
 
         await serve(self.gate, config, shutdown_trigger=told_to_end)
         saving.cancel()
-        lambda_runtime.reset()  # what was started meanwhile, and the folders
+        lambda_runtime.reset()  # functions started meanwhile, and the folders
 
 
 def arrived_when_it_arrived(build: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Its event of a request, with the time that API Gateway gives: before the authorizer ran, not after."""
+    """Wrap `build` to give events API Gateway's request time: before the authorizer ran, not after."""
 
     def built(*args: Any, **kwargs: Any) -> dict[str, Any]:
         event = build(*args, **kwargs)
@@ -200,13 +200,13 @@ def arrived_when_it_arrived(build: Callable[..., dict[str, Any]]) -> Callable[..
 
 
 def short_name(config: dict[str, Any]) -> str:
-    """`api` for lambdas.handlers.api.handler."""
+    """Return `api` for lambdas.handlers.api.handler."""
     parts = str(config.get("Handler", "")).split(".")
     return parts[-2] if len(parts) > 1 else str(config.get("FunctionName", "function"))
 
 
 def job_id(log: str) -> str | None:
-    """The job that a function's structured log lines name, if any."""
+    """Return the last job id in a function's structured log lines, if any."""
     for line in reversed(log.splitlines()):
         if '"job_id"' in line:
             with suppress(ValueError, AttributeError):
@@ -215,8 +215,8 @@ def job_id(log: str) -> str | None:
 
 
 def main() -> None:
-    """Entry of the child process; everything comes by the environment."""
-    os.umask(0o077)  # whatever it writes is its user's alone; function processes inherit this
+    """Run the child process, whose settings all come from the environment."""
+    os.umask(0o077)  # its files are readable by its user alone; function processes inherit this
     keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     engine = Engine(Path(os.environ["LOCAL_LOGS"]), keys)
     engine.install()
@@ -225,4 +225,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # threads still inside a killed function must not hold the process
+    os._exit(0)  # threads inside a killed function must not keep the process alive

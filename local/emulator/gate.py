@@ -1,7 +1,7 @@
-"""Who may call the emulator: our own processes by signature or word, a browser for what was signed for it.
+"""Controls access to the emulator: a signature or token for this project's processes, signed links for browsers.
 
-A page that a developer has open can reach every port of this machine, and so can any other user of it. Nothing of a
-request is trusted here but what only a holder of the data folder's secret can have made.
+Every page open in a developer's browser, and every other user of this machine, can reach its ports. The gate therefore
+trusts only the parts of a request that require the secret of the data folder.
 """
 
 import json
@@ -17,38 +17,38 @@ from local.front.doors import OWN_NAMES, name_of
 
 WORD = b"x-local-word"
 WORD_PATHS = re.compile(r"/_aws/execute-api/.+|/_ministack/health|/_local/workers")
-BROWSERS_OWN = (b"cross-site", b"same-site", b"same-origin")  # Sec-Fetch-Site of what a page asks for
-FORM_HEAD = 64 * 1024  # the fields of a pre-signed form come before its file
+BROWSERS_OWN = (b"cross-site", b"same-site", b"same-origin")  # Sec-Fetch-Site of a page's requests
+FORM_HEAD = 64 * 1024  # bytes; the fields of a pre-signed form precede its file
 FORM_FIELD = re.compile(rb'Content-Disposition: *form-data; *name="([^"]+)"\r\n(?:[^\r\n]+\r\n)*\r\n', re.IGNORECASE)
-LONGEST = 7 * 24 * 3600  # seconds that a signed link may live
+LONGEST = 7 * 24 * 3600  # seconds; AWS's maximum for a signed link
 
 Receive = Callable[[], Awaitable[Any]]
 
 
 class Key(NamedTuple):
-    """A secret that signs, with the session token that must be shown beside it, if any."""
+    """A signing secret, and the session token that must accompany it, if any."""
 
     secret: str
     token: str
 
 
 class Refused(Exception):
-    """A call that the emulator must not see; the text says why."""
+    """A call that must not reach the emulator; the text gives the reason."""
 
 
 class Gate:
-    """An ASGI application that passes on to `application` what may reach it."""
+    """An ASGI application that forwards permitted requests to `application`."""
 
     def __init__(self, application: Any, keys: Keys) -> None:
         self.application, self.word = application, keys.word.encode()
         self.known = {keys.access_key_id: Key(keys.secret, "")}
 
     def admit(self, access_key_id: str, secret: str, token: str) -> None:
-        """Lets a function sign with this key from now on."""
+        """Accept signatures with this key from now on."""
         self.known[access_key_id] = Key(secret, token)
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
-        """Answers one request, or 403."""
+        """Forward one request, or answer 403."""
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -62,7 +62,7 @@ class Gate:
         await self.application(scope, receive, send)
 
     async def _admitted(self, scope: Any, receive: Receive) -> tuple[Any, Receive]:
-        """The request as the emulator may see it. Raises Refused."""
+        """Return the request to forward. Raises Refused."""
         fields = [(k.lower(), v) for k, v in scope["headers"]]
         names = [v for k, v in fields if k == b"host"]
         if len(names) != 1 or name_of(names[0].decode("latin-1")) not in OWN_NAMES:
@@ -94,7 +94,7 @@ class Gate:
         self, scope: Any, fields: list[tuple[bytes, bytes]], query: dict[str, list[str]], body: bytes
     ) -> None:
         headers: dict[str, str] = {}
-        for name, value in fields:  # what comes on several lines is signed as its values between commas
+        for name, value in fields:  # repeated headers are signed as one, with commas between the values
             field, text = name.decode("latin-1"), sigv4.decode_header_value(value)
             headers[field] = f"{headers[field]},{text}" if field in headers else text
         in_query = "authorization" not in headers
@@ -117,7 +117,7 @@ class Gate:
             raise Refused("The signature is not of this request.")
 
     def _check_form(self, body: bytes, content_type: bytes) -> None:
-        """A pre-signed POST: its policy must carry our signature; what the policy says, the emulator checks."""
+        """Check the signature on a pre-signed POST's policy; the emulator checks the policy itself. Raises Refused."""
         form = _fields(body, content_type)
         scope = form.get("x-amz-credential", "").split("/")
         if len(scope) != 5 or form.get("x-amz-algorithm") != "AWS4-HMAC-SHA256":
@@ -137,12 +137,12 @@ class Gate:
 def _query(scope: Any) -> dict[str, list[str]]:
     try:
         return parse_qs(scope["query_string"].decode(), keep_blank_values=True)
-    except ValueError:  # bytes that are no UTF-8, or more fields than a client of ours sends
+    except ValueError:  # bytes that are not UTF-8
         raise Refused("The query cannot be read.") from None
 
 
 def _is_form(scope: Any, headers: dict[str, bytes]) -> bool:
-    """Whether this is an HTML form sent to a bucket."""
+    """Return whether this is an HTML form sent to a bucket."""
     typed = headers.get("content-type", b"").lower().startswith(b"multipart/form-data")
     return typed and _of_bucket(scope["path"]) and not scope["query_string"] and "authorization" not in headers
 
@@ -152,7 +152,7 @@ def _of_bucket(path: str) -> bool:
 
 
 def _asks_for_either(scope: Any, headers: dict[str, bytes]) -> bool:
-    """Whether a browser asks ahead for a signed link or a pre-signed form; it asks without the signature."""
+    """Return whether this is a preflight, which has no signature, for a signed link or a pre-signed form."""
     wanted = headers.get("access-control-request-method", b"")
     if wanted == b"POST":
         return _of_bucket(scope["path"])
@@ -160,7 +160,7 @@ def _asks_for_either(scope: Any, headers: dict[str, bytes]) -> bool:
 
 
 def _fields(body: bytes, content_type: bytes) -> dict[str, str]:
-    """The fields before the file of a form, by name in small letters."""
+    """Return the form's fields before its file, by lower-case name. Raises Refused."""
     boundary = re.search(rb'boundary="?([^";,\s]+)', content_type)
     found: dict[str, str] = {}
     for part in body[:FORM_HEAD].split(b"--" + boundary[1]) if boundary else ():
@@ -174,7 +174,7 @@ def _fields(body: bytes, content_type: bytes) -> dict[str, str]:
 
 
 def _check_time(signed_at: str, seconds: str) -> None:
-    """Refuses a link that has expired, is not yet valid, or would live for longer than AWS lets it."""
+    """Raise Refused for a link that has expired, is not yet valid, or lives longer than AWS allows."""
     try:
         if not 0 < int(seconds) <= LONGEST:
             raise Refused("A signed link lives for a week at most.")
@@ -198,7 +198,7 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read, then whatever comes after it."""
+    """Return a `receive` that returns the body that was read, then the later messages."""
     given = False
 
     async def once_more() -> Any:

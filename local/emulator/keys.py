@@ -1,4 +1,4 @@
-"""The credentials of one data folder's emulator: made at random, kept there, known to our own processes alone."""
+"""Creates and reads the credentials of a data folder's emulator, known only to this project's processes."""
 
 import configparser
 import hashlib
@@ -8,24 +8,24 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "emulator.credentials"  # as the AWS SDK and command line read it: AWS_SHARED_CREDENTIALS_FILE
+FILE = "emulator.credentials"  # in the format of AWS_SHARED_CREDENTIALS_FILE, for the AWS SDK and command line
 _PROFILE, _ID, _SECRET = "default", "aws_access_key_id", "aws_secret_access_key"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """A key that may do everything on the emulator, and what is derived from it for those who may do less."""
+    """A key with all permissions on the emulator, and the keys derived from it for the functions."""
 
     access_key_id: str
     secret: str
 
     @property
     def word(self) -> str:
-        """What the launcher shows where a call carries no AWS signature: a request of the API, its own questions."""
+        """The launcher's token for calls without an AWS signature: requests of the API, and its own queries."""
         return self._derived("word")
 
     def of_function(self, function_arn: str, role_arn: str) -> tuple[str, str, str]:
-        """Access key id, secret and session token of a function in its role; the same in every run of this folder."""
+        """Return access key id, secret and session token of a function in its role, the same in every run."""
         identity = f"{function_arn}\n{role_arn}"
         access_key_id = f"ASIA{self._derived(f'id {identity}')[:16].upper()}"
         return access_key_id, self._derived(f"secret {identity}"), self._derived(f"token {identity}")
@@ -35,7 +35,7 @@ class Keys:
 
 
 def kept(data_dir: Path) -> Keys:
-    """The keys of `data_dir`; made when there are none. Raises ValueError for a file that was made unfit."""
+    """Return the keys of `data_dir`, created if missing. Raises ValueError for an unusable file."""
     file = data_dir / FILE
     if not file.is_file():
         new = file.with_suffix(".new")
@@ -56,9 +56,9 @@ def kept(data_dir: Path) -> Keys:
 
 
 def private_folder(folder: Path) -> None:
-    """Makes the folder, or takes it from everybody else. Raises OSError, ValueError where it is not ours alone."""
+    """Create the folder, or restrict it to its owner. Raises OSError, and ValueError if it is not ours alone."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name != "posix":  # elsewhere the user's profile decides
+    if os.name != "posix":  # on other systems the user's profile decides
         return
     found = folder.stat()
     if found.st_uid != os.geteuid():

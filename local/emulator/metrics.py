@@ -16,7 +16,7 @@ class Metric(NamedTuple):
 
 
 def metrics(log: str) -> Iterator[Metric]:
-    """Every metric in a block of log lines; a line that is not EMF is passed over, as CloudWatch does."""
+    """Yield every metric in a block of log lines. Lines that are not EMF are skipped, as CloudWatch does."""
     for line in log.splitlines():
         if '"_aws"' in line:
             try:

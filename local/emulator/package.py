@@ -7,13 +7,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from local.settings import ROOT
-
 
 def build(source: Path, folder: Path) -> Path:
-    """The zip of `source` in `folder`, named by its content; an existing one is used as it is.
+    """Return the zip of `source` in `folder`, named by a hash of its content; an existing one is reused.
 
-    Dependencies are not in it: the function processes run on this interpreter and find them in its environment.
+    It has no dependencies in it: the function processes run on this interpreter and find them in its environment.
     """
     files = sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     digest = hashlib.sha256(importlib.util.MAGIC_NUMBER)
@@ -38,14 +36,9 @@ def build(source: Path, folder: Path) -> Path:
 
 
 def bytecode(path: Path, name: str) -> bytes:
-    """The compiled module, marked to be used whatever the date of its source: unzipping sets that to now."""
+    """Return the compiled module, marked as valid for any date of its source, which unzipping sets to now."""
     import importlib._bootstrap_external as external
 
     source = path.read_bytes()
     code = compile(source, name, "exec", dont_inherit=True)
     return bytes(external._code_to_hash_pyc(code, importlib.util.source_hash(source), checked=False))  # type: ignore[attr-defined]
-
-
-def functions_zip(data_dir: Path) -> Path:
-    """The zip of this repository's functions."""
-    return build(ROOT / "lambdas", data_dir / "code")

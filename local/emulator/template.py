@@ -1,4 +1,4 @@
-"""Makes the deployed templates fit the laptop and deploys them on the emulator through CloudFormation."""
+"""Adapts the deployed templates to the local run, and deploys them on the emulator through CloudFormation."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ class DeployError(RuntimeError):
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the rest of the run needs to know of the deployed stacks."""
+    """The properties of the deployed stacks that the run needs."""
 
     api_id: str
     stage: str
@@ -40,7 +40,7 @@ class Deployed:
 
 
 def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The template with local code and settings, and the names of the resources that were left out."""
+    """Return the template with local code and settings, and the names of the resources left out."""
     secrets = {name for name, r in template["Resources"].items() if r["Type"] == "AWS::SecretsManager::Secret"}
     fitted = _arns_of(copy.deepcopy(dict(template)), secrets)
     for section, names in (("Parameters", ["BootstrapVersion"]), ("Rules", ["CheckBootstrapVersion"])):
@@ -54,7 +54,7 @@ def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, st
             del resources[name]
             left_out += [f"{name} ({reason})"] if reason else []
         elif not _without_tls_only(resource.get("Properties", {})):
-            del resources[name]  # the local endpoints speak http, so a policy that only asks for TLS would shut them
+            del resources[name]  # local endpoints use http, which a TLS-only policy would block
         elif kind == "AWS::Lambda::Function":
             properties = resource["Properties"]
             properties["Code"] = {"S3Bucket": ASSETS, "S3Key": code_key}
@@ -67,7 +67,7 @@ def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, st
 
 
 def _arns_of(node: Any, secrets: set[str]) -> Any:
-    """References to secrets as AWS resolves them: to the ARN, where the emulator gives the name."""
+    """Resolve references to secrets to the ARN, as AWS does; the emulator gives the name."""
     if isinstance(node, dict):
         if set(node) == {"Ref"} and node["Ref"] in secrets:
             return {"Fn::GetAtt": [node["Ref"], "Id"]}
@@ -76,14 +76,14 @@ def _arns_of(node: Any, secrets: set[str]) -> Any:
 
 
 def not_served(resource: Mapping[str, Any]) -> str | None:
-    """What of a resource the emulator lacks, if anything."""
+    """Return the service that a resource needs and the emulator lacks, or None."""
     if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
         return "alarm over several metrics"
     return next((why for prefix, why in NOT_SERVED.items() if resource["Type"].startswith(prefix)), None)
 
 
 def _without_tls_only(properties: dict[str, Any]) -> bool:
-    """Drops the statements that deny plain http; False when nothing of the policy is left."""
+    """Remove the statements that deny plain http. Returns False if no statement is left."""
     document = properties.get("PolicyDocument")
     if not isinstance(document, dict) or not isinstance(document.get("Statement"), list):
         return True
@@ -93,13 +93,13 @@ def _without_tls_only(properties: dict[str, Any]) -> bool:
 
 
 class Deployer:
-    """Talks CloudFormation and S3 with the emulator."""
+    """Deploys through the emulator's CloudFormation and S3."""
 
     def __init__(self, url: str, keys: Keys) -> None:
         self.s3, self.cloudformation = clients(url, keys, "s3", "cloudformation")
 
     def deploy(self, templates: Path, code: Path, environment: Mapping[str, str]) -> Deployed:
-        """Creates or updates every stack; raises DeployError with the failed resource and its reason."""
+        """Create or update every stack. Raises DeployError with the failed resource and the reason."""
         with contextlib.suppress(self.s3.exceptions.BucketAlreadyOwnedByYou):
             self.s3.create_bucket(Bucket=ASSETS)
         self.s3.put_object(Bucket=ASSETS, Key=code.name, Body=code.read_bytes())
@@ -121,7 +121,7 @@ class Deployer:
         self.s3.put_object(Bucket=ASSETS, Key=key, Body=body)
         arguments = {
             "StackName": name,
-            "TemplateURL": f"{self.s3.meta.endpoint_url}/{ASSETS}/{key}",  # a body may hold only 51,200 bytes
+            "TemplateURL": f"{self.s3.meta.endpoint_url}/{ASSETS}/{key}",  # a body is limited to 51,200 bytes
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         }
         error = self.cloudformation.exceptions.ClientError
@@ -167,7 +167,7 @@ class Deployer:
 
 
 def clients(url: str, keys: Keys, *services: str) -> list[Any]:
-    """boto3 clients of the emulator that take nothing from the user's own AWS configuration."""
+    """Return boto3 clients of the emulator that use nothing of the user's own AWS configuration."""
     import boto3
     import botocore.session
     from botocore.config import Config

@@ -1,1 +1,1 @@
-"""The address that people use, with the limits and answers of API Gateway."""
+"""Serves the public address, with the limits and answers of API Gateway."""

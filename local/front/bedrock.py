@@ -1,6 +1,6 @@
-"""Lets functions reach the real Bedrock: their requests, signed anew with the user's own AWS credentials.
+"""Forwards the functions' requests to the real Bedrock, signed again with the user's own AWS credentials.
 
-The credentials stay in the launcher. A function only gets an address on this machine with a random word in it.
+The credentials stay in the launcher. A function only gets a local address with a random token in it.
 """
 
 import json
@@ -21,7 +21,7 @@ TIMEOUT = httpx2.Timeout(900, connect=10)
 
 
 def token(data_dir: Path) -> str:
-    """The random word of this data folder; kept, so that a restart changes no function."""
+    """Return the random token of the data folder; stored, so that a restart changes no function."""
     kept = data_dir / "bedrock.token"
     if not kept.is_file():
         kept.touch(mode=0o600)
@@ -30,7 +30,7 @@ def token(data_dir: Path) -> str:
 
 
 class BedrockPassThrough:
-    """Answers on PREFIX + token, as bedrock-runtime of the region that the function signed for."""
+    """Answers below PREFIX + token, as bedrock-runtime of the region that the function signed for."""
 
     def __init__(self, word: str, user: Mapping[str, str], upstream: str = BEDROCK) -> None:
         self.prefix, self.user, self.upstream = f"{PREFIX}{word}", user, upstream
@@ -38,7 +38,7 @@ class BedrockPassThrough:
         self.client = httpx2.AsyncClient(timeout=TIMEOUT)
 
     async def answer(self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
-        """Forwards one request of the SDK."""
+        """Forward one request of the SDK."""
         if not path.startswith(f"{self.prefix}/"):
             return refusal(404, "UnknownOperationException", "There is nothing at this address.")
         signature = next((v for k, v in headers if k.lower() == b"authorization"), b"").decode("latin-1")
@@ -72,7 +72,7 @@ class BedrockPassThrough:
         return dict(request.headers.items())
 
     def _credentials(self) -> Any:
-        """Those of `.env` or the environment, else what the AWS SDK finds (profile, SSO, role)."""
+        """Return the credentials of `.env` or the environment, else the AWS SDK's. Raises CredentialsMissing."""
         import botocore.session
         from botocore.credentials import Credentials
         from botocore.exceptions import BotoCoreError
@@ -95,6 +95,6 @@ class CredentialsMissing(Exception):
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
-    """An error in the shape that the SDK reads."""
+    """Return an error in the format of the AWS SDK."""
     headers = [(b"content-type", b"application/json"), (b"x-amzn-errortype", code.encode())]
     return Answer(status, headers, json.dumps({"message": message}).encode())

@@ -1,6 +1,6 @@
-"""Which requests the front takes: under our own names, of a form that HTTP knows, and from no page of somebody else's.
+"""Checks which requests the front accepts: for its own names, in valid HTTP form, and from no foreign web page.
 
-The service needs no key by default here, and listens where every page that a developer has open can reach it.
+The service needs no key by default here, and every page open in a developer's browser can reach it.
 """
 
 import json
@@ -18,11 +18,11 @@ ORIGIN = re.compile(r"(https?)://([^/?#@\s]+)", re.IGNORECASE)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 SAFE = ("GET", "HEAD", "OPTIONS")
 MAX_TARGET = 8 * 1024
-MAX_READ = 256 * 1024  # bytes of a request line with its headers, read in order to tell what is too long
+MAX_READ = 256 * 1024  # bytes of request line and headers that are read, to report a length above the limits
 
 
 class Doors:
-    """What one run takes. `hosts` are names beside our own, `origins` pages that may call it though it needs no key."""
+    """The rules of one run. `hosts` are further names, `origins` pages that may call it while it needs no key."""
 
     def __init__(self, port: int, hosts: Iterable[str], origins: Iterable[str], *, keyed: bool) -> None:
         self.port, self.keyed = str(port), keyed
@@ -30,7 +30,7 @@ class Doors:
         self.origins = frozenset(origin.lower().rstrip("/") for origin in origins) - {"*"}
 
     def refusal(self, scope: Mapping[str, Any], path: str) -> Answer | None:
-        """The answer to a request that no function may see; `path` as the client is told it."""
+        """Return the answer to a request that no function may receive, else None. `path` is for the answer."""
         method, target = scope["method"], scope.get("raw_path") or scope["path"].encode()
         query = scope.get("query_string", b"")
         headers: list[tuple[bytes, bytes]] = [(k.lower(), v) for k, v in scope["headers"]]
@@ -57,7 +57,7 @@ class Doors:
         return None if self.keyed else self._cross_site(method, hosts[0], headers, path)
 
     def _cross_site(self, method: str, host: str, headers: list[tuple[bytes, bytes]], path: str) -> Answer | None:
-        """What a page of another origin wants to change or to spend, where no key shows that it may."""
+        """Refuse a foreign page's request that changes data or costs money, as no key protects the service."""
         told = {k: v.decode("latin-1").strip() for k, v in headers}
         wanted = told.get(b"access-control-request-method", method) if method == "OPTIONS" else method
         if wanted in SAFE:
@@ -87,7 +87,7 @@ class Doors:
 
 
 def name_of(authority: str) -> str:
-    """The name of `name:port` or `[::1]:port` in small letters; empty where it is neither."""
+    """Return the lower-case name of `name:port` or `[::1]:port`; empty for anything else."""
     found = AUTHORITY.fullmatch(authority.strip())
     return (found[1] or found[2]).lower() if found else ""
 
@@ -98,7 +98,7 @@ def _port_of(authority: str) -> str | None:
 
 
 def refusal(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, code: str = "") -> Answer:
-    """An answer of the front's own, in the contract's shape: RFC 9457, or OpenAI's on the routes that have it."""
+    """Return an answer of the front in the contract's format: RFC 9457, or OpenAI's on the routes that have it."""
     title = HTTPStatus(status).phrase
     code = code or title.lower().replace(" ", "_").replace("-", "_")
     body: dict[str, object] = {"type": f"urn:image-api:error:{code}", "title": title, "status": status}
@@ -109,5 +109,5 @@ def refusal(status: int, detail: str, path: str, headers: Mapping[str, str] | No
         kind = OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body = {"error": {"message": detail, "type": kind, "param": None, "code": code}}
         told["Content-Type"] = "application/json"
-        told["x-should-retry"] = "true" if status in (429, 503) else "false"  # what OpenAI's SDK asks before a retry
+        told["x-should-retry"] = "true" if status in (429, 503) else "false"  # checked by OpenAI's SDK before a retry
     return Answer(status, [(k.lower().encode(), v.encode()) for k, v in told.items()], json.dumps(body).encode())

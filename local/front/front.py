@@ -1,4 +1,4 @@
-"""The address people use: forwards to the emulator's gateway, with the limits and error texts of the real one."""
+"""Serves the public address: forwards to the emulator's gateway, with the real gateway's limits and errors."""
 
 import asyncio
 import os
@@ -24,16 +24,16 @@ from local.front.gateway import (
 from local.front.room import Room
 
 Message = MutableMapping[str, Any]
-# A waiting request costs nothing, a running one a function process. Some are kept for those that only read.
+# A waiting request costs nothing, a running one a function process. Two processes are reserved for reading requests.
 WORKING = max(8, 2 * (os.cpu_count() or 1))
 CONCURRENCY = WORKING + 2
-RETRY_AFTER = 3  # seconds after which it is worth a try again
-DRAINED = 32 * 1024 * 1024  # read past the limit and thrown away, so that a client can finish sending and read its 413
+RETRY_AFTER = 3  # seconds until a retry is useful
+DRAINED = 32 * 1024 * 1024  # bytes read past the limit and discarded, so that a client can finish and read its 413
 EMULATORS_OWN = frozenset(b"x-amzn-requestid x-amz-request-id server connection keep-alive transfer-encoding".split())
 
 
 class Front:
-    """One ASGI application in front of one deployed API."""
+    """An ASGI application in front of one deployed API."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class Front:
         self.client = httpx2.AsyncClient(timeout=None, limits=limits, trust_env=False, follow_redirects=False)
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] != "http":
             return
         started, method = time.perf_counter(), scope["method"]
         path = encoded(scope.get("raw_path") or scope["path"].encode())
         refused = self.doors.refusal(scope, path)
-        body = await read_body(scope, receive)  # of what is refused too: a client reads its answer when all is sent
+        body = await read_body(scope, receive)  # also if refused: clients read the answer after sending everything
         if refused is not None:
             answer = refused
             self._tell(method, path, answer, started)
@@ -80,7 +80,7 @@ class Front:
         self.on_request(method, path[:500], answer.status, time.perf_counter() - started, request_id)
 
     async def answer(self, scope: Message, method: str, path: str, body: bytes | None) -> Answer:
-        """The API's answer, or the gateway's own."""
+        """Return the API's answer, or the gateway's own."""
         headers = request_headers(scope, body)
         if body is None or payload_size(body, []) > MAX_PAYLOAD:
             return self.gateway.error("REQUEST_TOO_LARGE", path)
@@ -95,11 +95,11 @@ class Front:
         running = asyncio.ensure_future(self._forward(scope, method, path, headers, body))
         running.add_done_callback(lambda ended: _ended(ended, rooms))
         try:
-            # One that is given up keeps its place until its process is free: else more and more of them would run.
+            # A request that timed out keeps its place until its process is free; otherwise ever more of them would run.
             answer = await asyncio.wait_for(asyncio.shield(running), INTEGRATION_SECONDS)
         except TimeoutError:
             return self.gateway.error("INTEGRATION_TIMEOUT", path)
-        except (httpx2.HTTPError, asyncio.CancelledError):  # cancelled when the run ends in mid-request
+        except (httpx2.HTTPError, asyncio.CancelledError):  # cancelled when the run ends during a request
             running.cancel()
             return self.gateway.error("INTEGRATION_FAILURE", path)
         kind = failure(answer)
@@ -110,9 +110,9 @@ class Front:
     async def _forward(
         self, scope: Message, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> Answer:
-        # A dot segment would be resolved on the way and lead out of the API, to the emulator's own addresses.
+        # A dot segment would be resolved on the way, to an address of the emulator outside of the API.
         path = re.sub(r"(?<=/)\.{1,2}(?=/|$)", lambda m: m[0].replace(".", "%2E"), path)
-        # The emulator decodes a path once where API Gateway leaves it as it came.
+        # The emulator decodes a path once; API Gateway leaves it unchanged.
         raw = f"{self.target}/{self.stage}{path.replace('%', '%25')}"
         query = encoded(scope.get("query_string", b""))
         url = httpx2.URL(f"{raw}?{query}" if query else raw)
@@ -126,7 +126,7 @@ class Front:
         return Answer(response.status_code, kept, content)
 
     def _location(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
-        """A path that the API gave with its stage, as it is here."""
+        """Remove the stage from a path in the API's Location or Link header."""
         stage = f"/{self.stage}/".encode()
         if name.lower() == b"link":
             return name, value.replace(b"<" + stage, b"</")
@@ -135,13 +135,13 @@ class Front:
 
 def _ended(running: "asyncio.Future[Answer]", rooms: list[Room]) -> None:
     if not running.cancelled():
-        running.exception()  # it may be that nobody waits for it any more
+        running.exception()  # retrieve it, since nothing may wait for it any more
     for room in rooms:
         room.leave()
 
 
 async def read_body(scope: Message, receive: Callable[[], Awaitable[Message]]) -> bytes | None:
-    """The request's body, or None when it is over the gateway's limit."""
+    """Return the request's body, or None if it exceeds the gateway's limit."""
     declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > DRAINED:
         return None
@@ -162,14 +162,14 @@ async def read_body(scope: Message, receive: Callable[[], Awaitable[Message]]) -
 
 
 def request_headers(scope: Message, body: bytes | None) -> list[tuple[bytes, bytes]]:
-    """The client's headers with what API Gateway adds to them."""
+    """Return the client's headers with API Gateway's additions."""
     dropped = DROPPED | {b"content-length", b"x-local-word"}
     headers = [(k, v) for k, v in scope["headers"] if k.lower() not in dropped]
-    # An Accept that names no type says as little as none at all; the emulator would answer an image as base64.
+    # An Accept without a type is treated as absent; the emulator would answer an image as base64.
     headers = [(k, v) for k, v in headers if k.lower() != b"accept" or v.partition(b";")[0].strip(b" \t,")]
     names = {k.lower() for k, _ in headers}
     if body and b"content-type" not in names:
-        headers.append((b"content-type", b"application/json"))  # what API Gateway takes an untyped body for
+        headers.append((b"content-type", b"application/json"))  # API Gateway's default for an untyped body
     if b"accept" not in names:
         headers.append((b"accept", b"*/*"))
     client, server = scope.get("client") or ("127.0.0.1", 0), scope.get("server") or ("127.0.0.1", 80)
@@ -182,5 +182,5 @@ def request_headers(scope: Message, body: bytes | None) -> list[tuple[bytes, byt
 
 
 def encoded(raw: bytes) -> str:
-    """A path or query as it came, with what no URL may hold percent-encoded."""
+    """Percent-encode the characters that a path or query must not contain."""
     return re.sub(rb"[^!$&'()*+,\-./0-9:;=?@A-Z_a-z~%]", lambda m: b"%%%02X" % m[0][0], raw).decode("ascii")

@@ -1,6 +1,6 @@
-"""API Gateway's own limits and answers, as the template words them, and what it does to headers.
+"""Reproduces API Gateway: its limits, its error answers as the template defines them, and its changes to headers.
 
-The table of headers is that of a Lambda proxy integration of a REST API:
+The lists of headers are those of a Lambda proxy integration of a REST API:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html
 """
 
@@ -10,20 +10,20 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-MAX_BODY = 10 * 1024 * 1024  # API Gateway takes no larger request
-MAX_PAYLOAD = 6 * 1024 * 1024  # nor does Lambda take or give a larger event, where bytes travel as base64
+MAX_BODY = 10 * 1024 * 1024  # bytes; API Gateway's limit for a request
+MAX_PAYLOAD = 6 * 1024 * 1024  # bytes; Lambda's limit for events and answers, with binary bodies as base64
 INTEGRATION_SECONDS = 29.0
-MAX_HEAD = 10_240  # bytes of the request's line and all its headers
-# Of a request, which the function never sees; the forwarding ones API Gateway writes itself.
+MAX_HEAD = 10_240  # bytes of the request line and all headers
+# Request headers that the function never receives; API Gateway writes the x-forwarded ones itself.
 DROPPED = frozenset(
     b"connection content-md5 expect keep-alive max-forwards proxy-authenticate proxy-authorization server te trailer "
     b"transfer-encoding upgrade www-authenticate x-forwarded-for x-forwarded-port x-forwarded-proto".split()
 )
-# Of a function's answer; its Date and Server too are renamed, but here they are the emulator's.
+# Headers of a function's answer. Date and Server are renamed too, but here they are the emulator's.
 RENAMED = frozenset(b"authorization connection content-md5 max-forwards user-agent www-authenticate".split())
 LOST = frozenset(b"expect host proxy-authenticate te trailer transfer-encoding upgrade via".split())
 
-# AWS's default status and text for each answer the front may have to give.
+# AWS's default status and text of each error that the front may answer.
 DEFAULTS = {
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-# OpenAI's word for a class of status codes
+# OpenAI's error type of a status code
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -57,7 +57,7 @@ class Gateway:
         }
 
     def error(self, kind: str, path: str) -> Answer:
-        """The answer for a gateway error such as INTEGRATION_TIMEOUT."""
+        """Return the answer for a gateway error such as INTEGRATION_TIMEOUT."""
         status, message = DEFAULTS[kind]
         response = self.responses.get(kind) or self.responses.get(f"DEFAULT_{status // 100}XX", {})
         status = int(response.get("StatusCode", status))
@@ -82,8 +82,8 @@ class Gateway:
         )
 
     def passed(self, answer: Answer, path: str) -> Answer:
-        """What becomes of the emulator's answer on its way out."""
-        if is_gateways_own(answer):  # with the one variable that the emulator lacks
+        """Return the emulator's answer with API Gateway's changes to its headers."""
+        if is_gateways_own(answer):  # fills in the one variable that the emulator lacks
             return self.finished(answer, path)
         headers = [
             (b"x-amzn-Remapped-" + name if name.lower() in RENAMED else name, value)
@@ -94,36 +94,36 @@ class Gateway:
 
     @staticmethod
     def finished(answer: Answer, path: str) -> Answer:
-        """A gateway response with the path in it."""
+        """Return a gateway response with the path filled in."""
         headers = [(k, v) for k, v in answer.headers if k.lower() != b"content-length"]
         return Answer(answer.status, headers, answer.body.replace(b"$context.path", path.encode()))
 
 
 def is_gateways_own(answer: Answer) -> bool:
-    """Whether no function gave the answer."""
+    """Return whether the answer is a gateway response, not a function's."""
     return any(name.lower() == b"x-amzn-errortype" for name, _ in answer.headers)
 
 
 def head_size(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    """Bytes of a request's line and headers."""
+    """Return the bytes of a request's line and headers."""
     return len(f"{method}  HTTP/1.1") + len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def failure(answer: Answer) -> str | None:
-    """The gateway error that an answer of the emulator stands for, if the function itself did not give it.
+    """Return the gateway error that an answer of the emulator represents, None for a function's own answer.
 
-    Every answer of ours, and every gateway response of the template, has X-Request-Id. One without is the emulator's
-    own: a function that crashed, timed out or found no room, or whose answer AWS would have called malformed.
+    Every answer of the service, and every gateway response of the template, has X-Request-Id. An answer without it is
+    the emulator's own: a function crashed, timed out, had no capacity, or gave an answer that AWS would call malformed.
     """
     if any(name.lower() == b"x-request-id" for name, _ in answer.headers):
         return None
     if answer.status == 429:
-        return "API_CONFIGURATION_ERROR"  # so AWS calls a function that may not run once more at the same time
+        return "API_CONFIGURATION_ERROR"  # AWS's error for a function at its limit of concurrent runs
     return "INTEGRATION_TIMEOUT" if b"Sandbox.Timedout" in answer.body[:2000] else "INTEGRATION_FAILURE"
 
 
 def payload_size(body: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    """How large a Lambda event or answer with this body is, near enough: text as JSON has it, bytes as base64."""
+    """Return about how many bytes a Lambda event or answer with this body has: text as JSON, bytes as base64."""
     kind = next((v for k, v in headers if k.lower() == b"content-type"), b"")
     text = kind.startswith((b"text/", b"application/json", b"application/problem+json"))
     if text:

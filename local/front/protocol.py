@@ -1,4 +1,4 @@
-"""HTTP as the front speaks it: what cannot be read as HTTP is told in the contract's shape too."""
+"""Answers requests that cannot be parsed as HTTP in the contract's format too."""
 
 import sys
 from typing import Any
@@ -9,21 +9,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from local.front.doors import refusal
 
 UNREADABLE = {400: "this cannot be read as HTTP/1.1", 431: "the request line and its headers are too long"}
-LINGER = 1.0  # seconds for which a client may go on sending: a reset in its middle would cost it the answer
+LINGER = 1.0  # seconds in which a client may go on sending: a reset while it sends would lose the answer
 
 
 class Protocol(H11Protocol):
-    """Uvicorn's protocol, but for its answer to what h11 does not understand."""
+    """Uvicorn's protocol with another answer to requests that h11 cannot parse."""
 
     deaf = False
 
     def data_received(self, data: bytes) -> None:
-        """Passes on what comes, until an answer has ended the connection."""
+        """Pass data on, until an answer has ended the connection."""
         if not self.deaf:
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Called while that error is handled: h11 hints at the status that fits."""
+        """Answer a parse error, with the status that h11 suggests; called while the error is handled."""
         hint: Any = getattr(sys.exc_info()[1], "error_status_hint", 400)
         status = hint if hint in UNREADABLE else 400
         answer = refusal(status, UNREADABLE[status], "/")

@@ -1,28 +1,28 @@
-"""Room for so many requests at a time: others wait while the line moves, and are turned away once it stands still."""
+"""Limits concurrent requests: others wait in line while it moves, and are refused once it stands still."""
 
 import asyncio
 from collections import deque
 
-PATIENCE = 8.0  # seconds in which nobody has left: what is running is slow, so to wait longer is to wait in vain
-MAX_WAIT = 60.0  # also in a line that moves
+PATIENCE = 8.0  # seconds without an exit: the running requests are slow, and waiting longer is useless
+MAX_WAIT = 60.0  # seconds, also in a line that moves
 MAX_LINE = 256
-START_SECONDS = 0.5  # between two requests that each need a new process: many started at once are slow for everybody
-KEPT_SECONDS = 100.0  # for which an idle process is surely kept
+START_SECONDS = 0.5  # between two starts of processes: many starts at once slow down all requests
+KEPT_SECONDS = 100.0  # how long an idle process is certainly kept
 
 
 class Room:
-    """A number of places, given in the order of coming. A place that was never used takes the start of a process."""
+    """A number of places, given in order of arrival. The first use of a place starts a process."""
 
     def __init__(self, places: int) -> None:
         self.places = places
         self.used = 0
-        self.opened = 0  # places that have their process
-        self.last_opened = self.moved = float("-inf")  # the loop's time; `moved` when somebody last came in or left
+        self.opened = 0  # places with a process
+        self.last_opened = self.moved = float("-inf")  # the loop's time; `moved`: of the last entry or exit
         self.line: deque[asyncio.Future[None]] = deque()
         self.door: asyncio.TimerHandle | None = None
 
     async def enter(self) -> bool:
-        """Whether there is a place; every True is followed by one `leave`."""
+        """Wait for a place. Returns whether there is one; every True must be followed by one `leave`."""
         loop = asyncio.get_running_loop()
         came = loop.time()
         if not self.used and came - self.moved > KEPT_SECONDS:
@@ -48,7 +48,7 @@ class Room:
         return True
 
     def leave(self) -> None:
-        """Gives the place to the first in the line."""
+        """Release the place, to the first in the line."""
         self.used -= 1
         self.moved = asyncio.get_running_loop().time()
         self._let_in()

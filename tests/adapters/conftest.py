@@ -28,7 +28,6 @@ def aws_in_process() -> Iterator[None]:
     """The tables and the bucket, empty."""
     with mock_aws():
         aws.client.cache_clear()
-        aws._session.cache_clear()
         db = boto3.client("dynamodb")
         for table, indexes in (("jobs", INDEXES), ("images", {}), ("keys", {}), ("providers", {}), ("projects", {})):
             attributes = ["pk", "sk", *indexes.values()]
@@ -53,7 +52,6 @@ def aws_in_process() -> Iterator[None]:
         )
         yield
     aws.client.cache_clear()
-    aws._session.cache_clear()
 
 
 def _keys(first: str) -> list[dict[str, str]]:

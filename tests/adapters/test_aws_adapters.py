@@ -45,7 +45,6 @@ def test_a_link_names_the_host_of_the_buckets_own_region(monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_REGION", region)
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     aws.client.cache_clear()
-    aws._session.cache_clear()
     link = urlsplit(S3Blobs("images", ttl=300).presign("images/a/b.png"))
     assert (link.hostname, link.path) == (f"images.s3.{region}.amazonaws.com", "/images/a/b.png")
 
@@ -54,7 +53,6 @@ def test_a_link_names_the_host_of_the_buckets_own_region(monkeypatch: pytest.Mon
 def test_a_link_to_the_local_stack_keeps_the_bucket_in_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
     aws.client.cache_clear()
-    aws._session.cache_clear()
     link = urlsplit(S3Blobs("images", ttl=300).presign("images/a/b.png"))
     assert (link.netloc, link.path) == ("127.0.0.1:9000", "/images/images/a/b.png")
 

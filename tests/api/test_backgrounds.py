@@ -13,7 +13,7 @@ from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.api.openapi import document
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import Purged
 from lambdas.providers.demo.provider import Demo
 from lambdas.settings import Settings
@@ -302,10 +302,10 @@ def test_a_purge_needs_a_key_also_where_none_is_required(required: bool) -> None
 @pytest.mark.parametrize(
     ("failure", "status"),
     [
-        (ProviderFailure("unavailable", "x", retry_after=3), 503),
-        (ProviderFailure("throttled", "x"), 503),
-        (ProviderFailure("timeout", "x"), 504),
-        (ProviderFailure("bad_answer", "x"), 502),
+        (ProviderFailure(Failure.UNAVAILABLE, "x", retry_after=3), 503),
+        (ProviderFailure(Failure.THROTTLED, "x"), 503),
+        (ProviderFailure(Failure.TIMEOUT, "x"), 504),
+        (ProviderFailure(Failure.BAD_ANSWER, "x"), 502),
     ],
 )
 def test_a_purge_that_fails_says_how(failure: ProviderFailure, status: int) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambdas.api import views
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.iso_time import iso
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import CORE, house
@@ -53,7 +53,7 @@ def test_1_4_a_body_that_is_no_json_is_named_too() -> None:
 
 
 def test_1_4_the_error_of_a_job_that_had_begun_says_who_was_asked_and_what_it_cost() -> None:
-    refusal = ProviderFailure("content_policy", "no foxes", paid="unknown")
+    refusal = ProviderFailure(Failure.CONTENT_POLICY, "no foxes", paid="unknown")
     client, _ = house(bedrock=[refusal])
     answer = client("POST", "/unified/generate", {"prompt": "A fox", "provider": "bedrock"})
     told = answer.json()
@@ -148,7 +148,7 @@ def test_5_6_what_a_job_says_of_its_creation_finds_it_and_orders_it() -> None:
     assert [job["prompt"] for job in jobs] == [item["prompt"] for item in reversed(items)]
     made = [job["created_at"] for job in jobs]
     assert made == sorted(made, reverse=True)
-    assert set(made) == {views.iso(client.deps.clock.now())}
+    assert set(made) == {iso(client.deps.clock.now())}
     at = made[0]
     assert len(client("GET", f"/unified/jobs?limit=100&from={at}&to={at}").json()["jobs"]) == 100
 

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from lambdas.api import limits
-from lambdas.api.app import ROUTES
+from lambdas.api.table import every_route
 from lambdas.domain.limits.budget import Caps
 from tests.api.client import Answer, Client
 from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
@@ -50,7 +50,7 @@ def test_every_generating_answer_tells_what_is_left(path: str, body: object) -> 
 
 
 def test_the_routes_above_are_all_that_generate() -> None:
-    generating = {route.path for route in ROUTES if route.generates}
+    generating = {route.path for route in every_route() if route.generates}
     assert generating >= {
         "/generate",
         "/generate-image",
@@ -58,8 +58,8 @@ def test_the_routes_above_are_all_that_generate() -> None:
         "/unified/generate",
         "/unified/generate/quick",
     }
-    assert all(route.method == "POST" for route in ROUTES if route.generates)
-    going_on = {route.path for route in ROUTES if 202 in route.answers}
+    assert all(route.method == "POST" for route in every_route() if route.generates)
+    going_on = {route.path for route in every_route() if 202 in route.answers}
     assert going_on - {"/unified/webhooks/{job_id}/replay"} <= generating
 
 
@@ -100,7 +100,7 @@ def test_what_writes_or_costs_counts_too(method: str, path: str) -> None:
 
 
 def test_every_route_with_a_key_that_does_more_than_read_is_above() -> None:
-    counted = {(route.method, route.path) for route in ROUTES if route.counts and not route.generates}
+    counted = {(route.method, route.path) for route in every_route() if route.counts and not route.generates}
     shapes = {(method, path.replace("/0", "/{}")) for method, path in COUNTED}
     assert {(method, re.sub(r"{\w+}", "{}", path)) for method, path in counted} == shapes
 

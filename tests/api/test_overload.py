@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.api.app import ROUTES
 from lambdas.api.openapi import document
+from lambdas.api.table import every_route
 from tests.api.client import Client
 from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, FakeSlots, make_deps
 
@@ -44,7 +44,7 @@ def test_whoever_waits_is_answered(path: str, body: Any) -> None:
 
 def test_every_route_that_queues_documents_the_refusal() -> None:
     paths = document()["paths"]
-    queueing = [route for route in ROUTES if "Prefer" in route.headers]
+    queueing = [route for route in every_route() if "Prefer" in route.headers]
     assert {route.path for route in queueing} >= {path for path, _ in QUEUEING}
     for route in queueing:
         refusal = paths[route.path]["post"]["responses"]["503"]

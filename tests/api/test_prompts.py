@@ -9,7 +9,8 @@ import jsonschema_rs
 import pytest
 
 from lambdas.api.openapi import document
-from lambdas.domain.errors import ProviderFailure, Unavailable
+from lambdas.domain.errors import Unavailable
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import Caps
 from lambdas.domain.prompts import LIMIT
@@ -81,7 +82,7 @@ def test_a_long_prompt_without_a_language_model() -> None:
 
 
 def test_engines_that_fail_are_told_of() -> None:
-    down = engine(write=lambda prompt: ProviderFailure("unavailable", "Ollama could not be reached"))
+    down = engine(write=lambda prompt: ProviderFailure(Failure.UNAVAILABLE, "Ollama could not be reached"))
     body = check(client(down)("POST", VALIDATE, {"prompt": LONG}), "post", VALIDATE)
     assert body["method"] == "deterministic"
     assert body["warnings"] == ["ollama did not shorten the prompt: Ollama could not be reached"]
@@ -196,9 +197,9 @@ def test_a_month_that_is_used_up_asks_no_paid_model() -> None:
 @pytest.mark.parametrize(
     ("failure", "spent", "lost"),
     [
-        (ProviderFailure("bad_answer", "cut off", paid="unknown", made=True, cost_usd=0.0003), 300, 0),
-        (ProviderFailure("timeout", "no answer", paid="unknown"), 0, None),
-        (ProviderFailure("throttled", "busy"), 0, 0),
+        (ProviderFailure(Failure.BAD_ANSWER, "cut off", paid="unknown", made=True, cost_usd=0.0003), 300, 0),
+        (ProviderFailure(Failure.TIMEOUT, "no answer", paid="unknown"), 0, None),
+        (ProviderFailure(Failure.THROTTLED, "busy"), 0, 0),
         (KeyError("a surprise"), 0, None),
     ],
 )

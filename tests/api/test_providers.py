@@ -9,7 +9,8 @@ import pytest
 
 from lambdas.api.openapi import document
 from lambdas.domain import catalogue
-from lambdas.domain.routing.health import TRIP_AFTER
+from lambdas.domain.failures import Failure
+from lambdas.domain.routing.health import TRIP_AFTER, NoFailure
 from tests.api.client import Client
 from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
 
@@ -62,15 +63,15 @@ def test_a_provider_before_it_was_called(client: Client) -> None:
 
 def test_the_change_of_state_is_shown(client: Client, health: FakeHealth, clock: FakeClock) -> None:
     for seconds in (4.0, 5.0, 9.0):
-        health.observe("bedrock", CORE.id, "success", seconds, 0.04, clock.now())
+        health.observe("bedrock", CORE.id, NoFailure.SUCCESS, seconds, 0.04, clock.now())
     found = row(client, "bedrock")
     assert (found["status"], found["success_rate"]) == ("available", 1.0)
     assert (found["latency_p50"], found["latency_p95"]) == (5.0, 9.0)
 
     for _ in range(TRIP_AFTER - 1):
-        health.observe("bedrock", CORE.id, "unavailable", 0.1, 0.0, clock.now())
+        health.observe("bedrock", CORE.id, Failure.UNAVAILABLE, 0.1, 0.0, clock.now())
     assert row(client, "bedrock")["status"] == "degraded"
-    health.observe("bedrock", CORE.id, "unavailable", 0.1, 0.0, clock.now())
+    health.observe("bedrock", CORE.id, Failure.UNAVAILABLE, 0.1, 0.0, clock.now())
     found = row(client, "bedrock")
     assert (found["status"], found["success_rate"]) == ("cooling_down", 0.4286)
     assert found["cooldown_until"] == "2026-09-21T14:13:35.000Z"
@@ -79,9 +80,9 @@ def test_the_change_of_state_is_shown(client: Client, health: FakeHealth, clock:
     clock.sleep(15)
     found = row(client, "bedrock")
     assert (found["status"], found["cooldown_until"]) == ("degraded", None)
-    health.observe("bedrock", CORE.id, "success", 4.0, 0.04, clock.now())
+    health.observe("bedrock", CORE.id, NoFailure.SUCCESS, 4.0, 0.04, clock.now())
     for _ in range(20):
-        health.observe("bedrock", CORE.id, "success", 4.0, 0.04, clock.now())
+        health.observe("bedrock", CORE.id, NoFailure.SUCCESS, 4.0, 0.04, clock.now())
     assert row(client, "bedrock")["status"] == "available"
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import StoredImage
 from lambdas.settings import Settings
 from tests.api.client import Client
@@ -430,10 +430,10 @@ def test_1_4_json_is_json_also_under_curls_default_type() -> None:
 @pytest.mark.parametrize(
     ("failure", "status", "code"),
     [
-        (ProviderFailure("content_policy", "the prompt was refused"), 422, "content_policy"),
-        (ProviderFailure("not_authorized", "access denied"), 502, "providers_failed"),
-        (ProviderFailure("timeout", "too slow", paid="unknown"), 504, "generation_timeout"),
-        (ProviderFailure("outcome_unknown", "reset", paid="unknown"), 502, "outcome_unknown"),
+        (ProviderFailure(Failure.CONTENT_POLICY, "the prompt was refused"), 422, "content_policy"),
+        (ProviderFailure(Failure.NOT_AUTHORIZED, "access denied"), 502, "providers_failed"),
+        (ProviderFailure(Failure.TIMEOUT, "too slow", paid="unknown"), 504, "generation_timeout"),
+        (ProviderFailure(Failure.OUTCOME_UNKNOWN, "reset", paid="unknown"), 502, "outcome_unknown"),
     ],
 )
 def test_1_4_a_failed_generation_is_an_error_and_a_job(failure: ProviderFailure, status: int, code: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Answer, Client
 from tests.support.fakes import FakeProvider, FakeProviders, make_deps
@@ -68,14 +68,14 @@ def test_12_3_a_known_provider_that_is_not_configured() -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        ProviderFailure("throttled", "busy", retry_after=30),
-        ProviderFailure("unavailable", "down"),
-        ProviderFailure("timeout", "slow", paid="unknown"),
-        ProviderFailure("outcome_unknown", "reset", paid="unknown"),
-        ProviderFailure("bad_answer", "html", paid="unknown"),
-        ProviderFailure("out_of_credit", "empty"),
-        ProviderFailure("not_authorized", "key"),
-        ProviderFailure("failed", "job failed", paid="unknown"),
+        ProviderFailure(Failure.THROTTLED, "busy", retry_after=30),
+        ProviderFailure(Failure.UNAVAILABLE, "down"),
+        ProviderFailure(Failure.TIMEOUT, "slow", paid="unknown"),
+        ProviderFailure(Failure.OUTCOME_UNKNOWN, "reset", paid="unknown"),
+        ProviderFailure(Failure.BAD_ANSWER, "html", paid="unknown"),
+        ProviderFailure(Failure.OUT_OF_CREDIT, "empty"),
+        ProviderFailure(Failure.NOT_AUTHORIZED, "key"),
+        ProviderFailure(Failure.FAILED, "job failed", paid="unknown"),
     ],
 )
 def test_another_provider_answers_and_the_receipt_says_why(failure: ProviderFailure) -> None:
@@ -94,21 +94,21 @@ def test_another_provider_answers_and_the_receipt_says_why(failure: ProviderFail
 
 
 def test_a_policy_refusal_is_one_call_and_422() -> None:
-    client, providers = house(bedrock=[ProviderFailure("content_policy", "no")], sagemaker=[])
+    client, providers = house(bedrock=[ProviderFailure(Failure.CONTENT_POLICY, "no")], sagemaker=[])
     answer = client("POST", "/unified/generate", {"prompt": "x", "provider": "bedrock"})
     assert (answer.status, answer.json()["code"]) == (422, "content_policy")
     assert [len(p.orders) for p in providers.values()] == [1, 0]
 
 
 def test_no_fallback_where_the_client_does_not_want_it() -> None:
-    client, providers = house(bedrock=[ProviderFailure("out_of_credit", "empty")], sagemaker=[])
+    client, providers = house(bedrock=[ProviderFailure(Failure.OUT_OF_CREDIT, "empty")], sagemaker=[])
     answer = client("POST", "/unified/generate", {"prompt": "x", "provider": "bedrock", "fallback": False})
     assert (answer.status, answer.json()["code"]) == (502, "providers_failed")
     assert providers["sagemaker"].orders == []
 
 
 def test_when_everybody_fails_it_is_502_and_the_job_names_every_attempt() -> None:
-    down = ProviderFailure("failed", "broken", paid="unknown")
+    down = ProviderFailure(Failure.FAILED, "broken", paid="unknown")
     client, _ = house(bedrock=[down] * 9, sagemaker=[down] * 9)
     answer = client("POST", "/unified/generate", {"prompt": "x"})
     assert answer.status == 502
@@ -127,7 +127,7 @@ def test_a_picture_that_is_none_is_replaced_by_anothers() -> None:
 
 
 def test_after_repeated_failures_a_provider_rests_and_then_503() -> None:
-    down = ProviderFailure("unavailable", "down")
+    down = ProviderFailure(Failure.UNAVAILABLE, "down")
     client, providers = house(bedrock=[down] * 100)
     statuses = [client("POST", "/unified/generate", {"prompt": "x"}).status for _ in range(12)]
     assert statuses[0] == 502

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from lambdas.adapters.webhooks.urls import GuardedUrls
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.domain import ids
-from lambdas.domain.jobs.job import Attempt, Job, StoredImage
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.failures import Failure
+from lambdas.domain.jobs.job import Attempt, Job, JobError, StoredImage
+from lambdas.domain.jobs.request import Dropped, ImageRequest
 from lambdas.domain.webhooks import DISABLED, EXHAUSTED, MAX_BYTES, Event, event_of
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
@@ -96,7 +97,7 @@ def test_the_items_of_a_batch_are_judged_on_their_own() -> None:
     assert [job and job.request.webhook_url for job in jobs] == [URL, None, URL, None, None, None]
     refused = jobs[1] and jobs[1].error
     assert refused
-    assert "webhook_url" in refused["message"]
+    assert "webhook_url" in refused.message
     assert sorted(urls.asked) == ["https://a.example/h", "https://bad.example/h"]  # each once
     assert [m.job_id for m in client.deps.events.messages] == [jobs[2] and jobs[2].id]  # type: ignore[attr-defined]
 
@@ -242,7 +243,7 @@ def test_a_failed_job_with_its_error() -> None:
     assert body["data"]["error"]["code"]
 
 
-ATTEMPT = Attempt("leonardo_ai", "a/model/of/some/length", "failed", "unavailable", 1.25, 0.01)
+ATTEMPT = Attempt("leonardo_ai", "a/model/of/some/length", "failed", Failure.UNAVAILABLE, 1.25, 0.01)
 EMOJI = "🦊" * 10_000
 HUGE = {
     "prompt": {"request": ImageRequest(EMOJI, webhook_url=URL)},
@@ -250,16 +251,16 @@ HUGE = {
     "images": {"images": 8},
     "attempts": {"attempts": (ATTEMPT,) * 400},
     "labels": {"request": ImageRequest("x", webhook_url=URL, labels={str(i) * 60: EMOJI[:500] for i in range(16)})},
-    "error": {"error": {"code": "failed", "message": EMOJI}},
+    "error": {"error": JobError("failed", EMOJI)},
     "warnings": {"warnings": (EMOJI[:2000],) * 50},
-    "dropped_params": {"dropped": ({"name": "steps", "reason": EMOJI[:2000]},) * 50},
+    "dropped_params": {"dropped": (Dropped("steps", EMOJI[:2000]),) * 50},
 }
 ALL: dict[str, Any] = {
     "images": 8,
     "attempts": (ATTEMPT,) * 50,
-    "error": {"code": "failed", "message": EMOJI},
+    "error": JobError("failed", EMOJI),
     "warnings": (EMOJI[:2000],) * 50,
-    "dropped": ({"name": "steps", "reason": EMOJI[:2000]},) * 50,
+    "dropped": (Dropped("steps", EMOJI[:2000]),) * 50,
     "request": ImageRequest(EMOJI, webhook_url=URL, labels={str(i) * 60: EMOJI[:500] for i in range(16)}),
 }
 

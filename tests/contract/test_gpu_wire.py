@@ -22,7 +22,7 @@ from gpu_worker.scenes.scene import random_scene
 from lambdas.domain import backgrounds, catalogue
 from lambdas.domain.catalogue import sizes
 from lambdas.domain.catalogue.cards import scenes
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs import request
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.ports.providers import Purged
@@ -96,7 +96,7 @@ def test_no_model_is_asked_for_more_steps_than_it_takes() -> None:
     cards = [card for card in catalogue.CARDS if card.provider == "sagemaker" and "steps" in card.honours]
     assert table.TURBO.id in {card.id for card in cards}
     for card in cards:
-        assert planning.order(wish, card, 7, 0).steps == min(30, table.MODELS[card.id].most_steps)
+        assert planning.image_task(wish, card, 7, 0).steps == min(30, table.MODELS[card.id].most_steps)
 
 
 def test_whatever_size_is_asked_for_the_small_model_is_asked_for_one_that_it_paints() -> None:

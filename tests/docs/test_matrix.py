@@ -6,6 +6,7 @@ import re
 
 from docs import matrix
 from lambdas.domain.catalogue import CARDS
+from lambdas.domain.failures import CONSEQUENCES, HealthEffect
 from lambdas.domain.routing import fallback, health, ranking
 
 ROUTING = matrix.FILE.with_name("routing.md").read_text(encoding="utf-8")
@@ -27,12 +28,12 @@ def test_the_feature_matrix_is_that_of_the_catalogue() -> None:
 def test_the_failures_are_described_as_the_tables_have_them() -> None:
     told = {code.strip("`"): (elsewhere == "yes", says) for code, elsewhere, says, *_ in rows("Fallback")}
     words = {
-        health.Says.NOTHING: "nothing",
-        health.Says.FAILED: "failure",
-        health.Says.SHUT: "shut",
-        health.Says.MODEL: "its model",
+        HealthEffect.NOTHING: "nothing",
+        HealthEffect.FAILURE: "failure",
+        HealthEffect.SHUT: "shut",
+        HealthEffect.MODEL: "its model",
     }
-    assert told == {code: (fallback.ELSEWHERE[code], words[health.SAYS[code]]) for code in fallback.ELSEWHERE}
+    assert told == {code: (follows.fallback, words[follows.health]) for code, follows in CONSEQUENCES.items()}
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

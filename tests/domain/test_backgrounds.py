@@ -92,8 +92,8 @@ def test_the_budget_holds_room_for_every_paid_call(cut_out: bool, price: int) ->
 
 def test_what_is_avoided_around_a_product_is_also_what_is_avoided_anywhere() -> None:
     card = next(c for c in Deployment(frozenset({"bedrock"}), "").cards(NOW) if c.id == SCENE)
-    avoided = planning.order(ImageRequest("a room", task=BACKGROUND), card, 7, 0).negative_prompt or ""
+    avoided = planning.image_task(ImageRequest("a room", task=BACKGROUND), card, 7, 0).negative_prompt or ""
     assert "nsfw" in avoided
     assert "second product" in avoided
     chosen = ImageRequest("a room", task=BACKGROUND, negative_prompt="plants")
-    assert planning.order(chosen, card, 7, 0).negative_prompt == "plants"
+    assert planning.image_task(chosen, card, 7, 0).negative_prompt == "plants"

@@ -7,8 +7,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.api.views import iso
 from lambdas.domain import ids
+from lambdas.domain.iso_time import iso
 
 MOMENTS = st.floats(1.6e9, 4e9)
 

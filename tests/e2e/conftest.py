@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from local import settings
 from local.settings import ROOT
 from local.stack import Stack
+from tests.e2e.http import Client
 
 NO_ENV_FILE = ROOT / "no .env in tests"
 Start = Callable[..., AbstractContextManager[Stack]]
@@ -33,9 +33,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def client(stack: Stack) -> Iterator[httpx2.Client]:
+def client(stack: Stack) -> Iterator[Client]:
     """An HTTP client of the shared stack."""
-    with httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+    with Client(stack.url) as client:
         yield client
 
 

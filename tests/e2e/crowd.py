@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
+import requests
 from PIL import Image
 
+from tests.e2e import http
+from tests.e2e.http import Client
 from tests.gpu_worker.background.products import Product
 
 PATIENCE = 300.0  # seconds for one client, who may be told to come again
@@ -38,7 +40,7 @@ class Got:
     """The last answer to a wish, its job as it ended, its files, and the answers that told the client to come again."""
 
     wish: Wish
-    answer: httpx2.Response
+    answer: requests.Response
     job: dict[str, Any] | None = None
     image: bytes = b""
     mask: bytes = b""
@@ -53,7 +55,7 @@ class Clients:
 
     def ask(self, wish: Wish) -> Got:
         """Send it, again where that is asked for, and bring what was promised."""
-        with httpx2.Client(base_url=self._url, headers=self._key, timeout=120, trust_env=False) as client:
+        with Client(self._url, headers=self._key, timeout=120) as client:
             got = self._answered(client, wish)
             if got.answer.status_code in (200, 202):
                 got.job = ended(client, got.answer.json()["generation_id"])
@@ -69,7 +71,7 @@ class Clients:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Every job of the tenant, by the pages of the list."""
-        with httpx2.Client(base_url=self._url, headers=self._key, timeout=120, trust_env=False) as client:
+        with Client(self._url, headers=self._key, timeout=120) as client:
             found: list[dict[str, Any]] = []
             query = {"limit": "100"}
             while True:
@@ -79,14 +81,14 @@ class Clients:
                     return found
                 query["cursor"] = page["next_cursor"]
 
-    def purge(self, model_id: str | None = None) -> httpx2.Response:
+    def purge(self, model_id: str | None = None) -> requests.Response:
         """Empty the GPU worker's memory."""
         body = {} if model_id is None else {"model_id": model_id}
-        with httpx2.Client(base_url=self._url, headers=self._key, timeout=120, trust_env=False) as client:
+        with Client(self._url, headers=self._key, timeout=120) as client:
             return client.post("/v1/models/purge", json=body)
 
     @staticmethod
-    def _answered(client: httpx2.Client, wish: Wish) -> Got:
+    def _answered(client: Client, wish: Wish) -> Got:
         """The answer. One that the gateway gave up waiting for, on a busy machine, is asked for again by its key."""
         until, told, key = time.monotonic() + PATIENCE, [], str(uuid.uuid4())
         files = {"file": ("product.png", wish.product.file(alpha=True), "image/png")} if wish.product else None
@@ -101,12 +103,12 @@ class Clients:
             time.sleep(float(answer.headers.get("Retry-After", "1")))
 
 
-def _to_be_continued(answer: httpx2.Response) -> bool:
+def _to_be_continued(answer: requests.Response) -> bool:
     again = (429, 503, 409)
     return answer.status_code in again or (answer.status_code, answer.json().get("code")) == (504, "gateway_timeout")
 
 
-def ended(client: httpx2.Client, generation_id: str) -> dict[str, Any]:
+def ended(client: Client, generation_id: str) -> dict[str, Any]:
     """The job when it has ended."""
     until = time.monotonic() + PATIENCE
     while True:
@@ -119,7 +121,7 @@ def ended(client: httpx2.Client, generation_id: str) -> dict[str, Any]:
 
 def fetched(url: str) -> bytes:
     """What is behind a pre-signed link, which needs no key."""
-    answer = httpx2.get(url, trust_env=False, timeout=120)
+    answer = http.get(url, timeout=120)
     assert answer.status_code == 200, answer.text
     return answer.content
 

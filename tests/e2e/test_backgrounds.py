@@ -7,14 +7,15 @@ import io
 import time
 from contextlib import ExitStack
 
-import httpx2
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.gpu import SCENES, FakeGpu
+from tests.e2e import http
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.gpu_worker.background.products import draw
 
 pytestmark = pytest.mark.e2e
@@ -28,12 +29,12 @@ def house(tmp_path_factory):
     with ExitStack() as stack:
         gpu = stack.enter_context(FakeGpu())
         running = stack.enter_context(make_stack(tmp_path_factory.mktemp("gpu"), GPU_WORKER_URL=gpu.url, **KEYS))
-        client = stack.enter_context(httpx2.Client(base_url=running.url, timeout=90, trust_env=False))
+        client = stack.enter_context(Client(running.url, timeout=90))
         yield client, gpu
 
 
 def fetched(url):
-    answer = httpx2.get(url, trust_env=False)
+    answer = http.get(url)
     assert answer.status_code == 200
     return Image.open(io.BytesIO(answer.content))
 
@@ -132,7 +133,7 @@ def test_by_bedrock_where_there_is_no_gpu(tmp_path):
     with ExitStack() as stack:
         bedrock = stack.enter_context(FakeBedrock())
         running = stack.enter_context(make_stack(tmp_path, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url))
-        client = stack.enter_context(httpx2.Client(base_url=running.url, timeout=90, trust_env=False))
+        client = stack.enter_context(Client(running.url, timeout=90))
         for alpha, calls in ((True, 1), (False, 2)):
             answer = by_form(client, draw(2, 320, 240), alpha)
             assert answer.status_code == 200, answer.text

@@ -7,12 +7,13 @@ import os
 import signal
 import time
 
-import httpx2
 import pytest
 from PIL import Image
 
 from tests.doubles.bedrock.service import FakeBedrock
+from tests.e2e import http
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.e2e.test_contract import ended
 
 pytestmark = pytest.mark.e2e
@@ -28,7 +29,7 @@ def bedrock():
 def client(bedrock, tmp_path_factory):
     with (
         make_stack(tmp_path_factory.mktemp("bedrock"), AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack,
-        httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client,
+        Client(stack.url) as client,
     ):
         client.stack = stack
         yield client
@@ -44,7 +45,7 @@ def test_an_exact_size_from_an_aspect_ratio(client, bedrock):
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert answer.headers["x-image-provider"] == "bedrock"
-    image = Image.open(io.BytesIO(httpx2.get(body["image_url"], trust_env=False).content))
+    image = Image.open(io.BytesIO(http.get(body["image_url"]).content))
     assert (image.size, image.format) == ((800, 448), "PNG")
     assert body["metadata"]["size"]["generated"] == "1344x768"
     assert body["metadata"]["dropped_params"][0]["name"] == "steps"
@@ -113,5 +114,5 @@ def test_a_worker_killed_during_a_paid_call(client, bedrock):
 def test_the_generation_timeout_is_504(bedrock, tmp_path):
     with make_stack(tmp_path, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url, GENERATION_TIMEOUT_SECONDS="2") as stack:
         bedrock.inject("hang")
-        answer = httpx2.post(f"{stack.url}/generate", json={"prompt": "x"}, trust_env=False, timeout=60)
+        answer = http.post(f"{stack.url}/generate", json={"prompt": "x"}, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (504, "generation_timeout")

@@ -7,11 +7,12 @@ import time
 from dataclasses import replace
 
 import boto3
-import httpx2
 import pytest
 
-from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain.jobs.job import RUNNING
+from tests.e2e.http import Client
 from tests.e2e.test_keys import receiving
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +35,7 @@ def left_behind(stack, job_id, url):
     dynamodb = boto3.client("dynamodb", endpoint_url=stack.emulator_url, **stack.credentials)
     table = made_by_the_stack(stack, "JobsTable")
     key = {"pk": {"S": "default"}, "sk": {"S": job_id}}
-    job = from_item(dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"])
+    job = job_of(plain(dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]))
     request = replace(job.request, webhook_url=url)
     died = replace(job, request=request, status=RUNNING, lease_until=0.0, finished_at=None, images=job.images[:1])
     dynamodb.put_item(TableName=table, Item=to_item(died))
@@ -42,7 +43,7 @@ def left_behind(stack, job_id, url):
 
 def test_a_job_given_up_keeps_the_image_it_has_and_its_client_is_told(start):
     with receiving() as (url, sent), start(ALLOW_PRIVATE_URLS="1", BUDGET_IMAGES_PER_MONTH="10") as stack:
-        with httpx2.Client(base_url=stack.url, trust_env=False, timeout=60) as client:
+        with Client(stack.url) as client:
             made = client.post("/unified/generate", json={"prompt": "a fox", "n": 2}).json()
             job_id, kept = made["generation_id"], made["images"][0]["id"]
             left_behind(stack, job_id, url)

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 
-import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from local.settings import ROOT
+from tests.e2e import http
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
@@ -39,7 +40,7 @@ def command(stack, *arguments):
 
 
 def status(stack, key):
-    return httpx2.get(f"{stack.url}/v1/models", headers={"x-api-key": key}, trust_env=False, timeout=30).status_code
+    return http.get(f"{stack.url}/v1/models", headers={"x-api-key": key}, timeout=30).status_code
 
 
 def test_a_key_is_made_used_replaced_and_revoked(start):
@@ -51,10 +52,10 @@ def test_a_key_is_made_used_replaced_and_revoked(start):
         assert status(stack, key[:-1] + ("A" if key[-1] != "A" else "B")) == 403
 
         bearer = {"authorization": f"Bearer {key}"}
-        with httpx2.Client(base_url=stack.url, headers=bearer, trust_env=False, timeout=60) as acme:
+        with Client(stack.url, headers=bearer) as acme:
             job = acme.post("/generate", json={"prompt": "a fox"}).json()["generation_id"]
             other = command(stack, "key", "umbrella").stdout.strip()
-            theirs = httpx2.get(f"{stack.url}/unified/jobs/{job}", headers={"x-api-key": other}, trust_env=False)
+            theirs = http.get(f"{stack.url}/unified/jobs/{job}", headers={"x-api-key": other})
             assert (acme.get(f"/unified/jobs/{job}").status_code, theirs.status_code) == (200, 404)
 
         new = command(stack, "key-rotate", key_id, "--grace", "1h").stdout.strip()
@@ -102,7 +103,7 @@ def told(stack, key, sent, url):
     """Ask for an image; the id of its job and the webhook that tells of its end."""
     body = {"prompt": "a fox", "webhook_url": url}
     headers = {"x-api-key": key}
-    made = httpx2.post(f"{stack.url}/unified/generate", json=body, headers=headers, trust_env=False, timeout=60)
+    made = http.post(f"{stack.url}/unified/generate", json=body, headers=headers)
     assert made.status_code == 200, made.text
     return made.json()["generation_id"], *sent.get(timeout=30)
 
@@ -162,7 +163,7 @@ def test_the_receiver_of_the_readme_takes_a_webhook(start):
         )
         try:
             body = {"prompt": "A fox", "webhook_url": f"http://127.0.0.1:{port}/"}
-            made = httpx2.post(f"{stack.url}/unified/generate", json=body, trust_env=False, timeout=60).json()
+            made = http.post(f"{stack.url}/unified/generate", json=body).json()
             assert receiver.stdout.readline().split() == ["generation.completed", made["generation_id"]]
         finally:
             receiver.kill()

@@ -6,11 +6,11 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.e2e.test_contract import ended
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +30,7 @@ def opened(bedrock, folder, **given):
 
 
 def client_of(stack):
-    return httpx2.Client(base_url=stack.url, timeout=100, trust_env=False)
+    return Client(stack.url, timeout=100)
 
 
 def at_once(client, headers=None):

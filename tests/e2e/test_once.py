@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.e2e.test_contract import ended
 
 pytestmark = pytest.mark.e2e
@@ -28,7 +28,7 @@ def client(bedrock, tmp_path_factory):
     folder = tmp_path_factory.mktemp("once")
     with (
         make_stack(folder, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack,
-        httpx2.Client(base_url=stack.url, timeout=100, trust_env=False) as client,
+        Client(stack.url, timeout=100) as client,
     ):
         yield client
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
+
+from tests.e2e import http
 
 pytestmark = pytest.mark.e2e
 
@@ -39,8 +40,8 @@ def test_a_deleted_image_is_gone_and_answers_nothing_more(client):
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert client.delete(url).status_code == 404
     assert client.get(gone["local_url"]).status_code == 404
-    assert httpx2.get(gone["download_url"], trust_env=False).status_code == 404
-    assert httpx2.get(kept["download_url"], trust_env=False).status_code == 200
+    assert http.get(gone["download_url"]).status_code == 404
+    assert http.get(kept["download_url"]).status_code == 200
     for each in (job, again):
         images = client.get(f"/unified/jobs/{each['generation_id']}").json()["images"]
         assert [image["id"] for image in images] == [kept["id"]]

@@ -6,13 +6,14 @@ import io
 import time
 from contextlib import ExitStack
 
-import httpx2
 import pytest
 from PIL import Image
 
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
 from tests.doubles.bedrock.service import FakeBedrock
+from tests.e2e import http
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +46,7 @@ def house(tmp_path_factory):
     with ExitStack() as stack:
         doubles = {name: stack.enter_context(kind()) for name, (kind, _) in DOUBLES.items()}
         running = stack.enter_context(make_stack(tmp_path_factory.mktemp("house"), **settings_of(doubles)))
-        client = stack.enter_context(httpx2.Client(base_url=running.url, timeout=90, trust_env=False))
+        client = stack.enter_context(Client(running.url, timeout=90))
         yield client, doubles
 
 
@@ -54,7 +55,7 @@ def check(answer, provider):
     body = answer.json()
     assert body["provider"] == provider
     [image] = body["images"]
-    picture = Image.open(io.BytesIO(httpx2.get(image["download_url"], trust_env=False).content))
+    picture = Image.open(io.BytesIO(http.get(image["download_url"]).content))
     assert picture.size == (image["width"], image["height"])
     return body
 
@@ -73,9 +74,9 @@ def test_each_provider_by_name_gives_the_image(house, name):
 @pytest.mark.parametrize("name", DOUBLES)
 def test_one_provider_alone_is_enough(name, tmp_path):
     with DOUBLES[name][0]() as double, make_stack(tmp_path, **DOUBLES[name][1](double.url)) as stack:
-        answer = httpx2.post(f"{stack.url}/unified/generate", json={"prompt": "A fox"}, timeout=60, trust_env=False)
+        answer = http.post(f"{stack.url}/unified/generate", json={"prompt": "A fox"})
         check(answer, name)
-        listed = httpx2.get(f"{stack.url}/unified/providers", trust_env=False).json()["providers"]
+        listed = http.get(f"{stack.url}/unified/providers").json()["providers"]
         assert [p["id"] for p in listed if p["configured"]] == [name]
 
 

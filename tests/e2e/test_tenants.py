@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-import httpx2
 import pytest
 
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.e2e.test_contract import ended
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ def stack(tmp_path_factory):
 
 def client_of(stack, tenant):
     key = {"X-API-Key": f"key-of-{tenant}"}
-    return httpx2.Client(base_url=stack.url, headers=key, timeout=60, trust_env=False, follow_redirects=False)
+    return Client(stack.url, headers=key)
 
 
 def belongings(client):
@@ -62,7 +62,8 @@ def told(client, method, path, ids):
     """All that an answer says, less what is the request's own."""
     url = path.format(**ids)
     answer = client.request(method.upper(), url, json={} if method in ("post", "put", "patch") else None)
-    headers = {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "content-length", "date")}
+    given = {name.lower(): value for name, value in answer.headers.items()}
+    headers = {k: v for k, v in given.items() if k not in ("x-request-id", "content-length", "date")}
     text = f"{headers} {answer.text}".replace(answer.headers["x-request-id"], "REQUEST")
     for value in sorted(ids.values(), key=len, reverse=True):
         text = text.replace(value, "ID")

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from tests.e2e import http
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -66,16 +67,16 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def client(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+def client(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     given = {"WEBHOOK_SECRET": SECRET, "ALLOW_PRIVATE_URLS": "1"}
     with (
         make_stack(tmp_path_factory.mktemp("webhooks"), **given) as stack,
-        httpx2.Client(base_url=stack.url, timeout=60, trust_env=False) as client,
+        Client(stack.url) as client,
     ):
         yield client
 
 
-def state_of(client: httpx2.Client, job_id: str, wanted: str) -> dict[str, object]:
+def state_of(client: Client, job_id: str, wanted: str) -> dict[str, object]:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         found = client.get("/unified/webhooks", params={"state": wanted, "limit": 100}).json()["webhooks"]
@@ -105,7 +106,7 @@ def test_a_completed_job_is_told_after_a_failure(client, receiver):
     assert told["data"]["labels"] == {"order": "7"}
     assert told["data"]["generation_id"] == job_id
     url = again["data"]["images"][0]["url"]
-    assert httpx2.get(url, trust_env=False).content.startswith(b"\x89PNG")
+    assert http.get(url).content.startswith(b"\x89PNG")
     delivered = state_of(client, job_id, "delivered")
     assert (delivered["attempts"], delivered["last_status"]) == (2, 204)
 

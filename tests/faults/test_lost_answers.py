@@ -15,6 +15,7 @@ from lambdas.adapters.dynamodb.listing import MAX_READS, read_items
 from lambdas.adapters.dynamodb.projects import DynamoProjects
 from lambdas.adapters.dynamodb.slots import DynamoSlots
 from lambdas.domain.errors import Unavailable
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import Batch, Idempotency, Job, RecordExists
 from lambdas.domain.projects import Project
 from lambdas.domain.routing.health import MIN_COOLDOWN, TRIP_AFTER, may_call
@@ -68,13 +69,13 @@ def test_a_request_is_counted_once_at_the_most(
 @EACH_WAY
 def test_an_observation_counts_once_at_the_most(fault: str, always: bool, jobs: Any, injector: Injector) -> None:
     health = DynamoHealth("providers", memory_seconds=0)
-    health.observe("gemini", "m", "failed", 1.0, 0.0, NOW)
+    health.observe("gemini", "m", Failure.FAILED, 1.0, 0.0, NOW)
     tried(
         injector,
         "dynamodb-UpdateItem-1",
         fault,
         always,
-        lambda: health.observe("gemini", "m", "failed", 1.0, 0.0, NOW),
+        lambda: health.observe("gemini", "m", Failure.FAILED, 1.0, 0.0, NOW),
     )
     assert DynamoHealth("providers").snapshot()["gemini"].streak == (1 if always and fault != "lost" else 2)
 
@@ -83,7 +84,7 @@ def test_an_observation_counts_once_at_the_most(fault: str, always: bool, jobs: 
 def test_whoever_claims_the_probe_has_it(fault: str, always: bool, jobs: Any, injector: Injector) -> None:
     health, other = DynamoHealth("providers", memory_seconds=0), DynamoHealth("providers", memory_seconds=0)
     for _ in range(TRIP_AFTER):
-        health.observe("gemini", "m", "failed", 1.0, 0.0, NOW)
+        health.observe("gemini", "m", Failure.FAILED, 1.0, 0.0, NOW)
     later = NOW + MIN_COOLDOWN + 1
     assert may_call(health.snapshot()["gemini"], later) == "probe"
     mine = tried(injector, "dynamodb-UpdateItem-1", fault, always, lambda: health.claim_probe("gemini", later))
@@ -232,7 +233,7 @@ def test_a_table_that_answers_in_parts_is_asked_for_the_rest_and_not_for_ever(
         return answer | {"UnprocessedKeys": {"jobs": {"Keys": keys[1:]}} if keys[1:] else {}}
 
     monkeypatch.setattr(db, "batch_get_item", one_at_a_time)
-    assert [item["sk"]["S"] for item in read_items("jobs", "acme", ids)] == ids
+    assert [item["sk"] for item in read_items("jobs", "acme", ids)] == ids
     assert sizes == [3, 2, 1]
 
     def none_at_all(RequestItems: dict[str, Any]) -> Any:

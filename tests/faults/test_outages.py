@@ -12,7 +12,7 @@ import pytest
 
 from lambdas.adapters.dynamodb.batches import DynamoBatches
 from lambdas.adapters.secret import CACHE_SECONDS, RETRY_SECONDS, ProviderSecret
-from lambdas.api.app import ROUTES
+from lambdas.api.table import every_route
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED
 from lambdas.handlers import worker
@@ -106,7 +106,7 @@ def test_a_watchdog_without_a_successor_runs_its_job_and_comes_again(world_of: O
 
 @pytest.mark.parametrize("fault", OUTAGES)
 @pytest.mark.parametrize(
-    "route", sorted({f"{r.method} {r.path}" for r in ROUTES if not r.open and not r.path.startswith("/v1/jobs")})
+    "route", sorted({f"{r.method} {r.path}" for r in every_route() if not r.open and not r.path.startswith("/v1/jobs")})
 )
 def test_without_its_database_every_route_says_so(route: str, fault: str, world_of: Open, injector: Injector) -> None:
     """Those that need none answer as always."""
@@ -179,7 +179,7 @@ def test_a_bucket_that_stays_away_costs_one_image_which_the_receipt_names(
         worker.handler({"tenant": world.tenant, "job_id": job.id}, Context())
     world.settle()
     [job] = world.jobs()
-    assert (job.status, job.error and job.error["code"]) == (FAILED, "outcome_unknown")
+    assert (job.status, job.error and job.error.code) == (FAILED, "outcome_unknown")
     assert len(world.providers.all[PAID_SHOT].charged) == 1
     [books] = world.rows("#budget")
     assert int(books["lost_microusd"]["N"]) > 0

@@ -14,7 +14,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 
 from lambdas.adapters.dynamodb.batches import DynamoBatches
 from lambdas.adapters.dynamodb.health import DynamoHealth
-from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
 from lambdas.adapters.dynamodb.limits import DynamoLimits
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox
 from lambdas.adapters.dynamodb.projects import DynamoProjects
@@ -23,8 +24,8 @@ from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queues import SqsEvents, SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
 from lambdas.adapters.webhooks.signer import StandardSigner
-from lambdas.api.views_webhooks import render
-from lambdas.domain.errors import ProviderFailure
+from lambdas.api.schemas.webhooks import render
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.limits.budget import Caps
@@ -76,7 +77,7 @@ class TicketShop:
 
     def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         if ticket.id not in self.orders:
-            raise ProviderFailure("outcome_unknown", "no such work", paid="unknown")
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, "no such work", paid="unknown")
         return _painted(self.orders[ticket.id])
 
 
@@ -215,7 +216,7 @@ class World:
         return [found[at].to_json()["Attributes"] for at in sorted(found, key=lambda at: at.value)]
 
     def jobs(self) -> list[Job]:
-        return [from_item(item) for item in self.rows()]
+        return [job_of(plain(item)) for item in self.rows()]
 
     def counted(self) -> float:
         """Requests that the tenant's rate has counted; on a clock that stood still."""

@@ -14,8 +14,8 @@ import pytest
 from lambdas import wiring
 from lambdas.adapters.webhooks import receiver as webhook_post
 from lambdas.adapters.webhooks import signer
-from lambdas.api.app import ROUTES
-from lambdas.api.routes import Route
+from lambdas.api.route import Route
+from lambdas.api.table import every_route
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.open_routes import closed
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
@@ -106,7 +106,7 @@ def test_the_webhooks_function_delivers_and_names_what_it_could_not(
 
 @pytest.mark.parametrize("module", ["api", "authorizer", "dead_letter", "gpu_result", "worker"])
 def test_who_sends_no_webhooks_does_not_import_how(module: str) -> None:
-    names = ("standardwebhooks", "lambdas.egress", "lambdas.usecases.webhooks.deliver")
+    names = ("standardwebhooks", "lambdas.egress.guard", "lambdas.egress.wire", "lambdas.usecases.webhooks.deliver")
     code = f"import sys, lambdas.handlers.{module}; print([n for n in {names} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
@@ -133,7 +133,7 @@ def effect_of(answer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("required", [True, False])
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{route.method} {route.path}")
 def test_the_authorizer_knows_which_routes_open_without_a_key(
     monkeypatch: pytest.MonkeyPatch, route: Route, required: bool
 ) -> None:

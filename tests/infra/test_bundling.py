@@ -40,6 +40,7 @@ def test_the_source_is_there_under_its_import_path(package):
     assert (package / "lambdas" / "settings.py").exists()
     assert not list((package / "lambdas").glob("requirements.*"))
     assert not (package / "tests").exists()
+    assert not list(package.rglob("models_check*"))
 
 
 def test_byte_code_is_taken_without_a_look_at_file_times(package):

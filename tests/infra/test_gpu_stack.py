@@ -11,7 +11,7 @@ from gpu_worker import settings as worker
 from gpu_worker.pipelines.table import MODELS
 from infra import config
 from infra.build import ROOT, build
-from infra.constructs.worker_image import BUILD_SPEC
+from infra.constructs.gpu.worker_image import BUILD_SPEC
 from infra.snapshot import NOT_BUNDLED
 from lambdas.domain import catalogue, ids
 from tests.infra.test_gates import acknowledged
@@ -255,7 +255,7 @@ def test_who_takes_a_role_waits_for_all_of_its_policies(made):
 
 
 def test_another_choice_of_models_has_its_weights_elsewhere():
-    from infra.constructs.worker_image import weights_folder
+    from infra.constructs.gpu.worker_image import weights_folder
 
     assert weights_folder(["a", "b"]) == weights_folder(["b", "a"]) != weights_folder(["a"])
 

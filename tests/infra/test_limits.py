@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from infra import config
-from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain import ids, webhooks
 from lambdas.domain.jobs.job import Attempt, StoredImage
 from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
@@ -135,7 +136,7 @@ def test_the_record_of_the_largest_job():
     largest = replace(job, prompt=WIDE * MAX_PROMPT, attempts=(attempt,) * 8 * 10, images=images)
     assert size_of(to_item(largest)) < 400 * 1024
     strange = replace(largest, prompt="half a fox: \ud83e")
-    assert from_item(to_item(strange)) == strange
+    assert job_of(plain(to_item(strange))) == strange
     to_item(strange)["doc"]["S"].encode()
 
 
@@ -172,8 +173,8 @@ def size_of(item):
 
 def test_pages_of_a_batch_of_records():
     """100 keys for a read of several, of which a page asks for no more."""
-    from lambdas.api.bodies import JobsQuery
-    from lambdas.api.bodies_webhooks import WebhooksQuery
+    from lambdas.api.schemas.jobs import JobsQuery
+    from lambdas.api.schemas.webhooks import WebhooksQuery
 
     for query in (JobsQuery, WebhooksQuery):
         [most] = [m.le for m in query.model_fields["limit"].metadata if hasattr(m, "le")]

@@ -121,7 +121,7 @@ def test_a_text_model_of_another_profile_is_granted_whatever_model_is_behind_it(
 
 
 def test_the_defaults_of_both_sides_agree():
-    from infra.grants import text_model
+    from infra.bedrock import text_model
 
     assert (
         text_model({})

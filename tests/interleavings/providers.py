@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 
 # How a call that asks for work ends: whether it was charged, and what the caller gets to see (`None`: its image).
@@ -120,7 +120,7 @@ class Ledger:
         self.pause(f"collect {provider}")
         call, data = self.works.get(ticket.id, (None, b""))
         if call is None:
-            raise ProviderFailure("outcome_unknown", "no such work", paid="unknown")
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, "no such work", paid="unknown")
         script = self.looks.get(provider)
         look = script.popleft() if script else None
         if look is None:

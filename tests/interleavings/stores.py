@@ -11,7 +11,8 @@ from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.batches import DynamoBatches
-from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox, _event
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import Job
@@ -118,7 +119,7 @@ class DynamoStore:
             seen = tuple(attrs[name].value for name in ("doc", "status", "fence", "lease_until"))
             known = self._parsed.get(job_id)
             if known is None or known[0] != seen:
-                known = seen, from_item({name: value.to_json() for name, value in attrs.items()})
+                known = seen, job_of(_values(attrs))
                 self._parsed[job_id] = known
             rows[job_id] = known[1]
         return rows
@@ -135,7 +136,11 @@ class DynamoStore:
 
     def events(self) -> Mapping[str, Event]:
         return {
-            job_id: _event({name: value.to_json() for name, value in attrs.items()}, pk.removesuffix("#webhooks"))
+            job_id: _event(_values(attrs), pk.removesuffix("#webhooks"))
             for pk, job_id, attrs in self._items("jobs")
             if pk.endswith("#webhooks")
         }
+
+
+def _values(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    return plain({name: value.to_json() for name, value in attrs.items()})

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from lambdas.domain.errors import JobEnded, JobStarted, Unavailable
+from lambdas.domain.errors import JobEnded, JobStarted, NotFound, Unavailable
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import Caps
@@ -177,9 +177,8 @@ class World:
 
     def cancel(self, job_id: str) -> Actor:
         def work() -> None:
-            if job := self.deps.jobs.get(TENANT, job_id):
-                with suppress(JobEnded, JobStarted):
-                    cancel_job(job, self.deps)
+            with suppress(NotFound, JobEnded, JobStarted):
+                cancel_job(TENANT, job_id, self.deps)
 
         return self._api("cancel", work)
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lambdas import wiring
-from lambdas.api.views_webhooks import render
+from lambdas.api.schemas.webhooks import render
 from lambdas.domain.errors import ServiceError
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.handlers import dead_letter, webhooks, worker
@@ -69,9 +69,8 @@ def submitting(case: Case, tenant: str, hooks: str, deps: Deps) -> Callable[[], 
 
 def cancelling(tenant: str, job_id: str, deps: Deps) -> Callable[[], Any]:
     def act() -> Any:
-        job = deps.jobs.get(tenant, job_id)
         try:
-            return bool(job and cancel_job(job, deps))
+            return bool(cancel_job(tenant, job_id, deps))
         except ServiceError as refused:
             return {"refused": refused.code}
 

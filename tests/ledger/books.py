@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from lambdas.adapters.dynamodb.jobs import from_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of
 from lambdas.domain import catalogue
 from lambdas.domain.jobs.job import COMPLETED, Attempt, Job
 from lambdas.domain.limits import budget
@@ -104,7 +105,7 @@ def read(lane: Lane, cases: list[Case], calls: list[Call], told: list[Told]) -> 
     listed = {item["sk"]["S"] for tenant in lane.tenants for item in _query(lane.db, "images", tenant)}
     jobs: dict[int, list[Job]] = defaultdict(list)
     for item in items:
-        job = from_item(item)
+        job = job_of(plain(item))
         jobs[_number_of(job)].append(job)
     called: dict[int, list[Call]] = defaultdict(list)
     for call in calls:
@@ -129,7 +130,7 @@ def read(lane: Lane, cases: list[Case], calls: list[Call], told: list[Told]) -> 
     assert not jobs, "records of no case"
     assert not called, "calls of no case"
     assert not heard, "webhooks of no case"
-    account.wrong_books = _wrong_books(lane, [from_item(item) for item in items])
+    account.wrong_books = _wrong_books(lane, [job_of(plain(item)) for item in items])
     return account
 
 
@@ -244,7 +245,7 @@ def _number_of(job: Job) -> int:
 def _seed_of(job: Job, attempt: Attempt) -> int:
     card = catalogue.card(attempt.model)
     assert card
-    return planning.order(job.request, card, job.seed, attempt.image).seed
+    return planning.image_task(job.request, card, job.seed, attempt.image).seed
 
 
 def _query(db: Any, table: str, key: str) -> list[Any]:

@@ -155,7 +155,7 @@ def tap(
         blobs=Tapped(deps.blobs, wire, of_blobs),
         outbox=Tapped(deps.outbox, wire, of_outbox),
         events=Tapped(deps.events, wire, of_events),
-        slots=Tapped(deps.slots, wire, lambda method, *_, **__: method),
+        slots=Tapped(deps.slots, wire, lambda method, *_, **__: {"acquire": "take", "release": "free"}[method]),
         batches=Tapped(deps.batches, wire, lambda method, *_, **__: "batch" if method == "create" else None),
         pictures=Tapped(deps.pictures, wire, lambda method, *_, **__: method if method == "fit" else None),
         providers=Providers(deps.providers, wire, names, asleep),

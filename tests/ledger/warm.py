@@ -34,7 +34,7 @@ def warm(lane: Lane) -> None:
         lane.events.waiting.clear()
         lane.wire.counts.clear()
     registry: Any = acts.live().providers
-    made += [c for _, p in registry._made.values() for c in getattr(p, "_clients", {}).values()]
+    made += [c for _, p in registry._made.values() if hasattr(p, "_clients") for c in p._clients.made.values()]
     for client in made:
         client._endpoint.http_session.close()
     gc.collect()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from tests.pictures import ways
 from tests.pictures.made import seeds
 from tests.pictures.mutants import mutant

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.backgrounds import Canvas, Unplaceable
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from tests.api.client import Client
 from tests.gpu_worker.background.products import draw
 from tests.pictures.mutants import mutant

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
 from lambdas.domain.ports.providers import ModelCache, Purged
 from lambdas.providers import bedrock, sagemaker

@@ -13,8 +13,9 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, ImageTask
+from lambdas.egress.aws import IDLE_SECONDS
 from lambdas.egress.deadline import within
 from lambdas.providers import bedrock
 from lambdas.settings import Settings
@@ -168,7 +169,8 @@ def test_connections_are_kept_but_not_when_idle(fake: FakeBedrock) -> None:
     for _ in range(3):
         provider.paint(ORDER, 20)
     assert fake.connections - before == 1
-    provider._used_at -= bedrock.IDLE_SECONDS + 1
+    used_at = provider._clients._used_at
+    used_at |= {client: at - IDLE_SECONDS - 1 for client, at in used_at.items()}
     provider.paint(ORDER, 20)
     assert fake.connections - before == 2
 

@@ -16,7 +16,7 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.comfyui import LOADERS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import MAX_CFG, MAX_STEPS, GeneratedImage, ImageTask, Ticket
 from lambdas.providers import comfyui
 from lambdas.providers._client.http import Answer

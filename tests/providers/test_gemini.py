@@ -13,7 +13,7 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini
 from lambdas.providers._client.http import Answer

@@ -14,13 +14,13 @@ import pytest
 
 from lambdas.domain.catalogue.cards.leonardo_ai import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import leonardo_ai
 from lambdas.providers._client import fetch
 from lambdas.providers._client.http import Answer
-from lambdas.providers.leonardo_ai import MESSAGES, NO_STYLE, to_failure, to_image, to_payload, to_ticket
+from lambdas.providers.leonardo_ai import NO_STYLE, to_failure, to_image, to_payload, to_ticket
 from lambdas.settings import Settings
 from tests.doubles.leonardo import KEY, FakeLeonardo
 
@@ -156,10 +156,6 @@ def test_their_words_are_told_without_our_key() -> None:
     failure = to_failure(_answer({"error": f"invalid dimensions for {KEY} " + "x" * 999}, 400), KEY)
     assert "invalid dimensions for ***" in failure.detail
     assert len(failure.detail) < 300
-
-
-def test_the_table_uses_the_taxonomy() -> None:
-    assert all(code in FAILURES for _, code, _ in MESSAGES)
 
 
 def _found(status: str = "COMPLETE", images: Any = ({"url": "https://cdn/x", "nsfw": False},), **more: Any) -> Any:

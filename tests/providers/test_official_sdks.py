@@ -26,7 +26,7 @@ from runware.types import task_map
 from lambdas.domain.catalogue.cards import gemini as gemini_cards
 from lambdas.domain.catalogue.cards import runware_ai as runware_cards
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini, runware_ai
 from lambdas.providers._client.http import Answer, post_json

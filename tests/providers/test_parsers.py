@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import BACKGROUND, ImageTask
 from lambdas.providers import bedrock, comfyui, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.providers._client.gpu_answers import to_purged

@@ -15,13 +15,13 @@ import pytest
 
 from lambdas.domain.catalogue.cards.runware_ai import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import runware_ai
 from lambdas.providers._client import fetch
 from lambdas.providers._client.http import Answer
-from lambdas.providers.runware_ai import REFUSALS, WORDS, to_failure, to_image, to_payload, to_ticket
+from lambdas.providers.runware_ai import REFUSALS, to_failure, to_image, to_payload, to_ticket
 from lambdas.settings import Settings
 from tests.doubles.runware import KEY, FakeRunware
 
@@ -151,10 +151,6 @@ def test_their_words_are_told_without_our_key() -> None:
     failure = to_failure(_answer({}, 400), error, KEY)
     assert "Width of *** is wrong." in failure.detail
     assert len(failure.detail) < 300
-
-
-def test_the_table_uses_the_taxonomy() -> None:
-    assert all(code in FAILURES for _, code, _ in WORDS)
 
 
 # By the sets of the official runware-sdk 1.8.0 (errors.py): what each code is to it, and so what it is to us.

@@ -16,14 +16,11 @@ import pytest
 from moto import mock_aws
 
 from lambdas.domain import catalogue, ids
-from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import FORMATS, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import TicketProvider
 from lambdas.providers import sagemaker
 from lambdas.providers.sagemaker import (
-    AWS_ERRORS,
-    CODES,
-    MESSAGES,
     to_aws_failure,
     to_failure,
     to_image,
@@ -457,9 +454,3 @@ def test_an_address_that_is_none_ends_the_attempt_and_not_the_worker(
     with pytest.raises(ProviderFailure) as caught:
         sagemaker.Endpoint(ENDPOINT).paint(ORDER, 20)
     assert (caught.value.code, caught.value.paid) == ("not_authorized", "no")
-
-
-def test_tables_use_the_taxonomy() -> None:
-    for code, end in [*CODES.values(), *AWS_ERRORS.values(), *MESSAGES.values()]:
-        assert code in FAILURES
-        assert end == end.strip()

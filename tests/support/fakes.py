@@ -9,7 +9,8 @@ from typing import Any
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import ids
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure, UnsupportedMediaType
+from lambdas.domain.errors import UnsupportedMediaType
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import (
     CANCELLED,
     QUEUED,
@@ -28,7 +29,7 @@ from lambdas.domain.limits.slots import Slot
 from lambdas.domain.ports.jobs import Page
 from lambdas.domain.ports.media import NO_NOTES
 from lambdas.domain.projects import Counts, Project
-from lambdas.domain.routing.health import Health, may_call, observed, probing
+from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 from lambdas.usecases.deps import Deps
 from tests.support.budget_model import Books
 from tests.support.fake_events import FakeEvents, FakeOutbox, FakeUrls
@@ -204,7 +205,7 @@ class FakePictures:
         try:
             width, height = (int(side) for side in head.split(b"x"))
         except ValueError:
-            raise ProviderFailure("bad_answer", "the provider's answer is no picture", paid="unknown") from None
+            raise ProviderFailure(Failure.BAD_ANSWER, "the provider's answer is no picture", paid="unknown") from None
         return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
 
     def pixels(self, data: bytes) -> int:
@@ -359,14 +360,14 @@ def make_deps(**changes: Any) -> Deps:
 class FakeHealth:
     def __init__(self, **rows: Health) -> None:
         self.rows: dict[str, Health] = dict(rows)
-        self.observed: list[tuple[str, str, str]] = []
+        self.observed: list[tuple[str, str, Seen]] = []
 
     def snapshot(self) -> dict[str, Health]:
         return dict(self.rows)
 
-    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
-        self.observed.append((provider, model, outcome_code))
-        self.rows[provider] = observed(self.rows.get(provider, Health()), outcome_code, seconds, cost, now, model)
+    def observe(self, provider: str, model: str, seen: Seen, seconds: float, cost: float, now: float) -> None:
+        self.observed.append((provider, model, seen))
+        self.rows[provider] = observed(self.rows.get(provider, Health()), seen, seconds, cost, now, model)
 
     def claim_probe(self, provider: str, now: float) -> bool:
         health = self.rows.get(provider, Health())

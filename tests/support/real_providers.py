@@ -15,7 +15,7 @@ from lambdas.providers._client import fetch
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs import ask_provider, make_image
+from lambdas.usecases.images import ask_provider, candidates
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
 from tests.doubles.bedrock import faults as bedrock_faults
 from tests.doubles.bedrock.service import FakeBedrock
@@ -216,7 +216,7 @@ def open_house() -> Iterator[Deployment]:
 
 def hurry(patch: pytest.MonkeyPatch, hang: float = HANG) -> None:
     """Make every patience short enough for a test. `hang`: real seconds for a call."""
-    patch.setattr(make_image, "_patience", lambda card, _others: TICKET_SECONDS if card.call == "ticket" else hang)
+    patch.setattr(candidates, "patience", lambda card, _others: TICKET_SECONDS if card.call == "ticket" else hang)
     patch.setattr(ask_provider, "SUBMIT_SECONDS", hang)
     patch.setattr(ask_provider, "COLLECT_SECONDS", hang)
     patch.setattr(fetch, "PAUSE_SECONDS", 0.01)

@@ -9,7 +9,8 @@ from PIL import Image
 from lambdas.api.errors import STATUS
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import BY_CODE, FAILURES
+from lambdas.domain.errors import BY_CODE
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
@@ -39,7 +40,7 @@ def check_receipt(job: Job, house: Deployment) -> list[tuple[Attempt, Call]]:
 
 def seed_of(job: Job, attempt: Attempt) -> int:
     """The seed that the attempt's order had."""
-    return planning.order(job.request, _card(attempt), job.seed, attempt.image).seed
+    return planning.image_task(job.request, _card(attempt), job.seed, attempt.image).seed
 
 
 def _card(attempt: Attempt) -> ModelCard:
@@ -53,7 +54,7 @@ def _check_pair(attempt: Attempt, call: Call) -> None:
     said = attempt.outcome, attempt.error_code
     assert attempt.outcome in ("success", "failed", "refused", "unknown"), said
     assert (attempt.error_code is None) == (attempt.outcome == "success"), said
-    assert attempt.error_code is None or attempt.error_code in FAILURES
+    assert attempt.error_code is None or attempt.error_code in Failure
     assert (attempt.error_code == "content_policy") == (attempt.outcome == "refused"), said
     assert attempt.duration >= 0
     card = _card(attempt)
@@ -133,9 +134,9 @@ def check_end(job: Job, deps: Deps) -> None:
         assert (job.provider, job.model) == (job.attempts[-1].provider, job.attempts[-1].model)
         return
     assert job.error
-    assert STATUS[BY_CODE[job.error["code"]]] in (400, 422, 502, 503, 504)
-    assert job.error["message"]
-    assert refused == ([job.attempts[-1]] if job.error["code"] == "content_policy" else [])
+    assert STATUS[BY_CODE[job.error.code]] in (400, 422, 502, 503, 504)
+    assert job.error.message
+    assert refused == ([job.attempts[-1]] if job.error.code == "content_policy" else [])
 
 
 def check_after_kills(job: Job, house: Deployment) -> int:

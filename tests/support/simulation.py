@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.failures import Failure
 from lambdas.domain.routing.fallback import candidates, may_fall_back
-from lambdas.domain.routing.health import Health, may_call
+from lambdas.domain.routing.health import Health, NoFailure, Seen, may_call
 from lambdas.domain.routing.ranking import FAILURE_USD, POINT_USD, SECOND_USD, Strategy, rank
 from tests.support.fakes import FakeHealth
 
@@ -26,7 +27,7 @@ class Spell:
 
     start: float
     end: float
-    code: str = "unavailable"
+    code: Seen = Failure.UNAVAILABLE
     seconds: float = 0.3
 
 
@@ -53,14 +54,14 @@ class Service:
             typical_seconds=self.said or self.seconds,
         )
 
-    def call(self, at: float, rng: random.Random) -> tuple[str, float]:
+    def call(self, at: float, rng: random.Random) -> tuple[Seen, float]:
         """How a call begun at that second ends, and how long it takes."""
         for spell in self.spells:
             if spell.start <= at < spell.end:
                 return spell.code, spell.seconds
         factor = self.factor if self.slow[0] <= at < self.slow[1] else 1.0
         seconds = self.seconds * factor * math.exp(rng.gauss(0, 0.25))
-        return ("success", seconds) if rng.random() < self.success else ("failed", seconds / 2)
+        return (NoFailure.SUCCESS, seconds) if rng.random() < self.success else (Failure.FAILED, seconds / 2)
 
     def loss(self, at: float) -> float:
         """The expected loss of a call, by ranking's own measure."""
@@ -131,12 +132,12 @@ def simulate(
             run.regret += services[card.provider].loss(at) - min(s.loss(at) for s in services.values())
             at += seconds
             yield at
-            cost = card.price_usd if code == "success" else 0.0
+            cost = card.price_usd if code == NoFailure.SUCCESS else 0.0
             store.observe(card.provider, card.id, code, seconds, cost, START + at)
-            if code == "success":
+            if code == NoFailure.SUCCESS:
                 run.served.append((begun, card.provider, at - begun))
                 return
-            paid = "unknown" if code in ("timeout", "outcome_unknown") else "no"
+            paid = "unknown" if code in (Failure.TIMEOUT, Failure.OUTCOME_UNKNOWN) else "no"
             if not may_fall_back(code, paid, losses):
                 break
             losses += paid == "unknown"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lambdas.domain import catalogue
-from lambdas.domain.errors import ProviderFailure, Unavailable
+from lambdas.domain.errors import Unavailable
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.routing import planning
-from lambdas.usecases.jobs.ask_provider import ask
+from lambdas.usecases.images.ask_provider import ask
 from lambdas.usecases.retry import WAITS, retry_while_unavailable
 from tests.support.fakes import FakeClock, FakeProvider
 
@@ -34,7 +35,7 @@ def test_it_is_done_again_until_it_succeeds_or_patience_ends(failures: int) -> N
 def test_nobody_is_asked_when_the_time_for_it_has_passed() -> None:
     clock, provider = FakeClock(), FakeProvider()
     card = catalogue.default_of("bedrock")
-    order = planning.order(ImageRequest("a fox"), card, 1, 0)
+    order = planning.image_task(ImageRequest("a fox"), card, 1, 0)
     with pytest.raises(ProviderFailure) as told:
         ask(provider, order, clock.now(), clock, lambda _ticket: None)
     assert (told.value.code, told.value.paid, provider.orders) == ("timeout", "no", [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from lambdas.adapters.dynamodb.items import item, values
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import budget
@@ -35,13 +36,13 @@ def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, in
     for column, (amount, cap) in wanted.items():
         if not amount or cap <= 0:
             continue
-        rooms[f":room_{column}"] = {"N": str(cap - amount)}
+        rooms[f"room_{column}"] = cap - amount
         fits = f"{column} <= :room_{column}"
         conditions.append(f"({fits} OR attribute_not_exists({column}))" if cap >= amount else fits)
     part = _update(table, tenant, at, added)
     if conditions:
         part["ConditionExpression"] = " AND ".join(conditions)
-        part["ExpressionAttributeValues"] |= rooms
+        part["ExpressionAttributeValues"] |= values(**rooms)
     return [{"Update": part}]
 
 
@@ -72,10 +73,7 @@ def _update(table: str, tenant: str, at: float, added: dict[str, int]) -> Part:
     added = {column: amount for column, amount in added.items() if amount}
     return {
         "TableName": table,
-        "Key": {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": budget.month(at)}},
+        "Key": item(f"{tenant}#budget", budget.month(at)),
         "UpdateExpression": "SET expires_at = :kept ADD " + ", ".join(f"{column} :{column}" for column in added),
-        "ExpressionAttributeValues": {
-            ":kept": {"N": str(kept_until)},
-            **{f":{column}": {"N": str(amount)} for column, amount in added.items()},
-        },
+        "ExpressionAttributeValues": values(kept=kept_until, **added),
     }

@@ -7,15 +7,15 @@ starts from what it finds; after a few times it lets its observation go: among s
 from __future__ import annotations
 
 import json
-import random
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import Values, plain, values
+from lambdas.adapters.dynamodb.writes import compare_and_swap
 from lambdas.domain.errors import Unavailable
-from lambdas.domain.routing.health import Health, may_call, observed, probing
+from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 
 MEMORY_SECONDS: Final = 3.0  # how old the picture may be by which a call is routed
 TRIES: Final = 12
@@ -37,8 +37,8 @@ class DynamoHealth:
             self._seen = self._read_all() or self._seen
         return dict(self._seen)
 
-    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
-        self._change(provider, lambda health: observed(health, outcome_code, seconds, cost, now, model))
+    def observe(self, provider: str, model: str, seen: Seen, seconds: float, cost: float, now: float) -> None:
+        self._change(provider, lambda health: observed(health, seen, seconds, cost, now, model))
 
     def claim_probe(self, provider: str, now: float) -> bool:
         found = ""
@@ -54,34 +54,24 @@ class DynamoHealth:
         """Write what `change` makes of the item as it is; False where that is nothing, or could not be written."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        def swap(found: Values | None) -> Values | None:
+            before = _health(found)
+            after = change(before)
+            if after is None:
+                self._seen[provider] = before
+                return None
+            document = json.dumps(after.to_dict(), separators=(",", ":"))
+            return {"doc": document, "expires_at": int(after.updated) + KEPT_SECONDS}
+
         db = aws.dynamodb_once()
-        token = uuid.uuid4().hex
-        at: dict[str, Any] = {"TableName": self._table, "Key": {"pk": {"S": "health"}, "sk": {"S": provider}}}
         try:
-            item = db.get_item(**at, ConsistentRead=True).get("Item")
-            for attempt in range(TRIES):
-                health = change(_health(item))
-                if health is None:
-                    self._seen[provider] = _health(item)
-                    return False
-                try:
-                    db.update_item(**at, **_update(health, item, token))
-                except db.exceptions.ConditionalCheckFailedException as overtaken:
-                    left = overtaken.response.get("Item")  # by the other writer; not every emulator tells
-                    left = left or db.get_item(**at, ConsistentRead=True).get("Item")
-                    if not left or left.get("written_by", {}).get("S") != token:
-                        time.sleep(random.uniform(0, 0.01) * attempt)
-                        item = left
-                        continue
-                except Unavailable:
-                    if attempt:
-                        return False
-                    continue  # once more; if it was written nevertheless, that shows by whom
-                self._seen[provider] = health
-                return True
+            written = compare_and_swap(db, self._table, "health", provider, swap, tries=TRIES, resend=True)
         except (BotoCoreError, ClientError, Unavailable):
-            pass
-        return False
+            return False
+        if written is None:
+            return False
+        self._seen[provider] = _health(written)
+        return True
 
     def _read_all(self) -> dict[str, Health]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -89,30 +79,14 @@ class DynamoHealth:
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": "health"}},
+            "ExpressionAttributeValues": values(pk="health"),
         }
         try:
             items = aws.dynamodb_once().query(**query)["Items"]  # a handful of providers: one page
         except (BotoCoreError, ClientError, Unavailable):
             return {}
-        return {item["sk"]["S"]: _health(item) for item in items}
+        return {found["sk"]: _health(found) for found in map(plain, items)}
 
 
-def _health(item: dict[str, Any] | None) -> Health:
-    return Health.from_dict(json.loads(item["doc"]["S"])) if item else Health()
-
-
-def _update(health: Health, item: dict[str, Any] | None, token: str) -> dict[str, Any]:
-    version = int(item["version"]["N"]) if item else 0
-    values = {
-        ":doc": {"S": json.dumps(health.to_dict(), separators=(",", ":"))},
-        ":next": {"N": str(version + 1)},
-        ":expires": {"N": str(int(health.updated) + KEPT_SECONDS)},
-        ":token": {"S": token},
-    }
-    return {
-        "UpdateExpression": "SET doc = :doc, version = :next, expires_at = :expires, written_by = :token",
-        "ConditionExpression": "version = :version" if item else "attribute_not_exists(pk)",
-        "ExpressionAttributeValues": values | ({":version": {"N": str(version)}} if item else {}),
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+def _health(found: Values | None) -> Health:
+    return Health.from_dict(json.loads(found["doc"])) if found else Health()

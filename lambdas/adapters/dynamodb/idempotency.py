@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import TELL, Values, item, values
 from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.jobs.job import Idempotency, RecordExists
 
-Item = dict[str, Any]
-TELL: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 
 
 class ConditionFailed(Exception):
@@ -19,7 +20,7 @@ class ConditionFailed(Exception):
 
 
 def put_once(
-    put: Item, key: Idempotency | None, now: float, mine: Callable[[Item], bool], also: Sequence[Item] = ()
+    put: Part, key: Idempotency | None, now: float, mine: Callable[[Values], bool], also: Sequence[Part] = ()
 ) -> Idempotency | None:
     """`put` as PutItem takes it, with the parts of a transaction that are written `also` or not at all.
 
@@ -28,12 +29,9 @@ def put_once(
     Raises RecordExists where it is another, and ConditionFailed.
     """
     if key is None and not also:
-        db = aws.client("dynamodb")
-        try:
-            db.put_item(**put, **TELL)
-        except db.exceptions.ConditionalCheckFailedException as refused:
-            if not mine(refused.response.get("Item", {})):
-                raise RecordExists from None
+        found = refused(aws.client("dynamodb"), "put_item", **put, **TELL)
+        if found is not None and not mine(found):
+            raise RecordExists
         return None
     rows = [{"Put": {"TableName": put["TableName"], **_row(key, now), **TELL}}] if key else []
     reasons = transact([{"Put": {**put, **TELL}}, *rows, *also])
@@ -41,22 +39,20 @@ def put_once(
         return None
     if key and reasons[1].failed:
         row = reasons[1].item
-        return replace(key, fingerprint=row["fingerprint"]["S"], job_id=row["job_id"]["S"])
+        return replace(key, fingerprint=row["fingerprint"], job_id=row["job_id"])
     if reasons[0].failed:
         raise RecordExists
     raise ConditionFailed
 
 
-def _row(key: Idempotency, now: float) -> Item:
-    item = {
-        "pk": {"S": f"{key.tenant}#idempotency"},
-        "sk": {"S": key.key},
-        "fingerprint": {"S": key.fingerprint},
-        "job_id": {"S": key.job_id},
-        "expires_at": {"N": str(key.expires_at)},
-    }
+def _row(key: Idempotency, now: float) -> Part:
+    kept = {"fingerprint": key.fingerprint, "job_id": key.job_id, "expires_at": key.expires_at}
     return {
-        "Item": item,
+        "Item": item(partition(key.tenant), key.key, **kept),
         "ConditionExpression": "attribute_not_exists(pk) OR expires_at < :now",
-        "ExpressionAttributeValues": {":now": {"N": str(int(now))}},
+        "ExpressionAttributeValues": values(now=int(now)),
     }
+
+
+def partition(tenant: str) -> str:
+    return f"{tenant}#idempotency"

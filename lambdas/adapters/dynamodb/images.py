@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from lambdas.adapters.dynamodb.items import TELL, Values, item, values
 from lambdas.adapters.dynamodb.listing import read_items
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.domain.jobs.job import Job, StoredImage
 
 READ_AT_ONCE = 100  # records of one BatchGetItem
-Item = dict[str, Any]
+Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 
 
-def puts(table: str, job: Job) -> list[Item]:
+def puts(table: str, job: Job) -> list[Part]:
     """Parts of a transaction that store the rows of a job's images; they expire with the job's record."""
-    expires = {"expires_at": {"N": str(job.expires_at)}}
-    items: list[Item] = []
+    rows = []
     for image in job.images:
         document = json.dumps(asdict(image), separators=(",", ":"))
-        items += [{**_found_by(job.tenant, image), "doc": {"S": document}, **expires}]
-        items += [{**_counted_by(job.tenant, image), **expires}]
-    return [{"Put": {"TableName": table, "Item": item}} for item in items]
+        rows += [item(*_found_by(job.tenant, image), doc=document, expires_at=job.expires_at)]
+        rows += [item(*_counted_by(job.tenant, image), expires_at=job.expires_at)]
+    return [{"Put": {"TableName": table, "Item": row}} for row in rows]
 
 
 def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
@@ -32,24 +32,20 @@ def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
     token = uuid.uuid4().hex  # by which this deletion knows itself where its answer was lost
     mark = {
         "TableName": jobs_table,
-        "Key": {"pk": {"S": tenant}, "sk": {"S": image.job_id}},
+        "Key": item(tenant, image.job_id),
         "UpdateExpression": "ADD deleted :images, deletions :mine",
         "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)",
-        "ExpressionAttributeValues": {
-            ":images": {"SS": [image.id]},
-            ":image": {"S": image.id},
-            ":mine": {"SS": [token]},
-        },
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
+        **TELL,
     }
-    rows = [_found_by(tenant, image), _counted_by(tenant, image)]
-    reasons = transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": row}} for row in rows)])
-    return not reasons or token in reasons[0].item.get("deletions", {}).get("SS", ())
+    keys = [item(*_found_by(tenant, image)), item(*_counted_by(tenant, image))]
+    reasons = transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": key}} for key in keys)])
+    return not reasons or token in reasons[0].item.get("deletions", ())
 
 
-def unmarked(job: Job, item: Item) -> Job:
+def unmarked(job: Job, found: Values) -> Job:
     """The job without the images that are marked as deleted on its record."""
-    deleted = item.get("deleted", {}).get("SS", ())
+    deleted = found.get("deleted", ())
     return replace(job, images=tuple(i for i in job.images if i.id not in deleted)) if deleted else job
 
 
@@ -61,16 +57,16 @@ def present(table: str, jobs: Sequence[Job]) -> list[Job]:
         names = [name for owner, name in borrowed if owner == tenant]
         for start in range(0, len(names), READ_AT_ONCE):
             rows = read_items(table, tenant, names[start : start + READ_AT_ONCE])
-            there |= {(tenant, row["sk"]["S"]) for row in rows}
+            there |= {(tenant, row["sk"]) for row in rows}
     return [
         replace(job, images=tuple(i for i in job.images if (job.tenant, i.name) in there)) if job.cached else job
         for job in jobs
     ]
 
 
-def _found_by(tenant: str, image: StoredImage) -> Item:
-    return {"pk": {"S": tenant}, "sk": {"S": image.name}}
+def _found_by(tenant: str, image: StoredImage) -> tuple[str, str]:
+    return tenant, image.name
 
 
-def _counted_by(tenant: str, image: StoredImage) -> Item:
-    return {"pk": {"S": f"{tenant}#{image.project_id}"}, "sk": {"S": image.name}}
+def _counted_by(tenant: str, image: StoredImage) -> tuple[str, str]:
+    return f"{tenant}#{image.project_id}", image.name

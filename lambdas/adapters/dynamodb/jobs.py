@@ -16,15 +16,28 @@ from lambdas.adapters import aws
 from lambdas.adapters.dynamodb import budget as dynamodb_budget
 from lambdas.adapters.dynamodb import images as dynamodb_images
 from lambdas.adapters.dynamodb import outbox
-from lambdas.adapters.dynamodb.idempotency import TELL, ConditionFailed, put_once
+from lambdas.adapters.dynamodb.idempotency import ConditionFailed, put_once
+from lambdas.adapters.dynamodb.idempotency import partition as idempotency_partition
+from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, unmarshal, values
 from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
-from lambdas.domain.jobs.job import CANCELLED, COMPLETED, QUEUED, RUNNING, Idempotency, Job, JobFilter, StoredImage
+from lambdas.adapters.dynamodb.writes import refused
+from lambdas.domain.jobs.job import (
+    CANCELLED,
+    COMPLETED,
+    QUEUED,
+    RUNNING,
+    Idempotency,
+    Job,
+    JobFilter,
+    JobStatus,
+    StoredImage,
+)
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.jobs import Page
 
-Item = dict[str, Any]
+Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 _OUTSIDE = ("status", "fence", "lease_until")  # these live in attributes only, never in the document
 
 
@@ -42,31 +55,26 @@ class DynamoJobs:
                 put,
                 idempotency,
                 job.created_at,
-                lambda found: _same(from_item(found), job),
+                lambda found: _same(job_of(found), job),
                 [*dynamodb_budget.reserve(self._jobs, job, caps), *outbox.put(self._jobs, job)],
             )
         except ConditionFailed:
             raise budget.exceeded(caps, job.created_at) from None
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
-        item = self._get(self._jobs, f"{tenant}#idempotency", key)
-        if item is None or int(item["expires_at"]["N"]) < now:
+        row = get_item(self._jobs, idempotency_partition(tenant), key)
+        if row is None or row["expires_at"] < now:
             return None
-        return Idempotency(tenant, key, item["fingerprint"]["S"], item["job_id"]["S"], int(item["expires_at"]["N"]))
+        return Idempotency(tenant, key, row["fingerprint"], row["job_id"], row["expires_at"])
 
     def get(self, tenant: str, job_id: str) -> Job | None:
-        item = self._get(self._jobs, tenant, job_id)
-        return dynamodb_images.present(self._images, [from_item(item)])[0] if item else None
-
-    def _get(self, table: str, pk: str, sk: str) -> Item | None:
-        key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        item: Item | None = aws.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        return item
+        found = get_item(self._jobs, tenant, job_id)
+        return dynamodb_images.present(self._images, [job_of(found)])[0] if found else None
 
     def claim(self, tenant: str, job_id: str, now: float, lease_until: float) -> Job | None:
-        item = self._get(self._jobs, tenant, job_id)
-        job = from_item(item) if item else None
-        if item is None or job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
+        found = get_item(self._jobs, tenant, job_id)
+        job = job_of(found) if found else None
+        if found is None or job is None or job.final or (job.status == RUNNING and job.lease_until >= now):
             return None
         claimed = replace(
             job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
@@ -74,39 +82,17 @@ class DynamoJobs:
         put = _put_of(claimed, expected=job)
         # Its holder, however late, may since have renewed the lease, or put down the call that it is about to pay for.
         put["ConditionExpression"] += " AND lease_until = :lease AND doc = :doc"
-        put["ExpressionAttributeValues"] |= {":lease": item["lease_until"], ":doc": item["doc"]}
-        return claimed if self._guarded("put_item", **put) else None
+        put["ExpressionAttributeValues"] |= values(lease=found["lease_until"], doc=found["doc"])
+        return claimed if self._put(put) else None
 
     def renew(self, job: Job, lease_until: float) -> bool:
-        return self._guarded(
-            "update_item",
-            Key=_key(job),
-            UpdateExpression="SET lease_until = :lease",
-            ConditionExpression="#status = :running AND fence = :fence",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":lease": {"N": str(lease_until)},
-                ":running": {"S": RUNNING},
-                ":fence": {"N": str(job.fence)},
-            },
-        )
+        return self._update(job, "lease_until", lease_until)
 
     def save(self, job: Job) -> bool:
-        return self._guarded(
-            "update_item",
-            Key=_key(job),
-            UpdateExpression="SET doc = :doc",
-            ConditionExpression="#status = :running AND fence = :fence",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":doc": {"S": _document(job)},
-                ":running": {"S": RUNNING},
-                ":fence": {"N": str(job.fence)},
-            },
-        )
+        return self._update(job, "doc", _document(job))
 
     def release(self, job: Job) -> bool:
-        return self._guarded("put_item", **_put_of(job.given_back(), expected=job))
+        return self._put(_put_of(job.given_back(), expected=job))
 
     def finish(self, job: Job) -> bool:
         return self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
@@ -119,69 +105,67 @@ class DynamoJobs:
 
     def list(self, tenant: str, where: JobFilter, limit: int, cursor: str | None) -> Page:
         items, following = list_jobs(self._jobs, tenant, where, limit, cursor)
-        return Page(dynamodb_images.present(self._images, [from_item(item) for item in items]), following)
+        return Page(dynamodb_images.present(self._images, [job_of(found) for found in items]), following)
 
     def remember(self, job: Job) -> None:
-        item = {
-            "pk": {"S": f"{job.tenant}#cache"},
-            "sk": {"S": job.cache_key or ""},
-            "job_id": {"S": job.id},
-            "expires_at": {"N": str(job.expires_at)},
-        }
-        aws.client("dynamodb").put_item(TableName=self._jobs, Item=item)
+        row = item(f"{job.tenant}#cache", job.cache_key or "", job_id=job.id, expires_at=job.expires_at)
+        aws.client("dynamodb").put_item(TableName=self._jobs, Item=row)
 
     def recall(self, tenant: str, cache_key: str) -> Job | None:
-        item = self._get(self._jobs, f"{tenant}#cache", cache_key)
-        job = self.get(tenant, item["job_id"]["S"]) if item else None
+        row = get_item(self._jobs, f"{tenant}#cache", cache_key)
+        job = self.get(tenant, row["job_id"]) if row else None
         return job if job and job.status == COMPLETED and len(job.images) == job.request.n else None
 
     def find_image(self, tenant: str, name: str) -> StoredImage | None:
-        item = self._get(self._images, tenant, name)
-        return None if item is None else StoredImage(**json.loads(item["doc"]["S"]))
+        row = get_item(self._images, tenant, name)
+        return None if row is None else StoredImage(**json.loads(row["doc"]))
 
     def drop_image(self, tenant: str, image: StoredImage) -> bool:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
-    def _end(self, job: Job, before: str, images: Sequence[Item]) -> bool:
+    def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
         """The final state, the images, the money and the event, all together or not at all."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]
         if not also:
-            return self._guarded("put_item", **put)
+            return self._put(put)
         reasons = transact([{"Put": {"TableName": self._jobs, **put}}, *also])
         return not reasons or _is(reasons[0].item, put)
 
-    def _guarded(self, call: str, **arguments: Any) -> bool:
-        db = aws.client("dynamodb")
-        try:
-            getattr(db, call)(TableName=self._jobs, **arguments)
-        except db.exceptions.ConditionalCheckFailedException as refused:
-            return "Item" in arguments and _is(refused.response.get("Item", {}), arguments)
-        return True
+    def _put(self, put: Part) -> bool:
+        left = refused(aws.client("dynamodb"), "put_item", TableName=self._jobs, **put)
+        return left is None or _is(left, put)
+
+    def _update(self, job: Job, attribute: str, value: object) -> bool:
+        """Write one attribute of a running job."""
+        update = {
+            "Key": item(job.tenant, job.id),
+            "UpdateExpression": f"SET {attribute} = :new",
+            "ConditionExpression": "#status = :running AND fence = :fence",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": values(new=value, running=RUNNING, fence=job.fence),
+        }
+        return refused(aws.client("dynamodb"), "update_item", TableName=self._jobs, **update) is None
 
 
-def _put_of(job: Job, *, expected: Job) -> dict[str, Any]:
+def _put_of(job: Job, *, expected: Job) -> Part:
     return {
-        "Item": {**to_item(job), "written_by": {"S": uuid.uuid4().hex}},
+        "Item": to_item(job, written_by=uuid.uuid4().hex),
         "ConditionExpression": "#status = :status AND fence = :fence",
         "ExpressionAttributeNames": {"#status": "status"},
-        "ExpressionAttributeValues": {":status": {"S": expected.status}, ":fence": {"N": str(expected.fence)}},
+        "ExpressionAttributeValues": values(status=expected.status, fence=expected.fence),
         **TELL,
     }
 
 
-def _is(found: Item, put: Item) -> bool:
+def _is(found: Values, put: Part) -> bool:
     """Whether this very put made the item: its answer was lost, and it was sent again."""
-    return bool(found.get("written_by") == put["Item"]["written_by"])
+    return bool(found.get("written_by") == unmarshal(put["Item"]["written_by"]))
 
 
 def _same(found: Job, job: Job) -> bool:
     """Whether the record is this job, however far it has come: another request may have made one of the same id."""
     return (found.created_at, found.request_id, found.seed) == (job.created_at, job.request_id, job.seed)
-
-
-def _key(job: Job) -> Item:
-    return {"pk": {"S": job.tenant}, "sk": {"S": job.id}}
 
 
 def _document(job: Job) -> str:
@@ -191,24 +175,22 @@ def _document(job: Job) -> str:
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
-def to_item(job: Job) -> Item:
-    return {
-        **_key(job),
-        "status": {"S": job.status},
-        "fence": {"N": str(job.fence)},
-        "lease_until": {"N": str(job.lease_until)},
-        "project_key": {"S": f"{job.tenant}#{job.request.project_id}"},
-        "status_key": {"S": f"{job.tenant}#{job.status}"},
-        "provider_key": {"S": f"{job.tenant}#{job.provider}"},
-        "expires_at": {"N": str(job.expires_at)},
-        "doc": {"S": _document(job)},
-    }
+def to_item(job: Job, **more: str) -> Raw:
+    return item(
+        job.tenant,
+        job.id,
+        status=job.status,
+        fence=job.fence,
+        lease_until=job.lease_until,
+        project_key=f"{job.tenant}#{job.request.project_id}",
+        status_key=f"{job.tenant}#{job.status}",
+        provider_key=f"{job.tenant}#{job.provider}",
+        expires_at=job.expires_at,
+        doc=_document(job),
+        **more,
+    )
 
 
-def from_item(item: Item) -> Job:
-    outside = {
-        "status": item["status"]["S"],
-        "fence": int(item["fence"]["N"]),
-        "lease_until": float(item["lease_until"]["N"]),
-    }
-    return dynamodb_images.unmarked(Job.from_dict(json.loads(item["doc"]["S"]) | outside), item)
+def job_of(found: Values) -> Job:
+    outside = {"status": found["status"], "fence": found["fence"], "lease_until": float(found["lease_until"])}
+    return dynamodb_images.unmarked(Job.from_dict(json.loads(found["doc"]) | outside), found)

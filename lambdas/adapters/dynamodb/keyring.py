@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lambdas.adapters.dynamodb.items import Raw, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.api_keys import ApiKey, WebhookSecret, hash_of
-
-Item = dict[str, Any]
 
 
 class DynamoKeyRing:
@@ -22,18 +22,17 @@ class DynamoKeyRing:
 
     def add(self, key: str, record: ApiKey) -> None:
         hashed = hash_of(key)
-        known = {"pk": {"S": _by_id(record.id)}, "sk": {"S": "id"}, "hash": {"S": hashed}}
         new = "attribute_not_exists(pk)"
         puts = [
-            {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": new}}
-            for item in (_item(hashed, record), known)
+            {"Put": {"TableName": self._table, "Item": row, "ConditionExpression": new}}
+            for row in (_item(hashed, record), item(_by_id(record.id), "id", hash=hashed))
         ]
         self._db.transact_write_items(TransactItems=puts)
 
     def find(self, key_id: str) -> ApiKey | None:
         hashed = self._hash(key_id)
-        item = self._get(hashed, "key") if hashed else None
-        return _record(item) if item else None
+        found = self._get(hashed, "key") if hashed else None
+        return _record(found) if found else None
 
     def of(self, tenant: str) -> list[ApiKey]:
         """All keys of a tenant, also the revoked ones, oldest first."""
@@ -41,66 +40,54 @@ class DynamoKeyRing:
             TableName=self._table,
             IndexName="by_tenant",
             KeyConditionExpression="tenant = :t AND sk = :key",
-            ExpressionAttributeValues={":t": {"S": tenant}, ":key": {"S": "key"}},
+            ExpressionAttributeValues=values(t=tenant, key="key"),
         )
-        return sorted((_record(item) for page in pages for item in page["Items"]), key=lambda k: (k.created_at, k.id))
+        found = (_record(plain(row)) for page in pages for row in page["Items"])
+        return sorted(found, key=lambda key: (key.created_at, key.id))
 
     def revoke(self, key_id: str, at: float) -> ApiKey | None:
         """The key, not valid from `at` on, or from an earlier time already set; `None` where there is no such key."""
         hashed = self._hash(key_id)
         if hashed is None:
             return None
-        try:
-            self._db.update_item(
-                TableName=self._table,
-                Key={"pk": {"S": hashed}, "sk": {"S": "key"}},
-                UpdateExpression="SET revoked_at = :at",
-                ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(revoked_at) OR revoked_at > :at)",
-                ExpressionAttributeValues={":at": {"N": str(at)}},
-            )
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return self.find(key_id)
+        left = refused(
+            self._db,
+            "update_item",
+            TableName=self._table,
+            Key=item(hashed, "key"),
+            UpdateExpression="SET revoked_at = :at",
+            ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(revoked_at) OR revoked_at > :at)",
+            ExpressionAttributeValues=values(at=at),
+        )
         found = self.find(key_id)
-        return replace(found, revoked_at=at) if found else None
+        return replace(found, revoked_at=at) if found and left is None else found
 
     def webhook_secret(self, tenant: str) -> WebhookSecret | None:
-        item = self._get(_secret_of(tenant), "secret")
-        if item is None:
+        found = self._get(_secret_of(tenant), "secret")
+        if found is None:
             return None
-        previous, until = item.get("previous", {}).get("S", ""), item.get("previous_until", {}).get("N", "0")
-        return WebhookSecret(item["secret"]["S"], float(item["created_at"]["N"]), previous, float(until))
+        previous, until = found.get("previous", ""), float(found.get("previous_until", 0))
+        return WebhookSecret(found["secret"], float(found["created_at"]), previous, until)
 
     def keep_webhook_secret(self, tenant: str, new: WebhookSecret, old: WebhookSecret | None) -> bool:
         """Whether `new` took the place of `old`, or of none; not where another is there by now."""
-        item = {
-            "pk": {"S": _secret_of(tenant)},
-            "sk": {"S": "secret"},
-            "secret": {"S": new.value},
-            "created_at": {"N": str(new.created_at)},
-        }
-        if new.previous:
-            item |= {"previous": {"S": new.previous}, "previous_until": {"N": str(new.previous_until)}}
+        before = {"previous": new.previous, "previous_until": new.previous_until} if new.previous else {}
+        row = item(_secret_of(tenant), "secret", secret=new.value, created_at=new.created_at, **before)
         place: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if old is not None:
             place = {
                 "ConditionExpression": "#secret = :old",
                 "ExpressionAttributeNames": {"#secret": "secret"},
-                "ExpressionAttributeValues": {":old": {"S": old.value}},
+                "ExpressionAttributeValues": values(old=old.value),
             }
-        try:
-            self._db.put_item(TableName=self._table, Item=item, **place)
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        return refused(self._db, "put_item", TableName=self._table, Item=row, **place) is None
 
     def _hash(self, key_id: str) -> str | None:
-        item = self._get(_by_id(key_id), "id")
-        return item["hash"]["S"] if item else None
+        found = self._get(_by_id(key_id), "id")
+        return found["hash"] if found else None
 
-    def _get(self, pk: str, sk: str) -> Item | None:
-        at = {"pk": {"S": pk}, "sk": {"S": sk}}
-        item: Item | None = self._db.get_item(TableName=self._table, Key=at, ConsistentRead=True).get("Item")
-        return item
+    def _get(self, pk: str, sk: str) -> Values | None:
+        return get_item(self._table, pk, sk, db=self._db)
 
 
 def _by_id(key_id: str) -> str:
@@ -111,24 +98,17 @@ def _secret_of(tenant: str) -> str:
     return f"{tenant}#webhook"
 
 
-def _item(hashed: str, record: ApiKey) -> Item:
-    return {
-        "pk": {"S": hashed},
-        "sk": {"S": "key"},
-        "tenant": {"S": record.tenant},
-        "key_id": {"S": record.id},
-        "name": {"S": record.name},
-        "tail": {"S": record.tail},
-        "created_at": {"N": str(record.created_at)},
-    }
+def _item(hashed: str, record: ApiKey) -> Raw:
+    kept = {"tenant": record.tenant, "key_id": record.id, "name": record.name, "tail": record.tail}
+    return item(hashed, "key", **kept, created_at=record.created_at)
 
 
-def _record(item: Item) -> ApiKey:
+def _record(found: Values) -> ApiKey:
     return ApiKey(
-        id=item["key_id"]["S"],
-        tenant=item["tenant"]["S"],
-        name=item["name"]["S"],
-        tail=item["tail"]["S"],
-        created_at=float(item["created_at"]["N"]),
-        revoked_at=float(item["revoked_at"]["N"]) if "revoked_at" in item else None,
+        id=found["key_id"],
+        tenant=found["tenant"],
+        name=found["name"],
+        tail=found["tail"],
+        created_at=float(found["created_at"]),
+        revoked_at=float(found["revoked_at"]) if "revoked_at" in found else None,
     )

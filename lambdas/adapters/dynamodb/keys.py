@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import get_item
 
 CACHE_SECONDS = 30.0  # a revoked key is refused, and a new one known, within this time
 CACHED = 1000
@@ -25,13 +26,15 @@ class DynamoKeys:
         known = self._seen.get(key_hash)
         if known and known[0] > now:
             return known[1]
-        key = {"pk": {"S": key_hash}, "sk": {"S": "key"}}
-        # the authorizer has 5 s in all
-        item = aws.client("dynamodb", read_timeout=1.0, attempts=2).get_item(TableName=self._table, Key=key).get("Item")
-        revoked = item.get("revoked_at") if item else None
-        living = revoked is None or time.time() < float(revoked.get("N", 0))  # no number: revoked by hand
-        tenant = item["tenant"]["S"] if item and living else None
+        db = aws.client("dynamodb", read_timeout=1.0, attempts=2)  # the authorizer has 5 s in all
+        found = get_item(self._table, key_hash, "key", db=db, consistent=False)
+        tenant = found["tenant"] if found and _living(found.get("revoked_at")) else None
         if len(self._seen) >= CACHED:  # a flood of made-up keys must not fill the memory
             self._seen.clear()
         self._seen[key_hash] = (now + CACHE_SECONDS, tenant)
         return tenant
+
+
+def _living(revoked_at: object) -> bool:
+    """No number: revoked by hand."""
+    return revoked_at is None or (isinstance(revoked_at, (int, float)) and time.time() < revoked_at)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import time
-from typing import Any, Final
+from typing import Final
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import get_item, item, plain, values
+from lambdas.adapters.dynamodb.writes import attempts
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.limits import rate
 from lambdas.domain.limits.rate import SECOND, WINDOW, Verdict
@@ -44,10 +44,10 @@ class DynamoLimits:
         try:
             if cost <= self._limit:
                 if self._seen.get(tenant, 0) <= at:
-                    idle = {":now": at, ":next": at + step}
+                    idle = {"now": at, "next": at + step}
                     tat = self._move(tenant, at, "tat = :next", "attribute_not_exists(tat) OR tat <= :now", idle)
                 if tat is None:
-                    busy = {":now": at, ":step": step, ":room": at + WINDOW - step}
+                    busy = {"now": at, "step": step, "room": at + WINDOW - step}
                     tat = self._move(tenant, at, "tat = tat + :step", "tat > :now AND tat <= :room", busy)
         except _Uncertain:
             return rate.admitted(self._limit, max(self._seen.get(tenant, 0), at) + step, at)
@@ -57,17 +57,17 @@ class DynamoLimits:
         left = self._seen[tenant] = self._read(tenant)
         return rate.refused(self._limit, left, at, cost)
 
-    def _move(self, tenant: str, at: int, change: str, condition: str, values: dict[str, int]) -> int | None:
+    def _move(self, tenant: str, at: int, change: str, condition: str, numbers: dict[str, int]) -> int | None:
         db = aws.dynamodb_once()
-        values = {**values, ":expires": at // SECOND + KEPT_SECONDS}
-        for number in range(TRIES):
+        named = {**numbers, "expires": at // SECOND + KEPT_SECONDS}
+        for number in attempts(TRIES, 0.05):
             try:
                 moved = db.update_item(
                     TableName=self._table,
-                    Key=_key(tenant),
+                    Key=item(*_key(tenant)),
                     UpdateExpression=f"SET {change}, expires_at = :expires",
                     ConditionExpression=condition,
-                    ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                    ExpressionAttributeValues=values(**named),
                     ReturnValues="UPDATED_NEW",
                 )
             except db.exceptions.ConditionalCheckFailedException:
@@ -77,16 +77,14 @@ class DynamoLimits:
                     raise _Uncertain from failure
                 if number == TRIES - 1:
                     raise
-                time.sleep(random.uniform(0, 0.05 * 2**number))
                 continue
-            return int(moved["Attributes"]["tat"]["N"])
+            return int(plain(moved["Attributes"])["tat"])
         raise AssertionError("the last try either returned or failed")
 
     def _read(self, tenant: str) -> int:
-        db = aws.dynamodb_once()
-        item = db.get_item(TableName=self._table, Key=_key(tenant), ConsistentRead=True).get("Item")
-        return int(item["tat"]["N"]) if item else 0
+        found = get_item(self._table, *_key(tenant), db=aws.dynamodb_once())
+        return found["tat"] if found else 0
 
 
-def _key(tenant: str) -> dict[str, Any]:
-    return {"pk": {"S": f"{tenant}#rate"}, "sk": {"S": "minute"}}
+def _key(tenant: str) -> tuple[str, str]:
+    return f"{tenant}#rate", "minute"

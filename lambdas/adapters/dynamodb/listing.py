@@ -7,39 +7,37 @@ hold fewer jobs than asked for and still have a cursor.
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
-from typing import Any
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import Values, item, plain, values
+from lambdas.adapters.dynamodb.writes import attempts
 from lambdas.domain.errors import InvalidRequest, Unavailable
 from lambdas.domain.ids import JOB_ID, job_id_at
 from lambdas.domain.jobs.job import JobFilter
 
 MAX_QUERIES = 4  # of one page
 MAX_READS = 8  # of one page's records, where the table answers with a part of them
-Item = dict[str, Any]
 
 
 def list_jobs(
     table: str, tenant: str, where: JobFilter, limit: int, cursor: str | None
-) -> tuple[list[Item], str | None]:
+) -> tuple[list[Values], str | None]:
     """The items of one page and the next cursor. Raises InvalidRequest for a cursor that was never given out."""
     first = job_id_at(where.since) if where.since is not None else str(uuid.UUID(int=0))
     last = job_id_at(where.until, end=True) if where.until is not None else str(uuid.UUID(int=(1 << 128) - 1))
     if cursor is not None:
         last = min(last, just_below(cursor))
-    found: list[Item] = []
+    found: list[Values] = []
     for _ in range(MAX_QUERIES):
         if first > last:
             return found, None
         ids, more = _ids(table, tenant, where, first, last, limit)
-        for item in read_items(table, tenant, ids):
-            if _matches(item, tenant, where):
-                found.append(item)
+        for record in read_items(table, tenant, ids):
+            if _matches(record, tenant, where):
+                found.append(record)
                 if len(found) == limit:
-                    following = item["sk"]["S"]
+                    following = record["sk"]
                     return found, following if more or following != ids[-1] else None
         if not more:
             return found, None
@@ -61,13 +59,13 @@ def _ids(table: str, tenant: str, where: JobFilter, first: str, last: str, limit
         TableName=table,
         KeyConditionExpression="#k = :k AND sk BETWEEN :first AND :last",
         ExpressionAttributeNames={"#k": attribute},
-        ExpressionAttributeValues={":k": {"S": value}, ":first": {"S": first}, ":last": {"S": last}},
+        ExpressionAttributeValues=values(k=value, first=first, last=last),
         ProjectionExpression="sk",
         ScanIndexForward=False,
         Limit=limit + 1,  # the one more tells whether this was the last page
         **({"IndexName": index} if index else {}),
     )
-    ids = [item["sk"]["S"] for item in answer["Items"]]
+    ids = [plain(key)["sk"] for key in answer["Items"]]
     return ids[:limit], len(ids) > limit
 
 
@@ -81,22 +79,22 @@ def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:
     return None, "pk", tenant
 
 
-def read_items(table: str, tenant: str, ids: list[str]) -> list[Item]:
+def read_items(table: str, tenant: str, ids: list[str]) -> list[Values]:
     """The records of these ids, in their order; one deleted in between is left out. Raises Unavailable."""
-    wanted = [{"pk": {"S": tenant}, "sk": {"S": job_id}} for job_id in ids]
-    got: dict[str, Item] = {}
-    for number in range(MAX_READS):
-        if not wanted:
-            return [got[job_id] for job_id in ids if job_id in got]
-        if number:
-            time.sleep(random.uniform(0, 0.05 * 2**number))
+    wanted = [item(tenant, job_id) for job_id in ids]
+    got: dict[str, Values] = {}
+    for _ in attempts(MAX_READS, 0.1) if wanted else ():
         answer = aws.client("dynamodb").batch_get_item(RequestItems={table: {"Keys": wanted}})
-        got |= {item["sk"]["S"]: item for item in answer["Responses"].get(table, [])}
+        got |= {record["sk"]: record for record in map(plain, answer["Responses"].get(table, []))}
         wanted = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-    raise Unavailable("the records could not be read, the table has no room now", retry_after=1)
+        if not wanted:
+            break
+    if wanted:
+        raise Unavailable("the records could not be read, the table has no room now", retry_after=1)
+    return [got[job_id] for job_id in ids if job_id in got]
 
 
-def _matches(item: Item, tenant: str, where: JobFilter) -> bool:
+def _matches(record: Values, tenant: str, where: JobFilter) -> bool:
     """Whether the record still is what the index said, and passes the other filters too."""
     wanted = {"project_key": where.project_id, "status_key": where.status, "provider_key": where.provider}
-    return all(item[name]["S"] == f"{tenant}#{value}" for name, value in wanted.items() if value is not None)
+    return all(record[name] == f"{tenant}#{value}" for name, value in wanted.items() if value is not None)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import asdict, fields
 from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb.idempotency import TELL
+from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, plain, values
 from lambdas.adapters.dynamodb.listing import just_below, read_items
+from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.webhooks import EventPage
-from lambdas.domain.webhooks import Event, event_of
-
-Item = dict[str, Any]
+from lambdas.domain.webhooks import Event, State, event_of
 
 
-def put(table: str, job: Job) -> list[Item]:
+def put(table: str, job: Job) -> list[dict[str, Any]]:
     """The part of a transaction that stores the event of a job in its final state; nothing where it has none."""
     event = event_of(job)
     return [{"Put": {"TableName": table, "Item": _item(event)}}] if event else []
@@ -29,32 +29,27 @@ class DynamoOutbox:
         self._table = table
 
     def get(self, tenant: str, job_id: str) -> Event | None:
-        item = self._get(_partition(tenant), job_id)
-        return _event(item, tenant) if item else None
+        found = get_item(self._table, _partition(tenant), job_id)
+        return _event(found, tenant) if found else None
 
     def move(self, before: Event, after: Event) -> bool:
-        db = aws.client("dynamodb")
-        written_by = {"S": uuid.uuid4().hex}
-        try:
-            db.put_item(
-                TableName=self._table,
-                Item={**_item(after), "written_by": written_by},
-                ConditionExpression="#state = :state AND attempts = :attempts AND due = :due AND lease_until = :lease",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={
-                    ":state": {"S": before.state},
-                    ":attempts": {"N": str(before.attempts)},
-                    ":due": {"N": str(before.due)},
-                    ":lease": {"N": str(before.lease_until)},
-                },
-                **TELL,
-            )
-        except db.exceptions.ConditionalCheckFailedException as refused:
-            # a writing whose answer was lost is sent again, and finds itself
-            return bool(refused.response.get("Item", {}).get("written_by") == written_by)
-        return True
+        written_by = uuid.uuid4().hex
+        left = refused(
+            aws.client("dynamodb"),
+            "put_item",
+            TableName=self._table,
+            Item=_item(after, written_by=written_by),
+            ConditionExpression="#state = :state AND attempts = :attempts AND due = :due AND lease_until = :lease",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=values(
+                state=before.state, attempts=before.attempts, due=before.due, lease=before.lease_until
+            ),
+            **TELL,
+        )
+        # a writing whose answer was lost is sent again, and finds itself
+        return left is None or left.get("written_by") == written_by
 
-    def list(self, tenant: str, state: str | None, limit: int, cursor: str | None) -> EventPage:
+    def list(self, tenant: str, state: State | None, limit: int, cursor: str | None) -> EventPage:
         """Raises InvalidRequest for a cursor that was never given out."""
         last = just_below(cursor) if cursor is not None else "~"  # above every id
         if not last:
@@ -63,39 +58,33 @@ class DynamoOutbox:
             index, attribute, value = {}, "pk", _partition(tenant)
         else:
             index, attribute, value = {"IndexName": "by_status"}, "status_key", _listed_under(tenant, state)
-        found = aws.client("dynamodb").query(
+        answer = aws.client("dynamodb").query(
             TableName=self._table,
             KeyConditionExpression="#k = :k AND sk <= :last",
             ExpressionAttributeNames={"#k": attribute},
-            ExpressionAttributeValues={":k": {"S": value}, ":last": {"S": last}},
+            ExpressionAttributeValues=values(k=value, last=last),
             ScanIndexForward=False,
             Limit=limit + 1,  # the one more tells whether this was the last page
             **index,
-        )["Items"]
+        )
+        found = [plain(raw) for raw in answer["Items"]]
         more, found = len(found) > limit, found[:limit]
-        cursor = found[-1]["sk"]["S"] if more else None
+        cursor = found[-1]["sk"] if more else None
         if index:  # it holds keys alone, and may be a moment behind
-            found = read_items(self._table, _partition(tenant), [item["sk"]["S"] for item in found])
-            found = [item for item in found if item["state"]["S"] == state]
-        return EventPage([_event(item, tenant) for item in found], cursor)
+            found = read_items(self._table, _partition(tenant), [key["sk"] for key in found])
+            found = [row for row in found if row["state"] == state]
+        return EventPage([_event(row, tenant) for row in found], cursor)
 
     def disable(self, tenant: str, url: str, until: float) -> None:
-        item = {**_mark(tenant, url), "expires_at": {"N": str(int(until))}}
-        aws.client("dynamodb").put_item(TableName=self._table, Item=item)
+        mark = item(*_mark(tenant, url), expires_at=int(until))
+        aws.client("dynamodb").put_item(TableName=self._table, Item=mark)
 
     def enable(self, tenant: str, url: str) -> None:
-        aws.client("dynamodb").delete_item(TableName=self._table, Key=_mark(tenant, url))
+        aws.client("dynamodb").delete_item(TableName=self._table, Key=item(*_mark(tenant, url)))
 
     def disabled(self, tenant: str, url: str, now: float) -> bool:
-        mark = _mark(tenant, url)
-        item = self._get(mark["pk"]["S"], mark["sk"]["S"])
-        return item is not None and int(item["expires_at"]["N"]) > now
-
-    def _get(self, pk: str, sk: str) -> Item | None:
-        key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        found = aws.client("dynamodb").get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        item: Item | None = found.get("Item")
-        return item
+        mark = get_item(self._table, *_mark(tenant, url))
+        return mark is not None and mark["expires_at"] > now
 
 
 def _partition(tenant: str) -> str:
@@ -106,30 +95,17 @@ def _listed_under(tenant: str, state: str) -> str:
     return f"{tenant}#webhook-{state}"
 
 
-def _mark(tenant: str, url: str) -> Item:
-    return {"pk": {"S": f"{tenant}#webhooks-disabled"}, "sk": {"S": hashlib.sha256(url.encode()).hexdigest()}}
+def _mark(tenant: str, url: str) -> tuple[str, str]:
+    return f"{tenant}#webhooks-disabled", hashlib.sha256(url.encode()).hexdigest()
 
 
-def _item(event: Event) -> Item:
-    item = {
-        "pk": {"S": _partition(event.tenant)},
-        "sk": {"S": event.job_id},
-        "status_key": {"S": _listed_under(event.tenant, event.state)},
-        "state": {"S": event.state},
-        "type": {"S": event.type},
-        "url": {"S": event.url},
-        "last_error": {"S": event.last_error},
-    }
-    for name in ("attempts", "due", "lease_until", "created_at", "finished_at", "expires_at"):
-        item[name] = {"N": str(getattr(event, name))}
-    if event.last_status is not None:
-        item["last_status"] = {"N": str(event.last_status)}
-    return item
+def _item(event: Event, **more: str) -> Raw:
+    attributes = {name: value for name, value in asdict(event).items() if name not in ("tenant", "job_id")}
+    listed = _listed_under(event.tenant, event.state)
+    return item(_partition(event.tenant), event.job_id, status_key=listed, **attributes, **more)
 
 
-def _event(item: Item, tenant: str) -> Event:
-    texts = {name: item[name]["S"] for name in ("state", "type", "url", "last_error")}
-    whole = {name: int(item[name]["N"]) for name in ("attempts", "due", "lease_until", "expires_at")}
-    moments = {name: float(item[name]["N"]) for name in ("created_at", "finished_at")}
-    status = int(item["last_status"]["N"]) if "last_status" in item else None
-    return Event(tenant=tenant, job_id=item["sk"]["S"], last_status=status, **texts, **whole, **moments)  # type: ignore[arg-type]
+def _event(found: Values, tenant: str) -> Event:
+    attributes = {field.name: found[field.name] for field in fields(Event) if field.name in found}
+    moments = {name: float(found[name]) for name in ("created_at", "finished_at")}
+    return Event(**attributes | moments | {"tenant": tenant, "job_id": found["sk"]})

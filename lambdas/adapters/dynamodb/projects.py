@@ -13,12 +13,12 @@ from collections import OrderedDict
 from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb.idempotency import TELL
+from lambdas.adapters.dynamodb.items import TELL, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.projects import Counts, Project
 
 MAX_PAGES = 8
 KNOWN = 10_000  # projects that a process remembers to exist
-Item = dict[str, Any]
 
 
 class DynamoProjects:
@@ -31,46 +31,39 @@ class DynamoProjects:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def create(self, project: Project) -> bool:
-        db = aws.client("dynamodb")
-        item = {**_key(project.tenant, project.id), **_values(project.name, project.created_at)}
+        row = item(project.tenant, project.id, name=project.name, created_at=project.created_at)
         new = {"ConditionExpression": "attribute_not_exists(pk)", **TELL}
-        try:
-            db.put_item(TableName=self._table, Item=item, **new)
-        except db.exceptions.ConditionalCheckFailedException as refused:
-            found = refused.response.get("Item")  # the same, where its answer was lost and it was sent again
-            return bool(found) and _project(found) == project
-        return True
+        found = refused(aws.client("dynamodb"), "put_item", TableName=self._table, Item=row, **new)
+        # the same, where its answer was lost and it was sent again
+        return found is None or (bool(found) and _project(found) == project)
 
     def ensure(self, tenant: str, project_id: str, now: float) -> None:
         if (tenant, project_id) in self._known:
             return
-        values = _values(project_id, now)
         aws.client("dynamodb").update_item(
             TableName=self._table,
-            Key=_key(tenant, project_id),
+            Key=item(tenant, project_id),
             UpdateExpression="SET #n = if_not_exists(#n, :n), created_at = if_not_exists(created_at, :at)",
             ExpressionAttributeNames={"#n": "name"},
-            ExpressionAttributeValues={":n": values["name"], ":at": values["created_at"]},
+            ExpressionAttributeValues=values(n=project_id, at=now),
         )
         self._known[tenant, project_id] = None
         if len(self._known) > KNOWN:
             self._known.popitem(last=False)
 
     def get(self, tenant: str, project_id: str) -> Project | None:
-        answer = aws.client("dynamodb").get_item(
-            TableName=self._table, Key=_key(tenant, project_id), ConsistentRead=True
-        )
-        return _project(answer["Item"]) if "Item" in answer else None
+        found = get_item(self._table, tenant, project_id)
+        return _project(found) if found else None
 
     def list(self, tenant: str, limit: int, after: str | None) -> list[Project]:
         answer = aws.client("dynamodb").query(
             TableName=self._table,
             KeyConditionExpression="pk = :t" + (" AND sk > :after" if after else ""),
-            ExpressionAttributeValues={":t": {"S": tenant}, **({":after": {"S": after}} if after else {})},
+            ExpressionAttributeValues=values(t=tenant, **({"after": after} if after else {})),
             ConsistentRead=True,
             Limit=limit,
         )
-        return [_project(item) for item in answer["Items"]]
+        return [_project(plain(raw)) for raw in answer["Items"]]
 
     def counts(self, tenant: str, project_id: str) -> Counts:
         key = f"{tenant}#{project_id}"
@@ -88,7 +81,7 @@ def _count(table: str, attribute: str, value: str, **index: str) -> tuple[int, b
             Select="COUNT",
             KeyConditionExpression="#k = :v",
             ExpressionAttributeNames={"#k": attribute},
-            ExpressionAttributeValues={":v": {"S": value}},
+            ExpressionAttributeValues=values(v=value),
             **index,
             **start,
         )
@@ -99,13 +92,5 @@ def _count(table: str, attribute: str, value: str, **index: str) -> tuple[int, b
     return found, False
 
 
-def _key(tenant: str, project_id: str) -> Item:
-    return {"pk": {"S": tenant}, "sk": {"S": project_id}}
-
-
-def _values(name: str, created_at: float) -> Item:
-    return {"name": {"S": name}, "created_at": {"N": str(created_at)}}
-
-
-def _project(item: Item) -> Project:
-    return Project(item["pk"]["S"], item["sk"]["S"], item["name"]["S"], float(item["created_at"]["N"]))
+def _project(found: Values) -> Project:
+    return Project(found["pk"], found["sk"], found["name"], float(found["created_at"]))

@@ -7,18 +7,19 @@ two functions take the last one; it is given back on none, so that giving back i
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import Values, item, values
+from lambdas.adapters.dynamodb.writes import compare_and_swap, refused
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.limits import slots
 from lambdas.domain.limits.slots import Slot
 
 TRIES: Final = 25  # to take a slot, each lost to another function that took or freed one
 KEPT_SECONDS: Final = 24 * 3600  # a provider that nobody has called for a day has no item
+PARTITION: Final = "slots"
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,17 @@ class DynamoSlots:
         cap = self._caps.get(provider)
         if not cap:
             return True
+
+        def hold(found: Values | None) -> Values | None:
+            after = slots.taken(_held(found), call, Slot(tenant, until), cap, now)
+            if after is None:
+                return None
+            held = {name: {"tenant": slot.tenant, "until": round(slot.until, 3)} for name, slot in after.items()}
+            return {"held": held, "expires_at": int(now) + KEPT_SECONDS}
+
         try:
-            return self._acquire(provider, cap, call, Slot(tenant, until), now)
+            # False also where others were faster every time: then there are many of them, and little room
+            return compare_and_swap(_client(), self._table, PARTITION, provider, hold, tries=TRIES) is not None
         except (BotoCoreError, ClientError, Unavailable) as failure:
             log.warning("slots out of reach, the call is made", extra={"provider": provider, "reason": str(failure)})
             return True
@@ -47,41 +57,19 @@ class DynamoSlots:
 
         if provider not in self._caps:
             return
-        db = _client()
         try:
-            db.update_item(
-                **self._at(provider),
+            refused(  # where its time was over and another call has swept it up
+                _client(),
+                "update_item",
+                TableName=self._table,
+                Key=item(PARTITION, provider),
                 UpdateExpression="REMOVE held.#call ADD version :one",
                 ConditionExpression="attribute_exists(held.#call)",
                 ExpressionAttributeNames={"#call": call},
-                ExpressionAttributeValues={":one": {"N": "1"}},
+                ExpressionAttributeValues=values(one=1),
             )
-        except db.exceptions.ConditionalCheckFailedException:
-            return  # its time was over, and another call has swept it up
         except (BotoCoreError, ClientError, Unavailable) as failure:
             log.warning("slot not given back, it expires", extra={"provider": provider, "reason": str(failure)})
-
-    def _acquire(self, provider: str, cap: int, call: str, slot: Slot, now: float) -> bool:
-        """False also where others were faster every time: then there are many of them, and little room."""
-        db = _client()
-        at = self._at(provider)
-        item = db.get_item(**at, ConsistentRead=True).get("Item")
-        for attempt in range(TRIES):
-            after = slots.taken(_held(item), call, slot, cap, now)
-            if after is None:
-                return False
-            try:
-                db.update_item(**at, **_update(after, item, now))
-            except db.exceptions.ConditionalCheckFailedException as overtaken:
-                time.sleep(random.uniform(0, 0.01) * attempt)
-                left = overtaken.response.get("Item")  # by the other writer; not every emulator tells
-                item = left or db.get_item(**at, ConsistentRead=True).get("Item")
-                continue
-            return True
-        return False
-
-    def _at(self, provider: str) -> dict[str, Any]:
-        return {"TableName": self._table, "Key": {"pk": {"S": "slots"}, "sk": {"S": provider}}}
 
 
 def _client() -> Any:
@@ -89,25 +77,6 @@ def _client() -> Any:
     return aws.client("dynamodb", read_timeout=2.0, attempts=2)
 
 
-def _held(item: dict[str, Any] | None) -> dict[str, Slot]:
-    rows = item["held"]["M"] if item else {}
-    return {call: Slot(row["M"]["tenant"]["S"], float(row["M"]["until"]["N"])) for call, row in rows.items()}
-
-
-def _update(held: Mapping[str, Slot], item: dict[str, Any] | None, now: float) -> dict[str, Any]:
-    version = int(item["version"]["N"]) if item else 0
-    rows = {
-        call: {"M": {"tenant": {"S": slot.tenant}, "until": {"N": str(round(slot.until, 3))}}}
-        for call, slot in held.items()
-    }
-    values = {
-        ":held": {"M": rows},
-        ":next": {"N": str(version + 1)},
-        ":expires": {"N": str(int(now) + KEPT_SECONDS)},
-    }
-    return {
-        "UpdateExpression": "SET held = :held, version = :next, expires_at = :expires",
-        "ConditionExpression": "version = :version" if item else "attribute_not_exists(pk)",
-        "ExpressionAttributeValues": values | ({":version": {"N": str(version)}} if item else {}),
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+def _held(found: Values | None) -> dict[str, Slot]:
+    rows = found["held"] if found else {}
+    return {call: Slot(row["tenant"], float(row["until"])) for call, row in rows.items()}

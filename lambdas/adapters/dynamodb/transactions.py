@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import Values, plain
+from lambdas.adapters.dynamodb.writes import attempts
 from lambdas.domain.errors import Unavailable
 
 TRIES: Final = 25
@@ -22,7 +22,7 @@ class Reason(NamedTuple):
     """What became of one item's condition: whether it failed, and the item as it stands where its part asked for it."""
 
     failed: bool
-    item: dict[str, Any]
+    item: Values
 
 
 def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
@@ -33,19 +33,18 @@ def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
     """
     db = aws.client("dynamodb")
     token = str(uuid.uuid4())  # one for all tries: of those whose end is not known, one at the most is written
-    for number in range(TRIES):
+    for number in attempts(TRIES, 0.02, MAX_WAIT):
         try:
             db.transact_write_items(TransactItems=list(items), ClientRequestToken=token)
         except db.exceptions.TransactionCanceledException as cancelled:
             reasons = cancelled.response.get("CancellationReasons", [])
             codes = {reason.get("Code") for reason in reasons}
             if _FAILED in codes:
-                return [Reason(r.get("Code") == _FAILED, r.get("Item") or {}) for r in reasons]
+                return [Reason(r.get("Code") == _FAILED, plain(r.get("Item") or {})) for r in reasons]
             if not _AGAIN & codes:
                 raise
             if number == TRIES - 1:
                 raise Unavailable("too many writers at once; try again in a moment", retry_after=1) from cancelled
-            time.sleep(random.uniform(0, min(MAX_WAIT, 0.02 * 2**number)))
             continue
         return []
     raise AssertionError("the last try either returned or failed")

@@ -1,1 +1,1 @@
-"""Decoding, checking, scaling and compositing of pictures."""
+"""Decodes, checks, scales and composites pictures."""

@@ -1,7 +1,7 @@
-"""A product cut out by the colour of its photo's border, with Pillow alone.
+"""Cuts a product out by the colour of its photo's border, with Pillow alone.
 
-What has that colour is ground as far as it hangs together with the border: what is enclosed by the product, such as a
-white label on white, stays with it. The rim is as opaque as the product's share of it, and has the product's colour.
+Pixels of that colour are ground if they are connected to the border: an area enclosed by the product, such as a white
+label on white, stays with it. The rim is as opaque as the product's share of it, and has the product's colour.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-NEAR: Final = 16  # of 255: how far from the border's colour a pixel is still ground
-FAR: Final = 48  # and from where on it is surely product, where nothing solid is near to compare it with
-SURE: Final = 0.9  # the share from which on a rim's pixel is product: below, texture would be taken for softness
-REACH: Final = 3  # pixels: how far from the rim the product's colour is looked for
-SIDE: Final = 512  # what hangs together is looked for at no larger size
-TILE: Final = 256  # pixels a side that are worked on at a time
-MAX_RIM: Final = 0.5  # of the product
+NEAR: Final = 16  # of 255: up to this distance from the border's colour a pixel is ground
+FAR: Final = 48  # from this distance on it is product, if no solid pixel is near to compare it with
+SURE: Final = 0.9  # a rim pixel of this share is fully product: otherwise texture would be taken for softness
+REACH: Final = 3  # pixels: distance from the rim within which the product's colour is sampled
+SIDE: Final = 512  # pixels: connected areas are searched at no larger size
+TILE: Final = 256  # pixels per side of a tile
+MAX_RIM: Final = 0.5  # share of the product
 
 _RAMP: Final = [round(255 * min(1.0, max(0.0, (level - NEAR) / (FAR - NEAR)))) for level in range(256)]
 _RUN: Final = re.compile(rb"\xff+")
 
 
 def cut(rgb: Image, ground: tuple[int, int, int]) -> tuple[Image, Image, Image, float]:
-    """The colours, the alpha, how far each pixel is from the ground, and how much of the product is enclosed ground."""
+    """Return colours, alpha, distance from the ground (0 to 255), and the enclosed ground's share of the product."""
     from PIL import Image, ImageChops
 
     bands = ImageChops.difference(rgb, Image.new("RGB", rgb.size, ground)).split()
@@ -39,7 +39,7 @@ def cut(rgb: Image, ground: tuple[int, int, int]) -> tuple[Image, Image, Image, 
     enclosed = ImageChops.darker(near, solid).histogram()[255] / count if count else 0.0
     colours, alpha = rgb.copy(), solid.copy()
     rim = ImageChops.darker(solid, wide)
-    if rim.histogram()[255] > MAX_RIM * count:  # no product on a plain ground, and long to work through
+    if rim.histogram()[255] > MAX_RIM * count:  # not a product on a plain ground, and slow to process
         return colours, ImageChops.darker(solid, far.point(_RAMP)), far, enclosed
     for top in range(0, rgb.height, TILE):
         for left in range(0, rgb.width, TILE):
@@ -60,7 +60,7 @@ def cut(rgb: Image, ground: tuple[int, int, int]) -> tuple[Image, Image, Image, 
 
 
 def _rim(rgb: Image, far: Image, solid: Image, core: Image) -> tuple[Image, Image]:
-    """A tile with its rim freed of the ground: each pixel there is compared with the core's pixels near it."""
+    """Return a tile's colours and alpha without ground in its rim, from the core pixels near each rim pixel."""
     from PIL import Image, ImageChops
 
     near = _about(core, core)
@@ -76,14 +76,14 @@ def _rim(rgb: Image, far: Image, solid: Image, core: Image) -> tuple[Image, Imag
 
 
 def _about(band: Image, core: Image) -> Image:
-    """The mean around each pixel of what the band has in the core, and of nothing elsewhere."""
+    """Return the mean around each pixel of the band in the core, counting 0 elsewhere."""
     from PIL import ImageChops, ImageFilter
 
     return ImageChops.multiply(band, core).filter(ImageFilter.BoxBlur(REACH))
 
 
 def _grown(mask: Image) -> Image:
-    """The mask and what is next to it. A filter of Pillow's takes three times as long."""
+    """Return the mask extended by its neighbours. A filter of Pillow takes three times as long."""
     from PIL import ImageChops
 
     width, height = mask.size
@@ -105,7 +105,7 @@ def _divided(one: Image, times: Image, by: Image, factor: float) -> Image:
 
 
 def _hanging_together(near: Image) -> Image:
-    """The part of what is 255 that hangs together with the border of the picture."""
+    """Return the part of the pixels of 255 that is connected to the border of the picture."""
     from PIL import ImageChops
 
     factor = 1
@@ -117,13 +117,13 @@ def _hanging_together(near: Image) -> Image:
     if factor == 1:
         return reached
     whole: Image = reached.resize((reached.width * factor, reached.height * factor), 0).crop((0, 0, *near.size))
-    for _ in range(factor + 1):  # what a coarse look had to leave at the product's edge
+    for _ in range(factor + 1):  # adds the pixels at the product's edge that the coarse search left out
         whole = ImageChops.darker(_grown(whole), near)
     return whole
 
 
 def _reached(mask: Image) -> Image:
-    """What of a mask is connected to its border by sides, run by run."""
+    """Return the part of a mask that is connected to its border by sides, run by run."""
     from PIL import Image
 
     width, height = mask.size

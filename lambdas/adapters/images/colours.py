@@ -1,4 +1,4 @@
-"""Brings the colours of a decoded picture to sRGB, whatever its file says that its numbers mean."""
+"""Converts the colours of a decoded picture to sRGB, by the colour information of its file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ IGNORED: Final = "a colour profile could not be read and was ignored"
 
 _CLASSES: Final = (b"scnr", b"mntr", b"prtr", b"spac")
 _SPACES: Final = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
-_SAME: Final = 2  # of 255: a profile that moves no colour by more is sRGB by another hand
+_SAME: Final = 2  # of 255: a profile that moves no colour by more is equivalent to sRGB
 _PROBES: Final = (0, 3, 10, 32, 64, 100, 128, 160, 200, 230, 255)
 
 
 class _Unreadable(Exception):
-    """The profile is broken, or is one of another kind of picture."""
+    """The profile is broken, or is for another kind of picture."""
 
 
 def to_srgb(picture: Image, colours: Colours) -> tuple[Image, str | None]:
-    """The picture as RGB or RGBA, and what the client should know of its colours. `picture` may be changed.
+    """Return the picture as RGB or RGBA, and a warning for the client or `None`. `picture` may be changed.
 
-    Relative colorimetric. A profile that is broken, or is one of another kind of picture, is ignored.
+    The intent is relative colorimetric. A profile that is broken, or for another kind of picture, is ignored.
     """
     profile = written(colours) if colours.profile is None else colours.profile
     if profile is None:
@@ -40,7 +40,7 @@ def to_srgb(picture: Image, colours: Colours) -> tuple[Image, str | None]:
 
 
 def _through(picture: Image, profile: bytes) -> Image | None:
-    """The picture as sRGB; `None` where it is that already. Raises _Unreadable and whatever LittleCMS does."""
+    """Convert to sRGB; `None` if it is sRGB already. Raises _Unreadable and LittleCMS's exceptions."""
     from PIL import ImageCms
 
     mode = _SPACES.get(profile[16:20])
@@ -71,7 +71,7 @@ def _through(picture: Image, profile: bytes) -> Image | None:
 
 
 def _same(transform: Any, mode: str) -> bool:
-    """Whether the transform moves none of a set of colours by more than can be seen."""
+    """Return whether the transform moves none of a set of colours by more than _SAME. Raises _Unreadable."""
     from PIL import Image, ImageChops, ImageCms
 
     if mode == "L":

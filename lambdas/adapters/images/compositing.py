@@ -1,4 +1,4 @@
-"""The port Backdrops with Pillow: products cut out, placed by whole pixels, and put back byte for byte."""
+"""Implements the port Compositor with Pillow: products are placed by whole pixels and kept byte for byte."""
 
 from __future__ import annotations
 
@@ -10,42 +10,38 @@ from lambdas.adapters.images.frames import shown, unshown
 from lambdas.adapters.images.pictures import answered, decoded
 from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged, Unplaceable
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SCENE_PIXELS: Final = 1_048_576  # what models paint best; the scene is then scaled to its canvas, the product never
-CUT_PIXELS: Final = 4_194_304  # a mask of more says little more
+SCENE_PIXELS: Final = 1_048_576  # the best size for models; the scene is then scaled to its canvas, the product never
+CUT_PIXELS: Final = 4_194_304  # a larger mask adds little
 SIZE: Final = "the image and its mask are not of the size that was asked for"
-NOTHING: Final = 127, 127, 127  # what a model that paints around a product sees around it
+NOTHING: Final = 127, 127, 127  # the product's surroundings in the input of a model that paints them
 
-# Without loss where the format can. JPEG cannot; there it is as good as it gets.
+# Lossless if the format can be; JPEG with high quality.
 ENCODING: Final[dict[str, dict[str, Any]]] = {
     "png": {"format": "PNG", "compress_level": 4},
-    "webp": {"format": "WEBP", "lossless": True, "quality": 40, "method": 2},  # without loss, 40 is the effort
+    "webp": {"format": "WEBP", "lossless": True, "quality": 40, "method": 2},  # lossless: `quality` is the effort
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
 }
 
 
 class PillowCompositor:
     def product(self, photo: bytes) -> tuple[Size, Box | None]:
-        """See the port."""
         picture = decoded(photo)
         cut = Cutout.by_alpha(picture)
         return picture.size, cut.box if cut else None
 
     def cuttable(self, photo: bytes) -> bytes:
-        """See the port."""
         picture = decoded(photo).convert("RGB")
-        return _encoded(shown(picture, CUT_PIXELS, border_colour(picture)), "jpeg")  # only the mask is of use
+        return _encoded(shown(picture, CUT_PIXELS, border_colour(picture)), "jpeg")  # only the answer's mask is used
 
     def check_cutout(self, photo: bytes, cutout: bytes) -> None:
-        """See the port."""
         _ = _cut(photo, cutout).box
 
     def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
-        """See the port."""
         from PIL import Image
 
         placed = _Placed(_cut(photo, cutout), canvas)
@@ -56,14 +52,13 @@ class PillowCompositor:
         return Staged(image.size, _encoded(image, "png"), _encoded(fully(free), "png"))
 
     def compose(self, scene: bytes, photo: bytes, cutout: bytes | None, canvas: Canvas, fmt: str) -> Composed:
-        """See the port."""
         cut = _cut(photo, cutout)
         placed = _Placed(cut, canvas)
         made = unshown(decoded(scene).convert("RGB"), placed.size)
         made.paste(placed.rgb, mask=placed.alpha)
         kept = placed.share_kept(made)
         if kept is None:
-            raise ProviderFailure("failed", "the product's own pixels could not be kept", paid="unknown")
+            raise ProviderFailure(Failure.FAILED, "the product's own pixels could not be kept", paid="unknown")
         confidence, parts, warnings = cut.judged()
         parts["exact_pixel_fraction"] = kept
         mask = _encoded(placed.alpha, "png")
@@ -72,30 +67,32 @@ class PillowCompositor:
     def accept(
         self, image: bytes, mask: bytes, photo: bytes, canvas: Canvas, fmt: str, at: tuple[int, int] | None = None
     ) -> tuple[bytes, bytes, Size]:
-        """See the port. What product it is says the photo's own alpha channel, else the mask, at its place in the
-        photo; it must then stand on the canvas where it would have been put here."""
+        """See the port. The photo's own alpha channel, else the mask at its place in the photo, gives the product.
+
+        The product must then be on the canvas where this service would have placed it.
+        """
         came, alpha, picture = answered(image), seen(decoded(mask).convert("L")), decoded(photo)
         made = came.picture
         if not made.size == alpha.size == _expected(canvas, picture.size, made.size):
-            raise ProviderFailure("bad_answer", SIZE)
+            raise ProviderFailure(Failure.BAD_ANSWER, SIZE)
         own = Cutout.by_alpha(picture)
         try:
             placed = _Placed(own or _by_mask(picture, alpha, (0, 0) if canvas.keeps_framing else at), canvas)
         except Unplaceable:
             if own is not None:
                 raise
-            raise ProviderFailure("bad_answer", "the mask shows no product that fits the canvas") from None
+            raise ProviderFailure(Failure.BAD_ANSWER, "the mask shows no product that fits the canvas") from None
         if placed.size != made.size:
-            raise ProviderFailure("bad_answer", SIZE)
+            raise ProviderFailure(Failure.BAD_ANSWER, SIZE)
         whole = made.convert("RGB")
         if placed.share_kept(whole) is None or placed.differs(alpha):
-            raise ProviderFailure("bad_answer", "the product's own pixels were not kept")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the product's own pixels were not kept")
         plain = came.kind == fmt and made.mode == "RGB" and came.plain
         return image if plain else _encoded(whole, fmt), _encoded(alpha, "png"), placed.size
 
 
 class _Placed:
-    """The product on its canvas, moved by whole pixels. Raises Unplaceable."""
+    """A product on its canvas, moved by whole pixels. Raises Unplaceable."""
 
     def __init__(self, cut: Cutout, canvas: Canvas) -> None:
         from PIL import Image
@@ -108,7 +105,7 @@ class _Placed:
         self.alpha.paste(cut.alpha.crop(box), corner)
 
     def share_kept(self, made: Image) -> float | None:
-        """The share of the product's pixels that `made` has to the bit; `None` where one of its opaque core differs."""
+        """Return the share of the product's pixels that equal `made`'s; `None` if one of its opaque core differs."""
         from PIL import Image, ImageChops
 
         bands = ImageChops.difference(made, self.rgb).split()
@@ -127,7 +124,7 @@ class _Placed:
 
 
 def _cut(photo: bytes, cutout: bytes | None) -> Cutout:
-    """The product by the service's answer, else by the photo's own alpha channel, else by its border."""
+    """Cut out by the service's answer, else by the photo's own alpha channel, else by its border."""
     picture = decoded(photo)
     if cutout is not None:
         return Cutout.by_service(picture, decoded(cutout))
@@ -135,12 +132,12 @@ def _cut(photo: bytes, cutout: bytes | None) -> Cutout:
 
 
 def _by_mask(photo: Image, mask: Image, at: tuple[int, int] | None) -> Cutout:
-    """The product in its photo, whose corner is at that place of the mask. Raises ProviderFailure."""
+    """Return the product in its photo, whose corner is at `at` on the mask. Raises ProviderFailure without `at`."""
     from PIL import Image
 
     if at is None:
         raise ProviderFailure(
-            "bad_answer", "it was not said where the product is, so that its pixels cannot be compared"
+            Failure.BAD_ANSWER, "it was not said where the product is, so that its pixels cannot be compared"
         )
     alpha = Image.new("L", photo.size)
     alpha.paste(mask, (-at[0], -at[1]))
@@ -148,7 +145,7 @@ def _by_mask(photo: Image, mask: Image, at: tuple[int, int] | None) -> Cutout:
 
 
 def _expected(canvas: Canvas, photo: Size, otherwise: Size) -> Size:
-    """The size of an answer, as far as it is known before the product is."""
+    """Return the size of an answer, as far as it is known without the product."""
     if canvas.keeps_framing:
         return photo
     return (canvas.width, canvas.height) if canvas.width and canvas.height else otherwise

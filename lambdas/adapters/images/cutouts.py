@@ -1,8 +1,8 @@
-"""A product cut out of its photo, with Pillow alone, and how far that can be trusted.
+"""Cuts a product out of its photo, with Pillow alone, and scores how far the cut-out can be trusted.
 
-The confidence is a heuristic and no probability: it orders answers, and falls when a part gets worse. Its parts mean
-what those of the GPU worker of these names mean, but that the certainty is read from the opacities, also from those of
-a photo's own alpha channel. A part that is null has no say.
+The confidence is a heuristic, not a probability: it ranks answers, and falls when a part gets worse. Its parts have the
+meaning of the GPU worker's parts of these names, but the certainty is computed from the opacities, also from those of a
+photo's own alpha channel. A part of null is left out.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final, Self
 from lambdas.adapters.images import border_cuts
 from lambdas.adapters.images.frames import extended, unshown
 from lambdas.domain.backgrounds import LOW, Box, Unplaceable
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MIN_PIXELS: Final = 16
-SEEN: Final = 12  # of 255: what is fainter is not product, whatever is asked
-OPAQUE: Final = 250  # an alpha that is nowhere below says nothing
-SOFT: Final = 4  # pixels around a product where faint ones are its own edge
-HOLE: Final = 0.01  # of the product: what is enclosed and smaller is not worth a word
+SEEN: Final = 12  # of 255: fainter pixels are never product
+OPAQUE: Final = 250  # an alpha channel with no value below counts as absent
+SOFT: Final = 4  # pixels around a product; faint pixels within belong to its edge
+HOLE: Final = 0.01  # of the product: smaller enclosed areas get no warning
 ENCLOSED: Final = "what has the ground's colour inside the product was taken for a part of it"
 AREA: Final = (0.02, 0.9)
 
@@ -33,12 +33,12 @@ Parts = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Cutout:
-    """`rgb` and `alpha` in the photo's size; of the alpha only what is product is kept.
+    """A product in its photo's size. `alpha` keeps the product alone.
 
-    `evenness`: the share of the photo's border that has the border's colour, where the cut-out is by that. `enclosed`:
-    the share of the product that has it too, and is surrounded by the rest. `own`: whether the alpha is the client's
-    own, who means it where it is half clear. `faint`: whether something too faint to be product was left out elsewhere
-    than at its edge.
+    `evenness`: the share of the photo's border that has the border's colour, for a cut-out by border. `enclosed`: the
+    share of the product that has that colour and is surrounded by the rest. `own`: whether the alpha is the client's
+    own, where half-transparent pixels are intended. `faint`: whether pixels too faint for a product were left out
+    beyond its edge.
     """
 
     rgb: Image
@@ -55,7 +55,7 @@ class Cutout:
 
     @classmethod
     def by_alpha(cls, photo: Image) -> Self | None:
-        """The photo's own alpha channel; `None` where it has none, or one that says nothing."""
+        """Cut out by the photo's own alpha channel; `None` if it has none, or an opaque one."""
         if photo.mode != "RGBA":
             return None
         alpha = photo.getchannel("A")
@@ -64,18 +64,18 @@ class Cutout:
 
     @classmethod
     def by_service(cls, photo: Image, answer: Image) -> Self:
-        """What a service has left of the photo that it was shown. Raises ProviderFailure for what is no cut-out.
+        """Cut out by the answer of a service that removes backgrounds. Raises ProviderFailure if it is not a cut-out.
 
-        In the opaque core the pixels are the photo's own; at the soft edge they are the service's, which has taken the
-        old background's colour out of them.
+        The pixels of the opaque core are the photo's own; those of the soft edge are the service's, which has removed
+        the old background's colour from them.
         """
         from PIL import Image, ImageChops
 
         if answer.mode != "RGBA":
-            raise ProviderFailure("bad_answer", "the cut-out has no alpha channel", paid="unknown")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the cut-out has no alpha channel", paid="unknown")
         (width, height), _ = extended(photo.size)
         if abs(answer.width * height / (answer.height * width) - 1) > 0.02:
-            raise ProviderFailure("bad_answer", "the cut-out is of another picture", paid="unknown")
+            raise ProviderFailure(Failure.BAD_ANSWER, "the cut-out is of another picture", paid="unknown")
         left = unshown(answer, photo.size)
         alpha, before = left.getchannel("A"), cls.by_alpha(photo)
         if before is not None:
@@ -84,7 +84,7 @@ class Cutout:
 
     @classmethod
     def by_border(cls, photo: Image) -> Self:
-        """Everything but the colour of the photo's border: plain, and good for a product on a plain ground."""
+        """Cut out by the colour of the photo's border: simple, and good for a product on a plain ground."""
         rgb = photo.convert("RGB")
         colours, alpha, far, enclosed = border_cuts.cut(rgb, border_colour(rgb))
         counts = border(far)
@@ -93,14 +93,14 @@ class Cutout:
 
     @cached_property
     def box(self) -> Box:
-        """Where the product stands. Raises Unplaceable where there is none."""
+        """The product's box. Raises Unplaceable if there is no product."""
         found = self.alpha.getbbox()
         if found is None or sum(self.alpha.histogram()[SEEN:]) < MIN_PIXELS:
             raise Unplaceable("no product was found in the image")
         return found
 
     def judged(self) -> tuple[float, Parts, tuple[str, ...]]:
-        """The confidence, 0 to 1, what it is made of, and what the client should know of it."""
+        """Return the confidence, 0 to 1, its parts, and the warnings for the client."""
         opacities, edge = self.alpha.histogram(), border(self.alpha)
         most = _most(opacities) if self.own else 255
         half = (most + 1) // 2
@@ -121,17 +121,17 @@ class Cutout:
 
 
 def seen(alpha: Image) -> Image:
-    """The alpha of what is product: 0 where it is too faint to be."""
+    """Return the alpha with values below SEEN set to 0."""
     return alpha.point([0] * SEEN + list(range(SEEN, 256)))
 
 
 def fully(alpha: Image) -> Image:
-    """The opaque core: 255 where the alpha is 255, and 0 elsewhere."""
+    """Return the opaque core: 255 where the alpha is 255, and 0 elsewhere."""
     return alpha.point([0] * 255 + [255])
 
 
 def border(picture: Image) -> list[int]:
-    """The histogram of a picture's outermost pixels, band after band."""
+    """Return the histogram of a picture's outermost pixels, band after band."""
     width, height = picture.size
     sides = [(0, 0, width, 1), (0, height - 1, width, height), (0, 1, 1, height - 1), (width - 1, 1, width, height - 1)]
     counts = [picture.crop(box).histogram() for box in sides if box[0] < box[2] and box[1] < box[3]]
@@ -139,17 +139,18 @@ def border(picture: Image) -> list[int]:
 
 
 def border_colour(rgb: Image) -> Colour:
-    """The median of the outermost pixels, band by band."""
+    """Return the median of the outermost pixels, band by band."""
     counts = border(rgb)
     red, green, blue = (_median(counts[at : at + 256]) for at in (0, 256, 512))
     return red, green, blue
 
 
 def overall(parts: Parts) -> float:
-    """The product of what each part leaves of it.
+    """Return the score, 0 to 1: the product of one factor per part.
 
-    `mask_certainty` and `border_evenness` as they are; `enclosed_fraction` as 1 - e, `edge_clipped` as 1 - 2 e, both at
-    least 0.2; `area_fraction` as 1 from 2 % to 90 % of the photo, down to 0 at nothing and to 0.2 at all of it.
+    The factors: `mask_certainty` and `border_evenness` themselves; 1 - e for `enclosed_fraction` and 1 - 2e for
+    `edge_clipped`, both at least 0.2; for `area_fraction` 1 from 2 % to 90 % of the photo, falling to 0 at 0 % and to
+    0.2 at 100 %.
     """
     score = 1.0
     for name in ("mask_certainty", "border_evenness"):
@@ -166,7 +167,7 @@ def overall(parts: Parts) -> float:
 
 
 def _certainty(opacities: list[int], most: int) -> float:
-    """The mean over the mask of 1 - 4p(1-p), or 0 where p < 0.5: 1 for a mask of sure pixels, 0 for one of 0.5.
+    """Return the mean over the mask of 1 - 4p(1-p), or 0 where p < 0.5: 1 for a mask of sure pixels, 0 for one of 0.5.
 
     p is the opacity as a part of `most`.
     """
@@ -177,7 +178,7 @@ def _certainty(opacities: list[int], most: int) -> float:
 
 
 def _most(opacities: list[int]) -> int:
-    """The opacity of the product: 255, unless what the photo shows is as a whole half clear."""
+    """Return the opacity of the product: 255, unless the whole product is half-transparent."""
     above = 0
     for level in range(255, SEEN, -1):
         above += opacities[level]
@@ -187,7 +188,7 @@ def _most(opacities: list[int]) -> int:
 
 
 def _reaches(whole: Box | None, kept: Box | None) -> bool:
-    """Whether one box goes farther than a soft edge beyond the other."""
+    """Return whether one box extends farther than a soft edge beyond the other."""
     if whole is None or kept is None:
         return False
     return any(abs(side - other) > SOFT for side, other in zip(whole, kept, strict=True))

@@ -1,7 +1,7 @@
-"""The one place where bytes become a picture, whoever sent them: of a known kind, at a known cost, upright and in sRGB.
+"""Decodes every picture, of clients and of providers: of known kinds, at a bounded cost, upright and in sRGB.
 
-First the bytes say what they are and the file's structure what decoding it takes; then one decoder runs, on a file that
-was put together anew from the parts of its picture alone. Whatever it raises is an end of this module's own.
+The file's structure gives its kind and the cost of decoding first; then one decoder runs, on a file that is rebuilt
+from the parts of its picture alone. Every exception of a decoder is raised as one of this module's own.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_MEMORY: Final = 320_000_000  # bytes while a picture is decoded
-MAX_WORK: Final = 1_000_000_000  # samples gone through: 40 times all those of the largest upload, or 100 of a small one
+MAX_MEMORY: Final = 320_000_000  # bytes while decoding a picture
+MAX_WORK: Final = 1_000_000_000  # samples processed: 40 times all of the largest upload's, or 100 times a small one's
 
 _BAD: Final = "the image is cut off or damaged"
-_TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # from EXIF's orientations to Pillow's Transpose
+_TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF's orientation -> Pillow's Transpose
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`picture`: RGB or RGBA, upright, in sRGB, without notes.
+    """`picture`: RGB or RGBA, upright, in sRGB, without metadata.
 
-    `file`: a file of its kind with just these pixels and nothing else, where that is had without encoding. `turned`:
-    the same of a JPEG that lies on its side, with the note that says so. `plain`: whether `file` is what came.
-    `warnings` are for whoever sent it.
+    `file`: a file of its kind with just these pixels and nothing else, if available without encoding. `turned`: the
+    same of a JPEG that must be rotated, with the EXIF orientation. `plain`: whether `file` is the input. `warnings` are
+    for the sender.
     """
 
     picture: Image
@@ -46,7 +46,7 @@ class Opened:
 
 
 def measured(data: bytes, most_pixels: int) -> Outline:
-    """What the file's structure says. Raises UnsupportedMediaType, MalformedBody, TooLarge."""
+    """Parse the file's structure. Raises UnsupportedMediaType, MalformedBody and TooLarge."""
     try:
         found = outlined(data)
     except Broken as broken:
@@ -66,7 +66,7 @@ def measured(data: bytes, most_pixels: int) -> Outline:
 
 
 def opened(data: bytes, most_pixels: int) -> Opened:
-    """Raises as `measured`."""
+    """Decode a picture. Raises as `measured`."""
     from PIL import Image
 
     outline = measured(data, most_pixels)
@@ -75,7 +75,7 @@ def opened(data: bytes, most_pixels: int) -> Opened:
         picture, said = to_srgb(picture, outline.colours)
         if (turn := _TURNS.get(outline.orientation)) is not None:
             picture = picture.transpose(Image.Transpose(turn))
-    except Exception as error:  # any at all: codecs raise far more than they say
+    except Exception as error:  # any exception: codecs raise more than they document
         raise MalformedBody(_BAD) from error
     picture.info.clear()
     kept = said is None and outline.frame is None and outline.key is None
@@ -105,7 +105,7 @@ def _decoded(outline: Outline) -> Image:
         return _deep_colours(picture, outline)
     picture.load()
     if outline.key:
-        scale = 255 // ((1 << outline.depth) - 1)  # the decoder has brought the samples to 8 bits, and not the key
+        scale = 255 // ((1 << outline.depth) - 1)  # the decoder scaled the samples to 8 bits, but not the key
         key = tuple(value * scale for value in outline.key)
         picture.info["transparency"] = key[0] if len(key) == 1 else key
         return picture.convert("RGBA" if len(key) == 3 else "LA")
@@ -113,11 +113,11 @@ def _decoded(outline: Outline) -> Image:
 
 
 def _deep_grey(picture: Image, key: tuple[int, ...] | None) -> Image:
-    """16 bits of grey as their upper 8. What is clear is told by all 16."""
+    """Return 16 bits of grey as their upper 8. The transparent value is compared in all 16."""
     from PIL import Image
 
-    raw, size = picture.tobytes(), picture.size  # the lower 8 bits first
-    picture.close()  # 50 MB at 25 megapixels
+    raw, size = picture.tobytes(), picture.size  # the lower 8 bits come first
+    picture.close()  # frees 50 MB at 25 megapixels
     grey = Image.frombytes("L", size, raw[1::2])
     if key is None:
         return grey
@@ -127,12 +127,12 @@ def _deep_grey(picture: Image, key: tuple[int, ...] | None) -> Image:
 
 
 def _deep_colours(picture: Image, outline: Outline) -> Image:
-    """16 bits a colour as their upper 8. What is clear is told by all 16, so the lower ones are decoded as well."""
+    """Return 16-bit colours as their upper 8 bits; the lower ones are decoded to compare the transparent value."""
     from PIL import Image
 
-    assert outline.key  # noqa: S101 - asked for by a picture with one alone
+    assert outline.key  # noqa: S101 - called only for a picture with a key
     below = Image.open(io.BytesIO(outline.file), formats=("PNG",))
-    below.tile = [tile._replace(args="RGB;16L") for tile in below.tile]  # takes the second byte of each two
+    below.tile = [tile._replace(args="RGB;16L") for tile in below.tile]  # selects the second byte of each pair
     picture.load()
     below.load()
     wanted = [(band, value >> 8) for band, value in zip(picture.split(), outline.key, strict=True)]
@@ -141,7 +141,7 @@ def _deep_colours(picture: Image, outline: Outline) -> Image:
 
 
 def _with_alpha(picture: Image, clear: list[tuple[Image, int]]) -> Image:
-    """The picture, clear where each of the bands has its value."""
+    """Return the picture, transparent where each of the bands has its value."""
     from PIL import ImageChops
 
     alpha = None
@@ -155,7 +155,7 @@ def _with_alpha(picture: Image, clear: list[tuple[Image, int]]) -> Image:
 
 
 def _webp(outline: Outline) -> Image:
-    """By Pillow's decoder itself: its plugin holds the picture once more, which at 25 megapixels are 100 MB."""
+    """Decode with Pillow's decoder itself: its plugin holds a second copy, 100 MB at 25 megapixels."""
     from PIL import Image, _webp
 
     decoder = _webp.WebPAnimDecoder(outline.file)

@@ -1,7 +1,7 @@
-"""Reads the outer structure of PNG, JPEG and WebP files: what is in one, and is it its picture and nothing else?
+"""Parses the outer structure of PNG, JPEG and WebP files, and checks whether a file has its picture alone in it.
 
 No decoder runs here. A plain file has no text, EXIF, colour profile, animation, unknown part, wrong checksum, or byte
-after its end. Any other is encoded anew, or taken apart and put together again, instead of being passed on.
+after its end. Any other file is encoded again, or rebuilt from its parts, instead of being passed on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _WALKERS = {"png": png.outline, "jpeg": jpeg.outline, "webp": webp.outline}
 
 
 def outlined(data: bytes) -> Outline | None:
-    """The outline of a file that begins as one of the three; `None` for all else. Raises Broken."""
+    """Return the outline of a file that starts as one of the three kinds; `None` for others. Raises Broken."""
     kind = kind_of(data)
     if kind is None:
         return None
@@ -24,7 +24,7 @@ def outlined(data: bytes) -> Outline | None:
 
 
 def is_plain(data: bytes, kind: str) -> bool:
-    """`kind` is png, jpeg or webp. True for a file of that kind that may be passed on as it is."""
+    """Return whether the file is of `kind` (png, jpeg or webp) and may be passed on unchanged."""
     try:
         found = outlined(data)
     except Broken:
@@ -33,7 +33,7 @@ def is_plain(data: bytes, kind: str) -> bool:
 
 
 def png_ends(data: bytes) -> bool:
-    """Is the file's last chunk there? Pillow does not miss it."""
+    """Return whether the file's last chunk is there, which Pillow does not check."""
     at = len(PNG_START)
     while at + 12 <= len(data):
         kind = data[at + 4 : at + 8]

@@ -1,4 +1,4 @@
-"""Pictures as editing services take them: within limits of proportion and pixels, and the way back."""
+"""Fits pictures into the limits of editing services on proportion and pixels, and reverts that."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lambdas.domain.catalogue.model_card import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_RATIO: Final = 2.4  # Stability takes 1:2.5 to 2.5:1; the rest is room for rounding
+MAX_RATIO: Final = 2.4  # Stability accepts 1:2.5 to 2.5:1; the rest is a margin for rounding
 MIN_SIDE: Final = 64
 
 
 def shown(picture: Image, most_pixels: int, around: Any) -> Image:
-    """The picture extended by the colour `around` to a proportion that services take, then scaled to their size."""
+    """Return the picture extended by the colour `around` to an accepted proportion, then scaled to `most_pixels`."""
     from PIL import Image
 
     wide, corner = extended(picture.size)
@@ -30,7 +30,7 @@ def shown(picture: Image, most_pixels: int, around: Any) -> Image:
 
 
 def unshown(answer: Image, size: Size) -> Image:
-    """What a service made of such a picture, at the `size` that the picture had, of whatever size the answer is."""
+    """Return a service's answer, of any size, at the `size` of the picture before `shown`."""
     from PIL import Image
 
     wide, corner = extended(size)
@@ -42,7 +42,7 @@ def unshown(answer: Image, size: Size) -> Image:
 
 
 def extended(size: Size) -> tuple[Size, tuple[int, int]]:
-    """The least size of a proportion that services take around `size`, and where on it that one's corner is."""
+    """Return the smallest accepted size around `size`, and the position of the original's corner in it."""
     width, height = size
     wide = max(width, math.ceil(height / MAX_RATIO)), max(height, math.ceil(width / MAX_RATIO))
     return wide, ((wide[0] - width) // 2, (wide[1] - height) // 2)

@@ -1,4 +1,4 @@
-"""The structure of a JPEG: its first picture without notes, and what decoding that will cost."""
+"""Parses the structure of a JPEG: its first picture without metadata, and the cost of decoding it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MAX_SCANS: Final = 100  # encoders write about 10
 MAX_SEGMENTS: Final = 20_000
 
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
-_FRAMES: Final = {0xC0: False, 0xC1: False, 0xC2: True, 0xC9: False, 0xCA: True}  # and whether it is progressive
+_FRAMES: Final = {0xC0: False, 0xC1: False, 0xC2: True, 0xC9: False, 0xCA: True}  # marker -> whether it is progressive
 _TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
-_MARK: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in a scan: no escaped 0xFF, no filling, no restart
+_MARK: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in a scan: not an escaped 0xFF, a fill byte or a restart
 _NOT_FILLING: Final = re.compile(rb"[^\xff]")
 _JFIF, _ADOBE, _EXIF = b"JFIF\0", b"Adobe", b"Exif\0\0"
 _XMP, _ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 
 
 class _Reader:
-    """One walk over the markers."""
+    """Reads the markers in one pass."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -30,7 +30,7 @@ class _Reader:
         self.size: tuple[int, int] | None = None
         self.progressive = False
         self.sampling: dict[int, tuple[int, int]] = {}
-        self.scans: list[int] = []  # how many components each has
+        self.scans: list[int] = []  # the number of components of each
         self.notes: dict[bytes, bytes] = {}
         self.icc: list[bytes] = []
         self.jfif = self.adobe = False
@@ -59,7 +59,7 @@ class _Reader:
         raise Broken("the image has more parts than a JPEG can need")
 
     def _segment(self, marker: int, part: bytes, end: int) -> int:
-        """Takes in one part; where the next one begins."""
+        """Process one segment. Returns the position of the next. Raises Broken."""
         body = part[4:]
         if marker == _SCAN:
             return self._scan(part, end)
@@ -120,7 +120,7 @@ class _Reader:
             raise Broken("the image is cut off")
         self.parts.append(part)
         stop = found.start()
-        while stop > end and self.data[stop - 1] == 0xFF:  # filling before the mark
+        while stop > end and self.data[stop - 1] == 0xFF:  # fill bytes before the marker
             stop -= 1
         self.parts.append(self.data[end:stop])
         return stop
@@ -133,10 +133,10 @@ class _Reader:
 
 
 def outline(data: bytes) -> Outline:
-    """Raises Broken. What stands behind the first picture's end, such as a phone's further pictures, is left out."""
+    """Parse a JPEG. Data after the first picture, such as a phone's further pictures, is left out. Raises Broken."""
     reader = _Reader(data)
     reader.read()
-    assert reader.size is not None  # noqa: S101 - no scan is taken before the size
+    assert reader.size is not None  # noqa: S101 - a scan before the size is refused
     width, height = reader.size
     wide, tall = (max(by[n] for by in reader.sampling.values()) for n in (0, 1))
     samples = sum(width * across * height * down // (wide * tall) for across, down in reader.sampling.values())
@@ -158,13 +158,13 @@ def outline(data: bytes) -> Outline:
 
 
 def noted(file: bytes, orientation: int) -> bytes:
-    """The file with the one note that says how to turn it."""
+    """Return the file with one EXIF note, the orientation."""
     note = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
     return file[:2] + b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note + file[2:]
 
 
 def _profile(parts: list[bytes]) -> bytes | None:
-    """The profile, which may come in up to 255 numbered parts; `b""` where some are missing or there are too many."""
+    """Return the profile of up to 255 numbered parts; `b""` if parts are missing or it is too large."""
     if not parts:
         return None
     whole = {part[0]: part[2:] for part in parts}
@@ -175,6 +175,6 @@ def _profile(parts: list[bytes]) -> bytes | None:
 
 
 def _after_filling(data: bytes, at: int) -> int:
-    """The last 0xFF of a run of them."""
+    """Return the position of the last 0xFF of a run."""
     found = _NOT_FILLING.search(data, at)
     return (found.start() if found else len(data)) - 1

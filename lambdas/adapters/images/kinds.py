@@ -1,4 +1,4 @@
-"""Tells by the first bytes of a file what it is: no decoder runs, and no name or label is believed."""
+"""Identifies files by their first bytes: no decoder runs, and no name or label is trusted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 JPEG_START: Final = b"\xff\xd8"
 
-# What an ISO media file calls itself after `ftyp`, by the start of the word.
+# The brands of ISO media files, given after `ftyp`.
 _BRANDS: Final = (
     ((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), "HEIC"),
     ((b"avif", b"avis"), "AVIF"),
@@ -67,7 +67,7 @@ _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]*")
 
 
 def kind_of(data: bytes) -> str | None:
-    """`png`, `jpeg` or `webp` by how the bytes begin, also where the rest is broken; `None` for all else."""
+    """Return `png`, `jpeg` or `webp` by the first bytes, even if the rest is broken; `None` for other kinds."""
     if data.startswith(b"\x89PNG"):
         return "png"
     if data.startswith(JPEG_START):
@@ -76,12 +76,12 @@ def kind_of(data: bytes) -> str | None:
 
 
 def named(data: bytes) -> str | None:
-    """What a file that is none of the three is called; `None` where that is not known."""
+    """Return the name of another kind of file; `None` if it is not known."""
     head = data[:16_384].removeprefix(b"\xef\xbb\xbf")
     if head[4:8] == b"ftyp":
         size = min(64, int.from_bytes(head[:4], "big"))
         claimed = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
-        if claimed[0] in _ANY:  # of a family: which member, the others say
+        if claimed[0] in _ANY:  # the brand of a family; the other brands name the member
             claimed.sort(key=lambda brand: brand in _ANY)
         return next((name for brand in claimed for brands, name in _BRANDS if brand in brands), "an MP4 film")
     for start, name in _STARTS:
@@ -99,6 +99,6 @@ def named(data: bytes) -> str | None:
 
 
 def is_cut_or_text(data: bytes) -> bool:
-    """Whether it is no file of any kind: nothing, the first bytes of one of the three and no more, or plain words."""
+    """Return whether the data is empty, a bare beginning of one of the three kinds, or plain text."""
     begun = any(start.startswith(data) for start in (PNG_START, JPEG_START))
     return begun or (b"RIFF".startswith(data[:4]) and len(data) < 12) or _TEXT.fullmatch(data[:4096]) is not None

@@ -1,4 +1,4 @@
-"""What the structure of a file says of its picture before anything is decoded."""
+"""Defines the properties of a picture that its file's structure gives, before decoding."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-MAX_PROFILE: Final = 4_194_304  # bytes; those of printing presses have up to 3 MB
-MAX_NOTE: Final = 262_144  # bytes of EXIF or XMP that are looked at
+MAX_PROFILE: Final = 4_194_304  # bytes; profiles of printing presses have up to 3 MB
+MAX_NOTE: Final = 262_144  # bytes of EXIF or XMP that are read
 
 _XMP_TURNED: Final = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])\b")
 
 
 class Broken(Exception):
-    """The file is one of the three by its first bytes, and no whole one. The message is for the client."""
+    """The file starts as one of the three kinds but is not a complete one. The message is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """What the file says its numbers mean; all empty is sRGB.
+    """The colour information of a file; all empty is sRGB.
 
-    `profile`: an ICC profile, `b""` for one that is there and cannot be read. `code`: primaries and transfer of ITU-T
-    H.273, and whether the range is full. `gamma`: the exponent that the file was written with. `chroma`: x and y of
-    white, red, green and blue.
+    `profile`: an ICC profile, `b""` if it cannot be read. `code`: primaries and transfer of ITU-T H.273, and whether
+    the range is full. `gamma`: the exponent that the file was written with. `chroma`: x and y of white, red, green and
+    blue.
     """
 
     profile: bytes | None = field(default=None, repr=False)
@@ -34,10 +34,10 @@ class Colours:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """`file`: the picture in a file of its kind with nothing else in it, to be decoded or passed on.
+    """`file`: the picture alone in a file of its kind, to be decoded or passed on.
 
-    `plain`: whether the file that came is just that. `direct`: whether its samples are 8-bit red, green, blue (alpha).
-    `memory`: bytes that decoding takes, the decoder's own included. `work`: samples that decoding goes through.
+    `plain`: whether the input is just that. `direct`: whether its samples are 8-bit red, green, blue (alpha). `memory`:
+    bytes that decoding takes, the decoder's own included. `work`: samples that decoding processes.
     """
 
     kind: str
@@ -52,8 +52,8 @@ class Outline:
     orientation: int = 1
     lossy: bool = False
     depth: int = 8
-    key: tuple[int, ...] | None = None  # of a PNG: the samples that are clear, in the file's own depth
-    frame: tuple[int, int, int, int] | None = None  # of an animation: x, y, width, height of its first frame
+    key: tuple[int, ...] | None = None  # PNG: the transparent samples, in the file's own depth
+    frame: tuple[int, int, int, int] | None = None  # animation: x, y, width, height of its first frame
 
     @property
     def pixels(self) -> int:
@@ -61,7 +61,7 @@ class Outline:
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
-    """1 to 8 by the note of a camera, else by that of an editor; 1 where neither can be read."""
+    """Return the orientation, 1 to 8, of a camera's EXIF, else of an editor's XMP; 1 if neither can be read."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order:

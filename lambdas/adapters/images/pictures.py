@@ -1,4 +1,4 @@
-"""The port Pictures with Pillow: of the promised size and format and nothing more, whatever came."""
+"""Implements the port Pictures with Pillow: any input becomes a picture of the promised size and format."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdas.adapters.images.decoding import Opened, measured, opened
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure, ServiceError, TooLarge
+from lambdas.domain.errors import ServiceError, TooLarge
+from lambdas.domain.failures import Failure, ProviderFailure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_UPLOAD_PIXELS: Final = 25_000_000
-MAX_PIXELS: Final = MAX_UPLOAD_PIXELS  # of what a provider sends: no model that is asked paints more
+MAX_PIXELS: Final = MAX_UPLOAD_PIXELS  # of a provider's answer; no model in use generates more
 
-# PNG: the step from 3 to 4 saves a sixth, that to 6 nothing for twice the time. WebP: lossy, because who wants every
-# pixel asks for PNG; method 2 is twice as fast as the default at the same size.
+# PNG: level 4 saves a sixth over level 3, level 6 nothing more in twice the time. WebP: lossy, because clients that
+# need every pixel choose PNG; method 2 is twice as fast as the default at the same size.
 ENCODING: Final[dict[str, dict[str, Any]]] = {
     "png": {"format": "PNG", "compress_level": 4},
     "jpeg": {"format": "JPEG", "quality": 92, "optimize": True},
     "webp": {"format": "WEBP", "quality": 90, "method": 2},
 }
-# What is kept to be decoded again: without loss in half the time, or as near to it as JPEG comes.
+# Pictures that are decoded again: lossless in half the time, or JPEG with high quality.
 KEEPING: Final[dict[str, dict[str, Any]]] = {
     "png": {"format": "PNG", "compress_level": 1},
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -32,7 +33,7 @@ KEEPING: Final[dict[str, dict[str, Any]]] = {
 
 class PillowPictures:
     def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
-        """See the port. Scaled to cover and cropped at the centre; the first frame of an animation."""
+        """See the port. An animation is reduced to its first frame."""
         found = answered(data)
         picture = found.picture
         if found.kind == fmt and found.plain and picture.size == size:
@@ -40,12 +41,13 @@ class PillowPictures:
         return _encoded(_covering(picture, size), ENCODING[fmt]), picture.size
 
     def pixels(self, data: bytes) -> int:
-        """See the port."""
         return measured(data, MAX_UPLOAD_PIXELS).pixels
 
     def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
-        """See the port. The file itself with nothing but its picture where that will do, else encoded anew; a
-        picture that was stored with loss, and that nothing can be seen through, is so again: a PNG is many times it."""
+        """See the port. Returns the file with its picture alone if possible, else encodes it again.
+
+        An opaque picture that was stored with loss is so again, because a PNG would be many times as large.
+        """
         found = opened(data, MAX_UPLOAD_PIXELS)
         for sentence in found.warnings:
             warn(sentence)
@@ -57,7 +59,6 @@ class PillowPictures:
         return _encoded(found.picture, KEEPING[kind]), f"image/{kind}"
 
     def at_least(self, data: bytes, side: int) -> bytes:
-        """See the port."""
         found = measured(data, MAX_UPLOAD_PIXELS)
         scale = side / min(found.width, found.height)
         if scale <= 1:
@@ -70,17 +71,17 @@ class PillowPictures:
 
 
 def decoded(data: bytes) -> Image:
-    """Hostile bytes as a picture that is wholly there: RGB or RGBA. Raises ProviderFailure("bad_answer")."""
+    """Return untrusted bytes as a completely decoded picture, RGB or RGBA. Raises ProviderFailure("bad_answer")."""
     return answered(data).picture
 
 
 def answered(data: bytes) -> Opened:
-    """What a provider sent, opened. Raises ProviderFailure("bad_answer")."""
+    """Open a picture of a provider. Raises ProviderFailure("bad_answer")."""
     try:
         return opened(data, MAX_PIXELS)
     except ServiceError as error:
         said = "the answer was not a whole PNG, JPEG or WebP picture of a usable size"
-        raise ProviderFailure("bad_answer", said, paid="unknown") from error
+        raise ProviderFailure(Failure.BAD_ANSWER, said, paid="unknown") from error
 
 
 def _covering(picture: Image, size: Size) -> Image:

@@ -1,4 +1,4 @@
-"""The structure of a PNG: its picture without notes and further frames, and what its numbers mean."""
+"""Parses the structure of a PNG: its picture without metadata and further frames, and its colour information."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAMAGED: Final = "the image is cut off or damaged"
 
 
 class _Reader:
-    """One walk over the chunks."""
+    """Reads the chunks in one pass."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -53,7 +53,7 @@ class _Reader:
         return zlib.crc32(memoryview(self.data)[at + 4 : end - 4]) == told
 
     def _chunk(self, kind: bytes, at: int, end: int) -> None:
-        needed = not kind[0] & 0x20  # by its name: no reader may pass over it
+        needed = not kind[0] & 0x20  # by its name: readers must not skip it
         if kind not in _PLAIN:
             self.plain = False
         if needed or kind == b"tRNS":
@@ -67,7 +67,7 @@ class _Reader:
         elif kind == b"IDAT":
             self.pixels.append(self.data[body])
         elif self.pixels and kind != b"eXIf":
-            self.plain = False  # out of its place, where it has no meaning
+            self.plain = False  # out of place, where it has no meaning
         elif kind == b"PLTE":
             self.palette = self.palette or self.data[body]
         elif kind in _KEPT and kind not in self.notes:
@@ -84,7 +84,7 @@ class _Reader:
 
 
 def outline(data: bytes) -> Outline:
-    """Raises Broken."""
+    """Parse a PNG. Raises Broken."""
     reader = _Reader(data)
     reader.read()
     try:
@@ -125,7 +125,7 @@ def _written(kind: bytes, body: bytes) -> bytes:
 
 
 def _key(clear: bytes, colour: int, depth: int) -> tuple[int, ...] | None:
-    """The one colour that is clear, of a picture without a palette; of each number the lowest bits count."""
+    """Return the transparent colour of a picture without a palette, from each number's lowest bits. Raises Broken."""
     count = {0: 1, 2: 3}.get(colour, 0)
     if not clear or not count:
         return None
@@ -135,7 +135,7 @@ def _key(clear: bytes, colour: int, depth: int) -> tuple[int, ...] | None:
 
 
 def _colours(notes: dict[bytes, bytes]) -> Colours:
-    """Of what the file says of its colours the one that goes before the others: cICP, iCCP, sRGB, gAMA and cHRM."""
+    """Return the colour information of the highest precedence: cICP, iCCP, sRGB, then gAMA and cHRM."""
     if len(code := notes.get(b"cICP", b"")) == 4 and code[2] == 0:
         return Colours(code=(code[0], code[1], code[3] != 0))
     if b"iCCP" in notes:
@@ -151,7 +151,7 @@ def _colours(notes: dict[bytes, bytes]) -> Colours:
 
 
 def _profile(chunk: bytes) -> bytes:
-    """`b""` for one that cannot be unpacked or is too large."""
+    """Unpack a profile; `b""` if that fails or it is too large."""
     name, _, packed = chunk.partition(b"\0")
     if len(name) > 79 or packed[:1] != b"\0":
         return b""

@@ -1,4 +1,4 @@
-"""Writes an ICC profile for what a PNG says of its colours in numbers: gAMA and cHRM, or the code points of cICP."""
+"""Builds an ICC profile from the numeric colour information of a PNG: gAMA and cHRM, or the code points of cICP."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _PRIMARIES: Final = {  # by the code points of ITU-T H.273
     11: (0.314, 0.351, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
     12: (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }
-_NEAR_SRGB: Final = (0.4319, 0.4774)  # a gamma within 5 % of 1/2.2 is written for sRGB; so reads it libpng too
+_NEAR_SRGB: Final = (0.4319, 0.4774)  # a gamma within 5 % of 1/2.2 means sRGB, as in libpng
 _D50: Final = (0.9642, 1.0, 0.8249)
 _BRADFORD: Final = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _POINTS: Final = 1024
-_PAPER: Final = 203.0  # candelas a square metre: what is white where there is no highlight, by ITU-R BT.2408
+_PAPER: Final = 203.0  # candelas per square metre of white without highlights, by ITU-R BT.2408
 
 
 def written(colours: Colours) -> bytes | None:
-    """`None` where it is sRGB that is meant; `b""` where it cannot be told what is."""
+    """Build a profile; `None` if the colours are sRGB, `b""` if they are unknown."""
     if colours.code is not None:
         primaries, transfer, full = colours.code
         chroma, curve = _PRIMARIES.get(primaries), _TRANSFERS.get(transfer)
@@ -50,7 +50,7 @@ def written(colours: Colours) -> bytes | None:
 
 
 def _profile(chroma: tuple[float, ...], curve: Callable[[float], float]) -> bytes:
-    """A display's profile: three colours and one curve. `b""` where the colours make no space."""
+    """Build a display's profile of three colours and one curve; `b""` if the colours form no colour space."""
     try:
         columns = tuple(zip(*_to_d50(chroma), strict=True))
         tags = [
@@ -76,7 +76,7 @@ def _profile(chroma: tuple[float, ...], curve: Callable[[float], float]) -> byte
 
 
 def _to_d50(chroma: tuple[float, ...]) -> Matrix:
-    """From the space's red, green and blue, linear, to XYZ under the light that profiles are written for."""
+    """Return the matrix from linear red, green and blue to XYZ under D50, the illuminant of profiles."""
     white, *corners = ((x / y, 1.0, (1 - x - y) / y) for x, y in zip(chroma[::2], chroma[1::2], strict=True))
     colours = _turned((corners[0], corners[1], corners[2]))
     amounts = _times(_inverse(colours), white)
@@ -105,7 +105,7 @@ def _product(a: Matrix, b: Matrix) -> Matrix:
 
 
 def _inverse(m: Matrix) -> Matrix:
-    """Raises ZeroDivisionError."""
+    """Invert a matrix. Raises ZeroDivisionError."""
     (a, b, c), (d, e, f), (g, h, i) = m
     whole = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     rows = [
@@ -117,7 +117,7 @@ def _inverse(m: Matrix) -> Matrix:
 
 
 def _fixed(*values: float) -> bytes:
-    """Raises struct.error for what is out of range."""
+    """Pack numbers as s15Fixed16. Raises struct.error for one out of range."""
     return struct.pack(f">{len(values)}i", *(round(65536 * value) for value in values))
 
 
@@ -130,7 +130,7 @@ def _video(x: float) -> float:
 
 
 def _perceptual(x: float) -> float:
-    """SMPTE ST 2084, its highlights cut off at paper white."""
+    """SMPTE ST 2084, with highlights clipped at paper white."""
     root = x ** (1 / 78.84375)
     return float(
         (max(0.0, root - 0.8359375) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125) * 10_000 / _PAPER
@@ -138,7 +138,7 @@ def _perceptual(x: float) -> float:
 
 
 def _hybrid(x: float) -> float:
-    """ITU-R BT.2100 on a display of 1,000 candelas a square metre, its highlights cut off at paper white."""
+    """ITU-R BT.2100 on a display of 1,000 candelas per square metre, with highlights clipped at paper white."""
     from math import exp
 
     scene = x * x / 3 if x <= 0.5 else (exp((x - 0.55991073) / 0.17883277) + 0.28466892) / 12

@@ -1,4 +1,4 @@
-"""The structure of a WebP: its picture, or its first frame, without notes."""
+"""Parses the structure of a WebP: its picture, or its first frame, without metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Chunks = list[tuple[bytes, bytes]]
 
 
 def outline(data: bytes) -> Outline:
-    """Raises Broken."""
+    """Parse a WebP. Raises Broken."""
     length = int.from_bytes(data[4:8], "little") + 8
     if len(data) < 20 or length > len(data):
         raise Broken("the image is cut off")
@@ -64,7 +64,7 @@ def outline(data: bytes) -> Outline:
 
 
 def _chunks(data: bytes) -> tuple[Chunks, bool]:
-    """The chunks, and whether they are all there is. Raises Broken."""
+    """Return the chunks, and whether they cover the data exactly. Raises Broken."""
     found: Chunks = []
     at = 0
     while at + 8 <= len(data):
@@ -89,7 +89,7 @@ def _first_frame(notes: dict[bytes, bytes], size: tuple[int, int]) -> tuple[Chun
 
 
 def _picture(chunks: Chunks) -> tuple[tuple[bytes, bytes], bytes | None]:
-    """The chunk with the colours, and what stands before it for the alpha. Raises Broken."""
+    """Return the chunk with the colours, and the body of an alpha chunk before it. Raises Broken."""
     alpha: bytes | None = None
     for kind, body in chunks:
         if kind == b"ALPH" and alpha is None:
@@ -100,7 +100,7 @@ def _picture(chunks: Chunks) -> tuple[tuple[bytes, bytes], bytes | None]:
 
 
 def _shape(picture: tuple[bytes, bytes]) -> tuple[tuple[int, int], bool]:
-    """Its width and height, and whether it has an alpha of its own. Raises Broken."""
+    """Return width and height, and whether the chunk has its own alpha. Raises Broken."""
     kind, body = picture
     if kind == b"VP8 " and len(body) >= 10 and body[3:6] == b"\x9d\x01\x2a":
         width, height = (int.from_bytes(body[at : at + 2], "little") & 0x3FFF for at in (6, 8))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
-from lambdas.adapters import aws
+from lambdas.adapters.dynamodb.items import get_item
 
 PREFIX = "whsec_"
 log = logging.getLogger(__name__)
@@ -34,11 +34,10 @@ class StandardSigner:
         if tenant in self._given:
             found = [self._given[tenant]]
         else:
-            key = {"pk": {"S": f"{tenant}#webhook"}, "sk": {"S": "secret"}}
-            item = aws.client("dynamodb").get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
-            found = [item["secret"]["S"]] if "secret" in item else []
-            if "previous" in item and float(item["previous_until"]["N"]) > now:
-                found.append(item["previous"]["S"])
+            kept = get_item(self._table, f"{tenant}#webhook", "secret") or {}
+            found = [kept["secret"]] if "secret" in kept else []
+            if "previous" in kept and kept["previous_until"] > now:
+                found.append(kept["previous"])
         secrets = [secret for secret in map(_decoded, found) if secret]
         if len(secrets) < len(found):
             log.error("a signing secret is not base64", extra={"tenant": tenant})

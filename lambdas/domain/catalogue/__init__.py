@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from importlib import import_module
 from typing import Final
 
-from lambdas.domain.catalogue.cards import bedrock, comfyui, demo, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.domain.catalogue.model_card import ModelCard, Retired
+from lambdas.domain.providers import ALL
 
-CARDS: Final[tuple[ModelCard, ...]] = (
-    *bedrock.CARDS,
-    *sagemaker.CARDS,
-    *leonardo_ai.CARDS,
-    *runware_ai.CARDS,
-    *gemini.CARDS,
-    *comfyui.CARDS,
-    *demo.CARDS,
-)
-RETIRED: Final[tuple[Retired, ...]] = (*bedrock.RETIRED, *gemini.RETIRED)
+_MODULES: Final = [import_module(f"lambdas.domain.catalogue.cards.{provider}") for provider in ALL]
+CARDS: Final[tuple[ModelCard, ...]] = tuple(card for module in _MODULES for card in module.CARDS)
+RETIRED: Final[tuple[Retired, ...]] = tuple(gone for module in _MODULES for gone in getattr(module, "RETIRED", ()))
 
 _CARD_BY_ID: Final = {card.id: card for card in CARDS}
 _RETIRED_BY_ID: Final = {model.id: model for model in RETIRED}

@@ -9,6 +9,15 @@ from lambdas.domain.catalogue.model_card import ModelCard, Sides, Size
 
 
 @dataclass(frozen=True, slots=True)
+class Sizing:
+    """How a picture came to its size: what the model made, what is answered, and by which steps."""
+
+    generated: str
+    returned: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class SizePlan:
     """`final` is what the client gets; `generate` what the provider is asked for."""
 
@@ -16,7 +25,7 @@ class SizePlan:
     generate: Size
     ratio: str | None
 
-    def note(self, made: Size) -> dict[str, str] | None:
+    def note(self, made: Size) -> Sizing | None:
         """The declaration for the answer when the picture `made` was not of the final size; else `None`."""
         if made == self.final:
             return None
@@ -24,11 +33,7 @@ class SizePlan:
         cropped = abs(made[0] * scale - self.final[0]) >= 1 or abs(made[1] * scale - self.final[1]) >= 1
         how = ["enlarged" if scale > 1 else "reduced"] if scale != 1 else []
         how += ["cropped"] if cropped else []
-        return {
-            "generated": f"{made[0]}x{made[1]}",
-            "returned": f"{self.final[0]}x{self.final[1]}",
-            "by": "+".join(how),
-        }
+        return Sizing(f"{made[0]}x{made[1]}", f"{self.final[0]}x{self.final[1]}", "+".join(how))
 
 
 def plan(card: ModelCard, width: int | None, height: int | None) -> SizePlan:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final, Literal
 
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.catalogue.sizes import Sizing
+from lambdas.domain.failures import Failure, Outcome, Paid
+from lambdas.domain.jobs.request import Dropped, ImageRequest
+from lambdas.domain.prompts import Method
 
-QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "queued", "running", "completed", "failed", "cancelled"
-STATUSES = (QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED)
-FINAL = frozenset({COMPLETED, FAILED, CANCELLED})
+JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
+QUEUED: Final = "queued"
+RUNNING: Final = "running"
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+FINAL: Final[frozenset[JobStatus]] = frozenset({COMPLETED, FAILED, CANCELLED})
 
 
 class RecordExists(Exception):
@@ -43,19 +50,48 @@ class Attempt:
 
     provider: str
     model: str
-    outcome: str = "unknown"  # success, failed, refused, unknown
-    error_code: str | None = None
+    outcome: Outcome = "unknown"
+    error_code: Failure | None = None
     duration: float = 0.0
     cost_usd: float = 0.0
     image: int = 0  # which of the job's images the call was for
     started_at: float = 0.0
     ticket: str | None = None  # the provider's own id of the work, once it has accepted it
-    paid: str = "unknown"  # no; yes: `cost_usd`, known also of work that goes on; unknown: it may have been charged
+    paid: Paid = "unknown"  # yes: `cost_usd`, which is known also of work that goes on
 
     @property
     def unsure(self) -> bool:
-        """Whether it may have been charged for, and nobody knows."""
+        """Whether it may have been charged for, and nobody knows; not so with a cost in a record without `paid`."""
         return self.paid == "unknown" and self.outcome != "success" and not self.cost_usd
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Attempt:
+        code = data.get("error_code")
+        return cls(**{**data, "error_code": code and Failure(code)})
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """How the prompt came to be as it is sent, and what that cost in USD: `lost_usd` may have been charged besides."""
+
+    method: Method = "none"
+    engine: str | None = None  # the model that wrote it
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    cost_usd: float = 0.0
+    lost_usd: float = 0.0
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Rewriting:
+        return cls(**{**data, "warnings": tuple(data["warnings"])})
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why the job failed, for its client."""
+
+    code: str  # of a ServiceError
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +108,22 @@ class Job:
     request_id: str = ""
     plan: tuple[str, ...] = ()  # the models to ask, in order
     prompt: str = ""  # as sent to the provider, where it is not the request's own
-    rewriting: dict[str, Any] | None = None  # how the prompt came to be, and what that cost
+    rewriting: Rewriting | None = None  # `None` where nobody has looked at the prompt
     cache_key: str | None = None
     cached: bool = False  # its images are those of an earlier job
-    status: str = QUEUED
+    status: JobStatus = QUEUED
     fence: int = 0
     lease_until: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
     images: tuple[StoredImage, ...] = ()
     attempts: tuple[Attempt, ...] = ()
-    dropped: tuple[dict[str, str], ...] = ()
-    sizing: dict[str, str] | None = None
+    dropped: tuple[Dropped, ...] = ()
+    sizing: Sizing | None = None
     warnings: tuple[str, ...] = ()
     wrong_field: str = ""  # of the request, where its error is the fault of one
     cutout: str | None = None  # where the bucket keeps the product as a paid call has cut it out
-    error: dict[str, str] | None = None
+    error: JobError | None = None
     expires_at: int = 0
     reserved_microusd: int = 0  # of the month's budget, until the job has ended
     reserved_images: int = 0
@@ -110,7 +146,7 @@ class Job:
     @property
     def cost_usd(self) -> float:
         """What its calls were charged, those of the language model that shortened its prompt included."""
-        text: float = (self.rewriting or {}).get("cost_usd", 0.0)
+        text = self.rewriting.cost_usd if self.rewriting else 0.0
         return round(sum(a.cost_usd for a in self.attempts) + text, 6)
 
     def completed(self, now: float) -> Job:
@@ -118,9 +154,7 @@ class Job:
 
     def failed(self, now: float, code: str, message: str, field: str = "") -> Job:
         """`field`: what is at fault of what the client sent, where that is one field."""
-        return replace(
-            self, status=FAILED, finished_at=now, error={"code": code, "message": message}, wrong_field=field
-        )
+        return replace(self, status=FAILED, finished_at=now, error=JobError(code, message), wrong_field=field)
 
     def given_back(self) -> Job:
         """Queued again as if it had not been claimed, but for its fence."""
@@ -137,9 +171,12 @@ class Job:
                 **data,
                 "request": ImageRequest.from_dict(data["request"]),
                 "images": tuple(StoredImage(**i) for i in data["images"]),
-                "attempts": tuple(Attempt(**a) for a in data["attempts"]),
+                "attempts": tuple(Attempt.from_dict(a) for a in data["attempts"]),
                 "plan": tuple(data.get("plan", ())),
-                "dropped": tuple(data["dropped"]),
+                "dropped": tuple(Dropped(**d) for d in data["dropped"]),
+                "sizing": data.get("sizing") and Sizing(**data["sizing"]),
+                "rewriting": data.get("rewriting") and Rewriting.from_dict(data["rewriting"]),
+                "error": data.get("error") and JobError(**data["error"]),
                 "warnings": tuple(data["warnings"]),
             }
         )
@@ -172,7 +209,7 @@ class JobFilter:
     """Which jobs to list; `None` does not filter. Times are Unix seconds, both ends included."""
 
     project_id: str | None = None
-    status: str | None = None
+    status: JobStatus | None = None
     provider: str | None = None
     since: float | None = None
     until: float | None = None

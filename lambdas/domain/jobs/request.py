@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Final, Literal
 
 from lambdas.domain.catalogue.model_card import ModelCard, Size
 
 MAX_PROMPT = 10_000
-DEFAULT_STRATEGY = "default"  # the default model where it is configured, else as `balanced`
 MAX_SIDE = 2048
 MIN_SIDE = 64
 SIDE_STEP = 8
@@ -21,7 +20,12 @@ FORMATS = ("png", "jpeg", "webp")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
-TEXT_TO_IMAGE, BACKGROUND = "text-to-image", "background"
+Task = Literal["text-to-image", "background"]
+TEXT_TO_IMAGE: Final = "text-to-image"
+BACKGROUND: Final = "background"
+
+Strategy = Literal["balanced", "fastest", "cheapest", "quality"]
+DEFAULT_STRATEGY: Final = "default"  # the default model where it is configured, else as `balanced`
 
 _THE_CLIENTS_OWN = frozenset({"labels", "ignored", "given", "project_id", "webhook_url", "warnings", "reference_field"})
 
@@ -39,6 +43,14 @@ class Attachment:
     key: str
     data: bytes = field(repr=False)
     media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A parameter that was not acted on."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +76,16 @@ class ImageRequest:
     reference_key: str | None = None  # where the reference image stands in the bucket
     reference_type: str = ""
     reference_field: str = "image"  # what the client calls the reference image
-    task: str = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
+    task: Task = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
     padding: int | None = None  # pixels around the product, for BACKGROUND
     cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
-    strategy: str = DEFAULT_STRATEGY
+    strategy: Strategy | Literal["default"] = DEFAULT_STRATEGY
     fallback: bool | tuple[str, ...] = True  # or the providers to ask, in order
     optimize_prompt: bool = True
     cache: bool = False  # whether an earlier image of an equal request may be the answer
     webhook_url: str | None = None  # where the job's end is told
     labels: dict[str, str] = field(default_factory=dict)  # the client's own `metadata`
-    ignored: tuple[dict[str, str], ...] = ()  # parameters that this version does not act on, with the reason
+    ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
     attachment: Attachment | None = None  # the reference image until it is stored; on no record
@@ -102,7 +114,7 @@ class ImageRequest:
         fallback = data.get("fallback", True)
         lists = {
             "given": tuple(data.get("given", ())),
-            "ignored": tuple(data.get("ignored", ())),
+            "ignored": tuple(Dropped(**entry) for entry in data.get("ignored", ())),
             "warnings": tuple(data.get("warnings", ())),
             "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
         }
@@ -130,7 +142,7 @@ class ImageTask:
     owner: str = ""  # tenant/job, for the names of what is stored on the call's behalf
     reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
     reference_type: str = ""  # its media type
-    task: str = TEXT_TO_IMAGE
+    task: Task = TEXT_TO_IMAGE
     padding: int | None = None  # for BACKGROUND alone, as is `generate` of (0, 0): the product's own size
     mask: bytes | None = field(default=None, repr=False)  # PNG of the reference's size, white where to paint
 

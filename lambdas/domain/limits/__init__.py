@@ -1,1 +1,1 @@
-"""Bounds: requests per minute, calls at a time, waiting work, and the month's budget."""
+"""Computes limits: requests per minute, concurrent calls, waiting work, and the month's budget."""

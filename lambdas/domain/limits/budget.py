@@ -102,7 +102,7 @@ def settlement(job: Job) -> Settlement:
     spent = microusd(job.cost_usd)
     unsure = (catalogue.card(a.model) for a in job.attempts if a.unsure)
     lost = sum(microusd(card.price_usd) for card in unsure if card)
-    lost += microusd((job.rewriting or {}).get("lost_usd", 0.0))
+    lost += microusd(job.rewriting.lost_usd) if job.rewriting else 0
     made = len(job.images)
     return Settlement(
         committed_microusd=spent - job.reserved_microusd,

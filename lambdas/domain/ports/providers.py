@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.domain.prompts.prices import TextPrice
-from lambdas.domain.routing.health import Health
+from lambdas.domain.routing.health import Health, Seen
 
 
 class Provider(Protocol):
@@ -62,8 +62,8 @@ class ProviderHealth(Protocol):
     def snapshot(self) -> Mapping[str, Health]:
         """By provider id, a few seconds old at the most; a provider that was not called lately is not in it."""
 
-    def observe(self, provider: str, model: str, outcome_code: str, seconds: float, cost: float, now: float) -> None:
-        """A call ended at `now`: `success`, `asleep`, or a word of errors.FAILURES."""
+    def observe(self, provider: str, model: str, seen: Seen, seconds: float, cost: float, now: float) -> None:
+        """A call ended so at `now`."""
 
     def claim_probe(self, provider: str, now: float) -> bool:
         """Ask before calling a provider that health.may_call says `probe` of: whether the caller may call it.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from lambdas.domain.webhooks import Event
+from lambdas.domain.webhooks import Event, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Outbox(Protocol):
     def move(self, before: Event, after: Event) -> bool:
         """Write `after` where the event still is as `before`; False where it is not, and then nothing is written."""
 
-    def list(self, tenant: str, state: str | None, limit: int, cursor: str | None) -> EventPage: ...
+    def list(self, tenant: str, state: State | None, limit: int, cursor: str | None) -> EventPage: ...
 
     def disable(self, tenant: str, url: str, until: float) -> None:
         """Send the tenant's events to this address no more."""

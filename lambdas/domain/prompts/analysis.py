@@ -1,4 +1,4 @@
-"""What a prompt is like: how much it asks for, how easily it reads, and its keywords."""
+"""Measures a prompt: its complexity, its readability, and its keywords."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 from lambdas.domain.prompts.terms import MARKS, Word, factors, words
 
 WINDOW: Final = 50  # words
-RICH: Final = 300  # different terms of a prompt as rich as this measure tells apart
-PHRASE: Final = 3  # words of a keyword at the most
+RICH: Final = 300  # different terms; more add no richness
+PHRASE: Final = 3  # words of a keyword, at most
 LONG_WORD: Final = 6  # letters; longer words are LIX's long words
 MAX_KEYWORDS: Final = 20
 
@@ -35,19 +35,19 @@ class Analysis:
 
 
 def analyse(text: str) -> Analysis:
-    """Everything at once. The same text gives the same figures on every machine."""
+    """Compute all measures. The same text gives the same figures on every machine."""
     found = words(text)
     return Analysis(complexity(found), readability(text, found), keywords(text, found))
 
 
 def complexity(found: list[Word]) -> float:
-    """From 0 (one word) to 1: how many different things the prompt asks for, and how densely.
+    """Return how many different things the prompt asks for, and how densely: 0 (one word) to 1.
 
-    Half of it is richness, ln(1 + different terms) / ln(1 + 300), at most 1. A quarter is variety: the moving-average
+    Half of it is richness, ln(different terms) / ln(1 + 300), at most 1. A quarter is variety: the moving-average
     type-token ratio over 50 words (Covington and McFall, "Cutting the Gordian knot", Journal of Quantitative
-    Linguistics 17, 2010), which, unlike the plain ratio, does not fall with length. A quarter is density: the part of
-    the words that are no function words (Ure, "Lexical density and register differentiation", 1971). Variety and
-    density say little of a few words, so both count in proportion to richness.
+    Linguistics 17, 2010), which, unlike the plain ratio, does not fall with length. A quarter is density: the share of
+    the words that are not function words (Ure, "Lexical density and register differentiation", 1971). Variety and
+    density mean little for a few words, so both are multiplied by richness.
     """
     sequence = [term for word in found for term in word.terms]
     if not sequence:
@@ -59,7 +59,7 @@ def complexity(found: list[Word]) -> float:
 
 
 def _variety(sequence: list[str]) -> float:
-    """The mean part of different terms in every window of WINDOW terms."""
+    """Return the mean share of different terms in all windows of WINDOW terms."""
     if len(sequence) <= WINDOW:
         return len(set(sequence)) / len(sequence)
     counts: dict[str, int] = {}
@@ -77,12 +77,12 @@ def _variety(sequence: list[str]) -> float:
 
 
 def readability(text: str, found: list[Word]) -> float:
-    """From 0 (hard) to 100 (easy): 100 - LIX, within these bounds.
+    """Return 0 (hard) to 100 (easy): 100 - LIX, within these bounds.
 
     LIX (Björnsson, "Läsbarhet", 1968) = words per phrase + percentage of words of more than six letters; it needs no
-    syllables, so it serves every alphabetic language (Anderson, "Lix and Rix", Journal of Reading 26, 1983). Its
-    phrase ends at a full stop, colon or the like; here a comma ends one as well, since a prompt is often a list
-    of tags. In scripts without spaces a word is a stretch between particles.
+    syllables, so it suits every alphabetic language (Anderson, "Lix and Rix", Journal of Reading 26, 1983). Its phrase
+    ends at a full stop, colon or similar mark; here a comma ends one as well, since a prompt is often a list of tags.
+    In scripts without spaces a word is a stretch between particles.
     """
     if not found:
         return 100.0
@@ -93,13 +93,13 @@ def readability(text: str, found: list[Word]) -> float:
 
 
 def keywords(text: str, found: list[Word], most: int = MAX_KEYWORDS) -> tuple[Keyword, ...]:
-    """The phrases that say most, best first, in lower case, scores relative to the best.
+    """Return the most significant phrases, best first, in lower case, scores relative to the best.
 
-    Candidates as in RAKE (Rose, Engel, Cramer, Cowley, "Automatic keyword extraction from individual documents",
-    2010): runs of neighbouring words with no function word and no punctuation between them, here of three words at
-    the most. score = (1 + ln frequency of the phrase) * sum of its terms' factors (see terms.factors) / square root of
-    their number: the sum would always favour long phrases, the mean single words. A phrase whose terms are all in
-    better ones is left out.
+    Candidates as in RAKE (Rose, Engel, Cramer, Cowley, "Automatic keyword extraction from individual documents", 2010):
+    runs of neighbouring words with no function word and no punctuation between them, here of at most three words. The
+    score is (1 + ln frequency of the phrase) * sum of its terms' factors (see terms.factors) / square root of their
+    number: the sum would always favour long phrases, the mean single words. A phrase whose terms are all in better ones
+    is left out.
     """
     factor = factors(text, [word for word in found if word.content])
     firsts: dict[tuple[str, ...], list[Word]] = {}

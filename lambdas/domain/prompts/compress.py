@@ -1,4 +1,4 @@
-"""Shortens a prompt without a language model: leaves out what is said twice, then what says least."""
+"""Shortens a prompt without a language model: removes repetitions first, then the least significant parts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lambdas.domain.prompts.analysis import keywords
 from lambdas.domain.prompts.segments import Piece
 from lambdas.domain.prompts.terms import MARKS, Word, weights, words
 
-ALIKE: Final = 0.85  # pieces that share this part of all their terms (Jaccard) say the same
-REPEATED: Final = 0.25  # what saying a term once more is worth, of what it was worth the last time
-FIRST_FACTOR: Final = 4.0  # for the first piece: it nearly always names the subject
+ALIKE: Final = 0.85  # pieces that share this part of all their terms (Jaccard) are repetitions
+REPEATED: Final = 0.25  # the value of one more occurrence of a term, relative to the one before
+FIRST_FACTOR: Final = 4.0  # for the first piece, which nearly always names the subject
 MARK_COST: Final = 2  # a mark and a space
 
 SENTENCE: Final = 2
@@ -24,16 +24,16 @@ _SENTENCE_ENDS: Final = ".!?;\u2026\u3002\uff01\uff1f\uff1b\uff61"
 
 
 def compress(text: str, limit: int = LIMIT) -> str:
-    """`text` in fewer than `limit` characters; as it is where it has fewer already, so that twice does what once did.
+    """Return `text` in fewer than `limit` characters; a shorter text is returned unchanged, also one from here.
 
-    1. It is cut into pieces: clauses, tags, and parts of long clauses. `(word:1.3)`, quotes and other bracketed
+    1. The text is cut into pieces: clauses, tags, and parts of long clauses. `(word:1.3)`, quotes and other bracketed
        groups stay whole, unless one alone is longer than segments.GROUP_MOST.
-    2. Pieces that repeat an earlier one (the same terms in any order, or all but a few) are left out.
-    3. If it is still too long, pieces are chosen for the most term weight per character, where a term counts the
-       less the more often it is already there: the greedy maximum-coverage summary of Lin and Bilmes, "A class of
-       submodular functions for document summarization" (ACL 2011), with the weights of terms.weights(), which
-       favour the beginning, emphasis, and words of quality and style; the keywords of the analysis count on top.
-    4. What was chosen is put together in the order it had.
+    2. Pieces that repeat an earlier one (the same terms in any order, or all but a few) are removed.
+    3. If the text is still too long, pieces are chosen for the most term weight per character, where each further
+       occurrence of a term counts less: the greedy maximum-coverage summary of Lin and Bilmes, "A class of submodular
+       functions for document summarization" (ACL 2011), with the weights of terms.weights(), which favour the
+       beginning, emphasis, and words of quality and style; the keywords of the analysis are added.
+    4. The chosen pieces are joined in their original order.
     """
     if len(text) < limit:
         return text
@@ -52,7 +52,7 @@ def compress(text: str, limit: int = LIMIT) -> str:
 
 
 def _terms(pieces: list[Piece], said: list[Word]) -> list[frozenset[str]]:
-    """The terms of each piece that say something. Pieces and words both come in order."""
+    """Return the terms of each piece's content words. Pieces and words are both in order."""
     found: list[frozenset[str]] = []
     at = 0
     for piece in pieces:
@@ -68,7 +68,7 @@ def _terms(pieces: list[Piece], said: list[Word]) -> list[frozenset[str]]:
 def _add_keywords(
     text: str, said: list[Word], pieces: list[Piece], found: list[frozenset[str]], weight: dict[str, float]
 ) -> None:
-    """Each keyword of the analysis becomes a term of its own, heavier than any other, of the pieces that hold it."""
+    """Add each keyword of the analysis as a term, heavier than all others, to the pieces that contain it."""
     heaviest = max(weight.values(), default=0.0)
     best = keywords(text, said)
     for at, piece in enumerate(pieces):
@@ -78,10 +78,10 @@ def _add_keywords(
 
 
 def _without_repeats(found: list[frozenset[str]]) -> list[int]:
-    """The pieces that say something no earlier one said; those without terms go.
+    """Return the pieces without repetitions of an earlier one, and without those that have no terms.
 
-    Two sets that are alike to ALIKE share one of their rarest terms (prefix filtering: Chaudhuri, Ganti, Kaushik,
-    "A primitive operator for similarity joins", ICDE 2006), so only such pairs are compared.
+    Two sets that are alike to ALIKE share one of their rarest terms (prefix filtering: Chaudhuri, Ganti, Kaushik, "A
+    primitive operator for similarity joins", ICDE 2006), so only such pairs are compared.
     """
     known: set[frozenset[str]] = set()
     by_term: dict[str, list[int]] = {}
@@ -104,7 +104,7 @@ def _without_repeats(found: list[frozenset[str]]) -> list[int]:
 def _best(
     pieces: list[Piece], found: list[frozenset[str]], kept: list[int], weight: dict[str, float], budget: int
 ) -> list[int]:
-    """Lazy greedy: a piece's gain only ever falls, so the one on top whose gain is up to date is the best."""
+    """Choose pieces by lazy greedy: a gain never rises, so a first piece whose gain is up to date is the best."""
     worth = dict(weight)
     chosen: list[int] = []
 
@@ -119,7 +119,7 @@ def _best(
     while heap:
         _, at = heapq.heappop(heap)
         cost = len(pieces[at].text) + MARK_COST
-        if cost > budget + 1:  # no space follows the last
+        if cost > budget + 1:  # the last one has no space after it
             continue
         now = gain(at)
         if heap and now < -heap[0][0]:
@@ -133,7 +133,7 @@ def _best(
 
 
 def _join(pieces: list[Piece], kept: list[int]) -> str:
-    """The kept pieces with the strongest mark between them; a comma where only words were left out."""
+    """Join the kept pieces with the strongest mark between them, or a comma if only words were left out."""
     text = ""
     for at, after in pairwise(kept):
         mark = max((piece.mark for piece in pieces[at:after]), key=_strength)
@@ -146,7 +146,7 @@ def _join(pieces: list[Piece], kept: list[int]) -> str:
 
 
 def _strength(mark: str) -> int:
-    """How much a mark divides: nothing and a space 0, commas 1, ends of sentences 2, a new line 3."""
+    """Return how strongly a mark divides: nothing and a space 0, commas 1, ends of sentences 2, a new line 3."""
     if not mark.strip():
         return 3 if mark == "\n" else 0
     return SENTENCE if mark in _SENTENCE_ENDS else 1

@@ -1,8 +1,8 @@
-"""Checks a language model's rewrite of a prompt as what it is: text from a stranger.
+"""Checks a language model's rewrite of a prompt as untrusted text.
 
 A rewrite is only ever used as the text of the prompt: size, seed, count, model and URLs of a request come from the
-client's own fields, so nothing written in it can change them here. What is checked is that it cannot change them
-further on either, in an image service that reads options out of prompts, and that it still is the client's prompt.
+client's own fields, so no text in it can change them here. The checks ensure that it cannot change them later either,
+in an image service that reads options out of prompts, and that it is still the client's prompt.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lambdas.domain.prompts.invisible import hidden
 from lambdas.domain.prompts.terms import factors, terms, words
 
 KEY_TERMS: Final = 20
-KEPT_SHARE: Final = 0.4  # of the weight of the key terms; models paraphrase, so not all of it
-OWN_SHARE: Final = 0.4  # of the rewrite's terms may be its own
+KEPT_SHARE: Final = 0.4  # of the weight of the key terms, at least; models paraphrase, so not all of it
+OWN_SHARE: Final = 0.4  # of the rewrite's terms, at most, may be its own
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _QUOTES: Final = ('""', "\u201c\u201d")
 
-# Of each of these a rewrite may only hold what the original holds.
+# A rewrite may contain a match of these only if the original contains it.
 _LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+|\bwww\.\S+|\bdata:\w+/\S+", re.IGNORECASE)
 _OPTION: Final = re.compile(
     r"(?<!\w)--?[a-z][\w-]*"  # --ar, -n
@@ -43,7 +43,7 @@ _CHATTER: Final = re.compile(
 
 
 def tidy(rewrite: str) -> str:
-    """Without the white space, quotation marks or code fence that models like to put around an answer."""
+    """Remove the white space, quotation marks or code fence that models often put around an answer."""
     text = rewrite.strip()
     if len(text) > 6 and text.startswith("```") and text.endswith("```"):
         first, _, rest = text[3:-3].partition("\n")
@@ -56,14 +56,14 @@ def tidy(rewrite: str) -> str:
 
 
 def objection(original: str, rewrite: str, limit: int = LIMIT) -> str | None:
-    """Why this rewrite may not be used, as the end of a sentence; `None` when it may."""
+    """Return why the rewrite may not be used, as the end of a sentence; `None` if it may."""
     if not rewrite.strip():
         return "was empty"
     if len(rewrite) >= limit:
         return "was too long"
     if _CONTROL.search(rewrite):
         return "held control characters"
-    if hidden(rewrite) - hidden(original):  # the joiners of an emoji and the marks of a script are the prompt's own
+    if hidden(rewrite) - hidden(original):  # an emoji's joiners and a script's marks are the prompt's own
         return "held invisible characters that the prompt does not hold"
     original, rewrite = (unicodedata.normalize("NFKC", text) for text in (original, rewrite))  # \uff0d\uff0d is -- too
     if _new(_LINK, original, rewrite):
@@ -80,11 +80,11 @@ def objection(original: str, rewrite: str, limit: int = LIMIT) -> str | None:
 
 
 def kept_share(original: str, rewrite: str) -> float:
-    """How much of the original's core is still said: by weight, the part of its 20 key terms that the rewrite holds.
+    """Return the share by weight of the original's 20 key terms that the rewrite contains.
 
     Key terms are those of the greatest terms.factors(): words of quality and style, emphasised words, and then the
-    earliest, as prompts name their subject first. Frequency has no say, as what long prompts say most often is filler.
-    Word forms and order do not matter.
+    earliest, as prompts name their subject first. Frequency is ignored, as the most frequent words of long prompts are
+    filler. Word forms and order do not matter.
     """
     content = [word for word in words(original) if word.content]
     key = sorted(factors(original, content).items(), key=lambda item: -item[1])[:KEY_TERMS]
@@ -94,13 +94,13 @@ def kept_share(original: str, rewrite: str) -> float:
 
 
 def own_share(original: str, rewrite: str) -> float:
-    """The part of the rewrite's terms that the original does not hold."""
+    """Return the share of the rewrite's terms that the original does not contain."""
     said = terms(rewrite)
     return len(said - terms(original)) / len(said) if said else 0.0
 
 
 def _new(pattern: re.Pattern[str], original: str, rewrite: str) -> bool:
-    """Whether the rewrite holds a match that, letter case and white space aside, the original does not hold."""
+    """Return whether the rewrite has a match that the original lacks, ignoring letter case and white space."""
     known = {_plain(found[0]) for found in pattern.finditer(original)}
     return any(_plain(found[0]) not in known for found in pattern.finditer(rewrite))
 

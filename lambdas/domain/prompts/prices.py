@@ -1,4 +1,4 @@
-"""What the language models of Amazon Bedrock cost, and what that makes of a call."""
+"""Computes the cost of calls to the language models of Amazon Bedrock."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-CHARACTERS_PER_TOKEN: Final = 4  # about, in English: for a call whose answer counts no tokens
+CHARACTERS_PER_TOKEN: Final = 4  # about, in English; for a call whose answer reports no tokens
 
 
 @dataclass(frozen=True, slots=True)
 class TextPrice:
-    """USD per million tokens, of what a model reads and of what it writes, its reasoning included."""
+    """USD per million tokens read and written, reasoning included."""
 
     read: float
     written: float
 
     def cost(self, read: int, written: int) -> float:
-        """USD of so many tokens, to the micro-dollar."""
+        """Return the USD of that many tokens, rounded to the micro-dollar."""
         return round((read * self.read + written * self.written) / 1_000_000, 6)
 
     def estimate(self, read: int, written: int) -> float:
-        """The same of so many characters."""
+        """Return the USD of that many characters."""
         return self.cost(*(math.ceil(characters / CHARACTERS_PER_TOKEN) for characters in (read, written)))
 
     def most(self, read: int, tokens: int) -> float:
-        """USD that a call cannot pass which reads so many characters and writes so many tokens."""
+        """Return the maximum USD of a call that reads `read` characters and writes `tokens` tokens."""
         return math.ceil(read * self.read + tokens * self.written) / 1_000_000
 
 
-# As of 2026-11, in us-west-2. A name may stand behind that of an inference profile, as in `us.amazon.nova-micro-v1:0`.
+# As of 2026-11, in us-west-2. The name of an inference profile ends with the model's: `us.amazon.nova-micro-v1:0`.
 PRICES: Final[dict[str, TextPrice]] = {
     "openai.gpt-oss-20b-1:0": TextPrice(0.07, 0.30),
     "openai.gpt-oss-120b-1:0": TextPrice(0.15, 0.60),
@@ -40,6 +40,6 @@ PRICES: Final[dict[str, TextPrice]] = {
 
 
 def price_of(model: str) -> TextPrice:
-    """The model's price; of one that is not in the table, the dearest that is."""
+    """Return the model's price, or the table's dearest for a model that is not in it."""
     found = next((price for name, price in PRICES.items() if model.endswith(name)), None)
     return found or max(PRICES.values(), key=lambda price: price.written)

@@ -1,4 +1,4 @@
-"""Cuts a prompt into pieces that can be left out one by one, and never within a word, a group or a grapheme."""
+"""Cuts a prompt into pieces that can be left out one by one, never within a word, a group or a grapheme."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 from lambdas.domain.prompts.terms import MARKS, UNSPACED
 from lambdas.domain.prompts.vocabulary import STOP_WORDS
 
-LONGEST: Final = 140  # characters of a piece; a longer one is cut between words, before a function word if it can be
-SHORTEST: Final = 40  # of what such a cut leaves
-GROUP_MOST: Final = 1000  # a bracketed stretch longer than this is text like any other
+LONGEST: Final = 140  # characters of a piece; a longer one is cut between words, if possible before a function word
+SHORTEST: Final = 40  # characters that such a cut leaves, at least
+GROUP_MOST: Final = 1000  # characters; a longer bracketed stretch is plain text
 QUOTE_MOST: Final = 200
 DASHES: Final = "\u2013\u2014"
 
@@ -24,7 +24,7 @@ _QUOTES: Final = re.compile(
 )
 _MARK: Final = re.compile(
     r"\n"
-    r"| ?(?<![.!?…;])[.!?…;]++(?=\s|$)\s?"  # from the first of a run alone, or a run of n would be read n times
+    r"| ?(?<![.!?…;])[.!?…;]++(?=\s|$)\s?"  # only from the first of a run, otherwise a run of n would be read n times
     r"| ?(?:(?<!\d),+|,+(?!\d))\s?"  # not within 3,000
     rf"|\s?[{MARKS}]+\s?"
     rf"|\s[|{DASHES}-]+\s|\s?\u2014\s?"
@@ -39,18 +39,18 @@ class Piece:
     """A stretch of the prompt without the white space around it, and the mark that follows it there."""
 
     text: str
-    start: int  # where it stands in the prompt
+    start: int  # the position in the prompt
     end: int
     mark: str  # "," "." "\n" and the like; " " or "" where it was cut without one
 
 
 def clean(text: str) -> str:
-    """Without control characters and lone surrogates, and with one space or one new line for each white space."""
+    """Replace control characters and lone surrogates, and reduce each white space to one space or new line."""
     return _SPACE.sub(lambda found: "\n" if "\n" in found[0] else " ", _CONTROL.sub(" ", text))
 
 
 def split(text: str, limit: int) -> list[Piece]:
-    """The pieces of a clean text, in order; each shorter than `limit`: a single word beyond that is cut short."""
+    """Return the pieces of a clean text, in order, each shorter than `limit`; a longer single word is cut short."""
     inside = _inside_groups(text)
     pieces: list[Piece] = []
     start = 0
@@ -63,15 +63,15 @@ def split(text: str, limit: int) -> list[Piece]:
 
 
 def cut(text: str, most: int) -> str:
-    """The longest beginning of at most `most` characters that does not end within a grapheme."""
+    """Return the longest beginning of at most `most` characters that does not end within a grapheme."""
     at = min(most, len(text))
     while 0 < at < len(text) and _joined(text, at):
         at -= 1
-    return text[: at or most]  # one grapheme may be longer than that, where somebody has stacked marks
+    return text[: at or most]  # a grapheme with stacked marks may be longer than that
 
 
 def _bounded(text: str, start: int, end: int, mark: str, inside: bytearray) -> list[Piece]:
-    """What stands between two marks, in pieces of at most LONGEST characters where it can be cut."""
+    """Return the text between two marks in pieces of at most LONGEST characters, where it can be cut."""
     pieces: list[Piece] = []
     while end - start > LONGEST and (at := _place(text, start, end, inside)) < end:
         pieces.append(Piece(_tidy(text[start:at]), start, at, " " if text[at].isspace() else ""))
@@ -81,7 +81,7 @@ def _bounded(text: str, start: int, end: int, mark: str, inside: bytearray) -> l
 
 
 def _place(text: str, start: int, end: int, inside: bytearray) -> int:
-    """Where to cut: before a function word, else at white space, else where words need none between them."""
+    """Return where to cut: before a function word, else at white space, else in a script without spaces."""
     least, most = start + SHORTEST, min(start + LONGEST, end - 1)
     spaces = [at for at in range(most, least, -1) if text[at].isspace() and not inside[at]]
     for at in spaces:
@@ -97,7 +97,7 @@ def _place(text: str, start: int, end: int, inside: bytearray) -> int:
 
 
 def _mark(found: str) -> str:
-    """The one character that stands for what was found between two pieces."""
+    """Return the one character that represents the marks between two pieces."""
     bare = found.strip()
     if not bare:
         return "\n"
@@ -109,7 +109,7 @@ def _tidy(text: str) -> str:
 
 
 def _inside_groups(text: str) -> bytearray:
-    """For each character: whether a bracketed or quoted stretch that began before it goes on there."""
+    """Return for each character whether it continues a bracketed or quoted stretch."""
     spans = [match.span() for match in _QUOTES.finditer(text)]
     opened: list[int] = []
     waiting = dict.fromkeys(_PAIRS.values(), 0)
@@ -134,9 +134,9 @@ def _inside_groups(text: str) -> bytearray:
 
 
 def _joined(text: str, at: int) -> bool:
-    """Whether the characters before and at `at` belong together: the rules of UAX #29, a little on the safe side."""
+    """Return whether the characters before and at `at` belong together: UAX #29, slightly on the safe side."""
     before, after = text[at - 1], text[at]
-    # joiners and signs that stand before what they belong to; the tags of flags are of that class but stand behind
+    # joiners and signs that precede their base; tags of flags are of that class but follow theirs
     if (unicodedata.category(before) == "Cf" and before < "\U000e0000") or before == "\u0d4e":
         return True
     if after < "\u0300":

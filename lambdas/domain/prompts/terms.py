@@ -1,7 +1,7 @@
-"""Words and terms of a text in any language, and how much each term weighs in its prompt.
+"""Splits a text of any language into words and terms, and weighs the terms of a prompt.
 
-A *term* is what is compared: a word in lower case without its plural, or, in scripts that use no spaces between
-words, each pair of neighbouring characters (the usual stand-in for words there: Nie, Brisebois, Ren, "On Chinese text
+A *term* is the unit of comparison: a word in lower case without its plural, or, in scripts that use no spaces between
+words, each pair of neighbouring characters (the usual substitute for words there: Nie, Brisebois, Ren, "On Chinese text
 retrieval", SIGIR 1996). No dictionary and no model is needed, so every language works, some better than others.
 """
 
@@ -22,12 +22,12 @@ UNSPACED: Final = (
     "\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_VOWEL_SIGNS: Final = (  # and tone marks, of these: no word begins with one
+_VOWEL_SIGNS: Final = (  # of these scripts, with tone marks: no word begins with one
     "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b6-\u17d3"
 )
-RUN: Final = 12  # characters of an unspaced script that are taken for one word at the most
+RUN: Final = 12  # characters of an unspaced script in one word, at most
 MARKS: Final = "\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f\uff61\uff64"  # East Asian: , . , ; : ! ? . ,
-# What ends a word: white space, controls, lone surrogates and punctuation. Marks, joiners and emoji stay in it.
+# Characters that end a word: white space, controls, lone surrogates and punctuation. Marks, joiners and emoji do not.
 _NOT_WORD: Final = (
     r"\s\x00-\x1f\x7f-\xa0!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~"
     "\u00a1\u00ab\u00b7\u00bb\u00bf\u2000-\u200b\u200e-\u2018\u201a-\u206f\u3000-\u3003\u3008-\u3020\u3030"
@@ -43,17 +43,17 @@ _WORD: Final = re.compile(
 _UNSPACED: Final = re.compile(f"[{UNSPACED}]")
 _HIRAGANA: Final = re.compile("[\u3040-\u309f]")
 _WEIGHT: Final = re.compile(r":\s?\d+(?:\.\d+)?[)>]")
-_EMPHASIS: Final = re.compile(r"\(([^()]*):\s*(\d+(?:\.\d+)?)\)")  # (word:1.3), as prompts weigh words
+_EMPHASIS: Final = re.compile(r"\(([^()]*):\s*(\d+(?:\.\d+)?)\)")  # (word:1.3), the syntax of weights in prompts
 
-SHORT: Final = 3  # a word of fewer letters is mostly grammar; digits make it a thing (4k, f8)
+SHORT: Final = 3  # a word of fewer letters is mostly grammar; with digits it is content (4k, f8)
 KNOWN_FACTOR: Final = 2.0  # for words of quality and style
 EMPHASIS_FACTOR: Final = 1.5
-LATE_FACTOR: Final = 0.5  # of a term that first comes at the very end; models heed the beginning most
+LATE_FACTOR: Final = 0.5  # of a term that first occurs at the very end; models weigh the beginning most
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word where it stands. `content` is False for words that say nothing by themselves."""
+    """A word and its position. `content` is False for words without a meaning of their own."""
 
     text: str
     start: int
@@ -63,7 +63,7 @@ class Word:
 
 
 def words(text: str) -> list[Word]:
-    """The words, in order. In unspaced scripts: the stretches between particles."""
+    """Return the words in order; in unspaced scripts the stretches between particles."""
     found = []
     for match in _WORD.finditer(text):
         word = match[0]
@@ -82,7 +82,7 @@ def words(text: str) -> list[Word]:
 
 
 def stem(word: str) -> str:
-    """The form in which words are compared: lower case, compatibility characters folded, no plural or genitive s."""
+    """Return the form for comparisons: lower case, compatibility characters folded, no plural or genitive s."""
     if not word.isascii():
         word = unicodedata.normalize("NFKC", word)
     word = word.casefold()
@@ -94,16 +94,16 @@ def stem(word: str) -> str:
 
 
 def terms(text: str) -> frozenset[str]:
-    """The terms of the words that say something."""
+    """Return the terms of the content words."""
     return frozenset(term for word in words(text) if word.content for term in word.terms)
 
 
 def weights(text: str, found: Iterable[Word] | None = None) -> dict[str, float]:
-    """How much each term says in this prompt, in the order of first occurrence.
+    """Return the weight of each term in this prompt, in the order of first occurrence.
 
     weight = (1 + ln tf) * factor: sublinear term frequency (Manning, Raghavan, Schütze, "Introduction to Information
-    Retrieval", 2008, 6.4.1) and what factors() gives. With one document there is no document frequency: the list of
-    stop words stands in for it.
+    Retrieval", 2008, 6.4.1) and the result of factors(). One document has no document frequency: the list of stop words
+    replaces it.
     """
     content = [word for word in (words(text) if found is None else found) if word.content]
     counts = Counter(term for word in content for term in word.terms)
@@ -111,10 +111,10 @@ def weights(text: str, found: Iterable[Word] | None = None) -> dict[str, float]:
 
 
 def factors(text: str, content: list[Word]) -> dict[str, float]:
-    """What makes a term of these words matter besides its frequency: earliness * known * emphasis.
+    """Return the importance of each term besides its frequency: earliness * known * emphasis.
 
     Earliness falls from 1 for a term at the beginning to 0.5 at the end; known is 2 for words of quality and style;
-    emphasis is 1.5 where its first occurrence is inside `(word:1.1)` or stronger.
+    emphasis is 1.5 if its first occurrence is inside `(word:x)` with x above 1.
     """
     stressed = bytearray(len(text))
     for m in _EMPHASIS.finditer(text):
@@ -131,7 +131,7 @@ def factors(text: str, content: list[Word]) -> dict[str, float]:
 
 
 def is_known(term: str) -> bool:
-    """Whether it is a word of quality or style."""
+    """Return whether the term is a word of quality or style."""
     return term in _KNOWN
 
 
@@ -142,7 +142,7 @@ def _says_something(word: str, term: str) -> bool:
 
 
 def _is_weight(text: str, start: int) -> bool:
-    """Whether the word is the number of `(word:1.3)`."""
+    """Return whether the word is the number of `(word:1.3)`."""
     colon = start - 1 if text[start - 1 : start] == ":" else start - 2
     return text[start].isdigit() and start >= 2 and bool(_WEIGHT.match(text, colon))
 

@@ -1,7 +1,7 @@
-"""The words that the analysis knows: those that say nothing by themselves, and those that set quality or style.
+"""Lists the words of the analysis: those without a meaning of their own, and those of quality or style.
 
-Lists by hand, of the words that guides to prompting and published prompts use most. They only move weights: an
-unknown word counts as a concept of its own, so a missing language or fashion costs order, never content.
+The lists were made by hand from the most used words of prompting guides and published prompts. They only change
+weights: an unknown word counts as a concept of its own, so a missing language or fashion costs order, never content.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# What carries no picture by itself. English in full; of other languages the commonest articles, conjunctions and
-# prepositions, as far as they do not mean something else in English.
+# Words that depict nothing by themselves. English in full; of other languages the commonest articles, conjunctions and
+# prepositions, unless they mean something else in English.
 STOP_WORDS: Final = _set(
     """
     a about above after again against all along also although am among an and any anything are around as at be because
@@ -39,7 +39,7 @@ STOP_WORDS: Final = _set(
     """  # noqa: RUF001  the Cyrillic letters are meant
 )
 
-# Marks of quality: how well the picture is to be made.
+# Words of quality: how well the picture should be made.
 QUALITY: Final = _set(
     """
     4k 8k 16k uhd hd hdr hires highres absurdres raw masterpiece quality best highest resolution detailed detail
@@ -69,5 +69,5 @@ STYLE: Final = _set(
     """
 )
 
-# Between words of scripts that use no spaces: Chinese particles, and Japanese hiragana (the range, in terms.py).
+# Separators of words in scripts without spaces: Chinese particles, and Japanese hiragana (the range, in terms.py).
 HAN_PARTICLES: Final = frozenset("的了在与及或是着也都而且被之这那个")

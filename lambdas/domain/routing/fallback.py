@@ -7,28 +7,15 @@ from typing import Final
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FieldError
+from lambdas.domain.failures import CONSEQUENCES, Failure, Paid
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.routing.ranking import Ranking
 
-# Every word of errors.FAILURES -> may another provider give the image that this one did not?
-ELSEWHERE: Final[dict[str, bool]] = {
-    "throttled": True,
-    "unavailable": True,
-    "timeout": True,
-    "bad_answer": True,
-    "content_policy": False,  # asking around until somebody agrees would make every policy the weakest one
-    "invalid_request": False,  # the request was checked against the card before: it is wrong, not the provider
-    "not_authorized": True,
-    "out_of_credit": True,
-    "model_gone": True,
-    "failed": True,
-    "outcome_unknown": True,
-}
 MAX_LOSSES: Final = 2  # calls of one image that may have been paid for in vain before the last one
 
 
-def may_fall_back(code: str, paid: str, losses: int = 0) -> bool:
+def may_fall_back(code: Failure, paid: Paid, losses: int = 0) -> bool:
     """Whether the next candidate is asked after a failure of this code.
 
     `paid` is the failure's own: `unknown` where the call may have been charged. `losses` counts the earlier calls
@@ -36,7 +23,7 @@ def may_fall_back(code: str, paid: str, losses: int = 0) -> bool:
     and the attempt stays on the receipt as it ended. Another provider is asked, because the client allowed that by
     `fallback` and needs the image; but not without end, so that a broken network cannot cost one image six times.
     """
-    return ELSEWHERE[code] and (paid == "no" or losses < MAX_LOSSES)
+    return CONSEQUENCES[code].fallback and (paid == "no" or losses < MAX_LOSSES)
 
 
 def unsupported_reason(card: ModelCard, request: ImageRequest, references: int = 0) -> FieldError | None:

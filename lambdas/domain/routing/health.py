@@ -8,8 +8,10 @@ success opens the provider to everybody again.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Final, Literal
+
+from lambdas.domain.failures import CONSEQUENCES, Failure, HealthEffect
 
 HALF_LIFE: Final = 600.0  # seconds after which a count has half its weight
 KEPT: Final = 40  # latest successes whose seconds are remembered
@@ -20,36 +22,19 @@ MAX_COOLDOWN: Final = 300.0
 PROBE_SECONDS: Final = 60.0  # a probe that has not ended by then no longer keeps others away
 ENOUGH: Final = 3.0  # faded calls below which a success rate says nothing
 SOUND: Final = 0.8  # a lower success rate is `degraded`
-SUCCESS: Final = "success"
-ASLEEP: Final = "asleep"  # it took the work, and was not waited for: others could give the image sooner
 ASLEEP_SECONDS: Final = 60.0  # that others are preferred from then on
 
 Status = Literal["available", "degraded", "cooling_down"]
 
 
-class Says(Enum):
-    """What a failure tells about the provider."""
+class NoFailure(StrEnum):
+    """What a call may end in that is no failure."""
 
-    NOTHING = 0  # it was up, and the request was at fault
-    FAILED = 1  # it, or the way to it, failed
-    SHUT = 2  # it will refuse every call until a person has done something
-    MODEL = 3  # one of its models is not there
+    SUCCESS = "success"
+    ASLEEP = "asleep"  # it took the work, and was not waited for: others could give the image sooner
 
 
-# every word of errors.FAILURES
-SAYS: Final[dict[str, Says]] = {
-    "throttled": Says.FAILED,
-    "unavailable": Says.FAILED,
-    "timeout": Says.FAILED,
-    "bad_answer": Says.FAILED,
-    "content_policy": Says.NOTHING,
-    "invalid_request": Says.NOTHING,
-    "not_authorized": Says.SHUT,
-    "out_of_credit": Says.SHUT,
-    "model_gone": Says.MODEL,
-    "failed": Says.FAILED,
-    "outcome_unknown": Says.FAILED,
-}
+Seen = NoFailure | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +89,25 @@ def faded(health: Health, now: float) -> Health:
     )
 
 
-def observed(health: Health, outcome_code: str, seconds: float, cost: float, now: float, model: str = "") -> Health:
-    """The health after a call that ended at `now`: `success`, `asleep`, or a word of errors.FAILURES."""
+def observed(health: Health, seen: Seen, seconds: float, cost: float, now: float, model: str = "") -> Health:
+    """The health after a call that ended so at `now`."""
     health = faded(health, now)
-    if outcome_code == ASLEEP:  # no failure, or those who can only wait for it would be refused
+    if seen is NoFailure.ASLEEP:  # no failure, or those who can only wait for it would be refused
         return replace(health, asleep_until=now + ASLEEP_SECONDS, streak=0, cooldown_until=0.0, probe_until=0.0)
-    if outcome_code == SUCCESS:
+    if seen is NoFailure.SUCCESS:
         return _succeeded(health, seconds, cost, now, model)
-    says = SAYS[outcome_code]
-    if says is Says.NOTHING:
+    effect = CONSEQUENCES[seen].health
+    if effect is HealthEffect.NOTHING:
         # no verdict: whoever comes next may try the provider
         return replace(health, cost_usd=health.cost_usd + cost, probe_until=0.0)
-    if says is Says.MODEL:
+    if effect is HealthEffect.MODEL:
         left_alone = tuple((m, until) for m, until in health.gone if m != model and until > now)
         return replace(health, gone=(*left_alone, (model, now + MAX_COOLDOWN)), probe_until=0.0)
     tried_again = 0 < health.cooldown_until <= now
     if not tried_again:  # that it is down was known: counted again and again, it would outweigh the recovery
         health = replace(health, failures=health.failures + 1, lost_seconds=health.lost_seconds + seconds)
     health = replace(health, cost_usd=health.cost_usd + cost, streak=health.streak + 1)
-    if says is Says.SHUT:
+    if effect is HealthEffect.SHUT:
         return replace(health, cooldown_until=now + MAX_COOLDOWN, probe_until=0.0)
     if tried_again or (not health.cooldown_until and health.streak >= TRIP_AFTER):
         pause = min(MIN_COOLDOWN * 2**health.cooldowns, MAX_COOLDOWN)

@@ -24,19 +24,17 @@ from lambdas.domain.jobs.request import (
     MAX_SEED,
     SAFE_NEGATIVE_PROMPT,
     SCENE_NEGATIVE_PROMPT,
+    Dropped,
     ImageRequest,
     ImageTask,
 )
+from lambdas.domain.providers import ALL, DEMO, PROVIDERS
 from lambdas.domain.routing import fallback
 from lambdas.domain.routing.health import Health
-from lambdas.domain.routing.ranking import Strategy, rank
+from lambdas.domain.routing.ranking import rank
 
-PROVIDERS = ("bedrock", "sagemaker", "leonardo_ai", "runware_ai", "gemini", "comfyui")
-DEMO = "demo"
 WARN_BEFORE = timedelta(days=60)  # a model that ends within this time warns in its answers
 _FEW_WORDS = "{} reads only the words of scenes such as 'two red stars on white', and this prompt has others"
-
-Dropped = tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def plan(request: ImageRequest, house: Deployment, now: float, rng: random.Rando
         if reason:
             raise _refused(reason)
         raise NoneAvailable("no configured provider has an allowed model")
-    strategy: Strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy  # type: ignore[assignment]
+    strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy
     losses = {card.id: len(dropped(request, card)) + _enlarges(request, card) for card in fit}
     ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
     model = named.id if named else _preferred(request, house, fit, now)
@@ -129,7 +127,7 @@ def _check_providers(request: ImageRequest, house: Deployment) -> None:
     for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
         if provider == "auto" or provider in house.configured:
             continue
-        if provider in PROVIDERS or provider == DEMO:
+        if provider in ALL:
             said = f"provider {provider!r} is not configured here"
             raise ProviderUnconfigured(said, errors=(FieldError(field, said),))
         raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))
@@ -183,34 +181,34 @@ def _preferred(request: ImageRequest, house: Deployment, fit: list[ModelCard], n
     return next((card.id for card in fit if card.id == house.default_model and card.provider not in asleep), None)
 
 
-def dropped(request: ImageRequest, card: ModelCard) -> Dropped:
+def dropped(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
     """What the client sent that the model cannot honour, each with the reason."""
     gone = [
-        {"name": name, "reason": f"{card.id} has no such parameter"}
+        Dropped(name, f"{card.id} has no such parameter")
         for name in ("negative_prompt", "steps", "cfg", "seed")
         if name in request.given and name not in card.honours
     ]
     if "negative_prompt" in request.given and "negative_prompt" in card.honours and not _avoids(request, card):
         reason = f"{card.id} heeds it only where `cfg` is above {card.negative_above_cfg:g}"
-        gone.append({"name": "negative_prompt", "reason": reason})
+        gone.append(Dropped("negative_prompt", reason))
     if "seed" in card.honours and request.seed is not None and not card.seed_min <= request.seed <= card.seed_max:
         reason = f"{card.id} takes seeds from {card.seed_min} to {card.seed_max}; one was drawn instead"
-        gone.append({"name": "seed", "reason": reason})
+        gone.append(Dropped("seed", reason))
     if "steps" in card.honours and "steps" in request.given and (request.steps or 0) > card.steps_max:
         reason = f"{card.id} takes {card.steps_max} steps at the most and was given those"
-        gone.append({"name": "steps", "reason": reason})
+        gone.append(Dropped("steps", reason))
     return tuple(gone)
 
 
-def replaced(request: ImageRequest, card: ModelCard) -> Dropped:
+def replaced(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
     """That another model answered than the one, or the provider, that the client named."""
     if request.model is not None and request.model != card.id:
         named = catalogue.card(request.model)
         stands_in = card.provider == DEMO and (named is None or named.provider != DEMO)
         what = "no provider is configured" if stands_in else f"{request.model} gave no image"
-        return ({"name": "model", "reason": f"{what}: {card.id} answered instead"},)
+        return (Dropped("model", f"{what}: {card.id} answered instead"),)
     if request.provider not in ("auto", card.provider):
-        return ({"name": "provider", "reason": f"{request.provider} gave no image: {card.provider} answered instead"},)
+        return (Dropped("provider", f"{request.provider} gave no image: {card.provider} answered instead"),)
     return ()
 
 
@@ -224,14 +222,17 @@ def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[st
     return tuple(said)
 
 
-def draw_seed(request: ImageRequest, card: ModelCard) -> int:
-    """The client's own seed where the model takes it, else a drawn one. Never 0: some models read it as `random`."""
+def draw_seed(request: ImageRequest, card: ModelCard, rng: random.Random) -> int:
+    """The client's own seed where the model takes it, else a drawn one, with room for those of the images after it.
+
+    0 is never drawn, also where a card allows it: some services read it as `any seed`.
+    """
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         return request.seed
-    return random.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
+    return rng.randint(max(1, card.seed_min), min(card.seed_max, MAX_SEED) - request.n)
 
 
-def order(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
+def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
     """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT

@@ -7,7 +7,7 @@ from http.client import HTTPException
 from typing import Final
 from urllib.parse import urljoin
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.egress import guard, wire
 
 MAX_IMAGE: Final = 40_000_000
@@ -44,7 +44,7 @@ def fetch_image(
     trusted: frozenset[guard.Origin] = frozenset(),
     allow_private: bool = False,
     who: str,
-    later: str = "outcome_unknown",
+    later: Failure = Failure.OUTCOME_UNKNOWN,
 ) -> bytes:
     """The bytes at `url`, unchecked but for their number, within `timeout` seconds in all.
 
@@ -63,7 +63,7 @@ def fetch_image(
                 time.sleep(max(0.0, min(PAUSE_SECONDS, ends_at - time.monotonic())))
     except _BarredError as barred:
         said = f"the picture of {who} cannot be fetched: {barred}"
-        raise ProviderFailure("bad_answer", said, paid="unknown") from None
+        raise ProviderFailure(Failure.BAD_ANSWER, said, paid="unknown") from None
     raise ProviderFailure(later, f"the picture of {who} could not be fetched", paid="unknown")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lambdas.domain.base64_text import decode
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage
 from lambdas.domain.ports.providers import Purged
 
@@ -18,14 +18,14 @@ FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer
 
 
 def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> GeneratedImage:
-    """The image of a background with what the answer says of its product. Raises ProviderFailure("bad_answer")."""
+    """The image of a background with what the answer says of its product. Raises ProviderFailure."""
     try:
         mask = decode(answer.get("mask", ""))
     except ValueError:
         mask = b""
     confidence, parts, said = (answer.get(name) for name in ("confidence", "components", "warnings"))
     if not mask or not _is_number(confidence) or not 0 <= confidence <= 1:  # type: ignore[operator]
-        raise ProviderFailure("bad_answer", f"{who} gave no mask, or no confidence from 0 to 1")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} gave no mask, or no confidence from 0 to 1")
     return replace(
         painted,
         mask=mask,
@@ -37,10 +37,10 @@ def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> Gene
 
 
 def to_purged(answer: dict[str, Any] | None, who: str) -> Purged:
-    """Raises ProviderFailure("bad_answer")."""
+    """Raises ProviderFailure."""
     lists = [answer.get(name) if answer else None for name in ("removed", "remaining")]
     if not all(isinstance(found, list) for found in lists):
-        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
     removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MAX_MODELS]) for found in lists)
     return Purged(removed, remaining)
 
@@ -51,7 +51,7 @@ def _corner(at: object, who: str) -> tuple[int, int] | None:
         return None
     if isinstance(at, list) and len(at) == 2 and all(type(n) is int and abs(n) <= FARTHEST for n in at):
         return at[0], at[1]
-    raise ProviderFailure("bad_answer", f"{who} did not say in whole pixels where the product is")
+    raise ProviderFailure(Failure.BAD_ANSWER, f"{who} did not say in whole pixels where the product is")
 
 
 def _parts(parts: dict[str, Any]) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lambdas.domain import failure_boundary
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.egress import retry_after, wire
 
 MAX_BYTES: Final = 25_000_000
@@ -22,27 +22,27 @@ MAX_PRICE: Final = 100.0  # of one picture, in USD; what is over it is no price
 MAX_SEED: Final = 2**63 - 1  # of what a service says it used; a greater number is no seed, and no store would take it
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
-# By HTTP status: our code, whether a paid call may then have been charged, and the end of a sentence about the service.
-# Every other status has the meaning of the 400 or the 500.
-STATUSES: Final[dict[int, tuple[str, str, str]]] = {
-    400: ("invalid_request", "no", "did not accept the request"),
-    401: ("not_authorized", "no", "did not accept our key"),
-    402: ("out_of_credit", "no", "says that our account is out of credit"),
-    403: ("not_authorized", "no", "did not accept our key"),
-    404: ("model_gone", "no", "does not know the model"),
-    408: ("timeout", "unknown", "took too long"),
-    410: ("model_gone", "no", "has ended the model"),
-    429: ("throttled", "no", "is throttling this account"),
-    500: ("failed", "unknown", "had an internal error"),
-    502: ("failed", "unknown", "had an internal error"),
-    503: ("unavailable", "no", "is not available now"),
-    504: ("timeout", "unknown", "took too long"),
+# By HTTP status: the failure, whether a paid call may then have been charged, and the end of a sentence about the
+# service. Every other status has the meaning of the 400 or the 500.
+STATUSES: Final[dict[int, tuple[Failure, Paid, str]]] = {
+    400: (Failure.INVALID_REQUEST, "no", "did not accept the request"),
+    401: (Failure.NOT_AUTHORIZED, "no", "did not accept our key"),
+    402: (Failure.OUT_OF_CREDIT, "no", "says that our account is out of credit"),
+    403: (Failure.NOT_AUTHORIZED, "no", "did not accept our key"),
+    404: (Failure.MODEL_GONE, "no", "does not know the model"),
+    408: (Failure.TIMEOUT, "unknown", "took too long"),
+    410: (Failure.MODEL_GONE, "no", "has ended the model"),
+    429: (Failure.THROTTLED, "no", "is throttling this account"),
+    500: (Failure.FAILED, "unknown", "had an internal error"),
+    502: (Failure.FAILED, "unknown", "had an internal error"),
+    503: (Failure.UNAVAILABLE, "no", "is not available now"),
+    504: (Failure.TIMEOUT, "unknown", "took too long"),
     # Cloudflare's own, before a service: 521 to 523 did not reach it, 524 got no answer from it.
-    521: ("unavailable", "no", "is not available now"),
-    522: ("unavailable", "no", "is not available now"),
-    523: ("unavailable", "no", "is not available now"),
-    524: ("timeout", "unknown", "took too long"),
-    529: ("unavailable", "no", "is overloaded"),
+    521: (Failure.UNAVAILABLE, "no", "is not available now"),
+    522: (Failure.UNAVAILABLE, "no", "is not available now"),
+    523: (Failure.UNAVAILABLE, "no", "is not available now"),
+    524: (Failure.TIMEOUT, "unknown", "took too long"),
+    529: (Failure.UNAVAILABLE, "no", "is overloaded"),
 }
 
 
@@ -60,16 +60,16 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
-    def charged(self) -> str:
+    def charged(self) -> Paid:
         """The `paid` of a failure to make use of this answer."""
         return "unknown" if self.paid else "no"
 
     def json(self, who: str) -> Any:
-        """The body as JSON, of any form. Raises ProviderFailure("bad_answer")."""
+        """The body as JSON, of any form. Raises ProviderFailure(Failure.BAD_ANSWER)."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            raise ProviderFailure("bad_answer", f"{who} answered with no JSON", paid=self.charged) from None
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered with no JSON", paid=self.charged) from None
 
     @property
     def retry_after(self) -> float | None:
@@ -113,23 +113,25 @@ def call(
     """
     ends_at = time.monotonic() + timeout
     if timeout <= 0:
-        raise ProviderFailure("timeout", f"no time was left to call {who}")
-    charged = "unknown" if paid else "no"
+        raise ProviderFailure(Failure.TIMEOUT, f"no time was left to call {who}")
+    charged: Paid = "unknown" if paid else "no"
     try:
         peer, path = _target(url, ends_at)
         return Answer(*wire.exchange(peer, method, path, headers, body, ends_at=ends_at, max_bytes=max_bytes), paid)
     except wire.NotReachedError as error:
-        raise ProviderFailure("unavailable", f"{who} could not be reached: {error}") from error
+        raise ProviderFailure(Failure.UNAVAILABLE, f"{who} could not be reached: {error}") from error
     except wire.NotSendableError:
-        raise ProviderFailure("not_authorized", f"our key or address for {who} cannot be used") from None
+        raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our key or address for {who} cannot be used") from None
     except TimeoutError as error:
-        raise ProviderFailure("timeout", f"{who} did not answer within {timeout:.0f} s", paid=charged) from error
+        raise ProviderFailure(Failure.TIMEOUT, f"{who} did not answer within {timeout:.0f} s", paid=charged) from error
     except wire.TooLargeError as error:
-        raise ProviderFailure("bad_answer", f"{who} answered too much", paid=charged) from error
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered too much", paid=charged) from error
     except wire.UnreadableError as error:
-        raise ProviderFailure("bad_answer", f"{who} answered in a coding that is not read", paid=charged) from error
+        raise ProviderFailure(
+            Failure.BAD_ANSWER, f"{who} answered in a coding that is not read", paid=charged
+        ) from error
     except (OSError, HTTPException) as error:
-        code = "outcome_unknown" if paid else "unavailable"
+        code = Failure.OUTCOME_UNKNOWN if paid else Failure.UNAVAILABLE
         raise ProviderFailure(code, f"the connection to {who} broke before its answer", paid=charged) from error
 
 
@@ -171,7 +173,7 @@ def ask(
         else:
             answer = call(method, url, headers=headers, timeout=timeout, max_bytes=max_bytes, who=who)
     except ProviderFailure as failed:
-        code = "unavailable" if failed.code in ("unavailable", "timeout") else failed.code
+        code = Failure.UNAVAILABLE if failed.code in (Failure.UNAVAILABLE, Failure.TIMEOUT) else failed.code
         raise ProviderFailure(code, failed.detail, paid="unknown") from failed
     answer = replace(answer, paid=True)
     return answer if any_status else settled(answer, who)
@@ -180,7 +182,7 @@ def ask(
 def settled(answer: Answer, who: str) -> Answer:
     """The answer to a question about work, if it says anything of it; else raises `throttled` or `unavailable`."""
     if answer.status in (408, 425, 429) or answer.status >= 500 or answer.from_in_front:
-        code = "throttled" if answer.status == 429 else "unavailable"
+        code = Failure.THROTTLED if answer.status == 429 else Failure.UNAVAILABLE
         said = f"{who} could not say now what became of the work"
         raise ProviderFailure(code, said, paid="unknown", retry_after=answer.retry_after)
     return answer
@@ -193,11 +195,12 @@ def failure(answer: Answer, who: str, said: str = "", *, speaks_json: bool = Fal
     `speaks_json`: every error of the service that has a body has one of JSON.
     """
     if answer.status < 400:
-        return ProviderFailure("bad_answer", f"{who} answered with HTTP {answer.status}", paid=answer.charged)
+        return ProviderFailure(Failure.BAD_ANSWER, f"{who} answered with HTTP {answer.status}", paid=answer.charged)
     code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
-    if code not in ("throttled", "timeout") and (answer.from_in_front or (speaks_json and not _is_json(answer.body))):
-        code, end = "unavailable", "was not reached: something in front of it refused the call"
-    sentence = f"{who} {end}: {said}" if said and code == "invalid_request" else f"{who} {end}"
+    in_front = answer.from_in_front or (speaks_json and not _is_json(answer.body))
+    if in_front and code not in (Failure.THROTTLED, Failure.TIMEOUT):
+        code, end = Failure.UNAVAILABLE, "was not reached: something in front of it refused the call"
+    sentence = f"{who} {end}: {said}" if said and code == Failure.INVALID_REQUEST else f"{who} {end}"
     return ProviderFailure(code, sentence, paid=charged if answer.paid else "no", retry_after=answer.retry_after)
 
 
@@ -210,7 +213,7 @@ def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str,
     except Exception as error:  # noqa: BLE001 - a wall: what the status says of the money is known
         if answer.status < 400:
             return failure_boundary.broken(
-                error, "bad_answer", f"{who} answered in an unknown form", paid=answer.charged
+                error, Failure.BAD_ANSWER, f"{who} answered in an unknown form", paid=answer.charged
             )
         code, charged, end = STATUSES.get(answer.status) or STATUSES[500 if answer.status >= 500 else 400]
         return failure_boundary.broken(error, code, f"{who} {end}", paid=charged if answer.paid else "no")

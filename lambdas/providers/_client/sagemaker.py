@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from threading import Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from lambdas import USER_AGENT
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.egress import aws
 from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 75  # for one wait; SageMaker itself gives up after 60
 CHUNK: Final = 65536
 JSON: Final = "application/json"
 
@@ -33,8 +33,7 @@ class Aws:
 
     def __init__(self, who: str) -> None:
         self._who = who
-        self._clients: dict[str, Any] = {}
-        self._lock = Lock()
+        self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
     def invoke(self, endpoint: str, body: bytes, call_id: str, timeout: float, max_bytes: int) -> bytes:
         """The answer of a real-time endpoint."""
@@ -74,7 +73,7 @@ class Aws:
             image, failure = json.loads(places)
             at, failed_at = _place(image), _place(failure) if failure else None
         except (ValueError, TypeError):
-            raise ProviderFailure("outcome_unknown", f"{self._who} did not give such a ticket") from None
+            raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{self._who} did not give such a ticket") from None
 
         def call() -> tuple[bytes | None, bytes | None]:
             found = self._get(*at, max_bytes)
@@ -85,11 +84,11 @@ class Aws:
         except RefusedError as refused:
             status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             named = str(refused.response.get("Error", {}).get("Code"))[:1].isalpha()  # by AWS, and by no proxy
-            code = "not_authorized" if named and status in (401, 403) else "unavailable"
+            code = Failure.NOT_AUTHORIZED if named and status in (401, 403) else Failure.UNAVAILABLE
             raise ProviderFailure(code, "the bucket could not be read") from refused
         except ProviderFailure as failed:
-            if failed.code == "timeout":
-                raise ProviderFailure("unavailable", failed.detail) from failed
+            if failed.code == Failure.TIMEOUT:
+                raise ProviderFailure(Failure.UNAVAILABLE, failed.detail) from failed
             raise
 
     def _get(self, bucket: str, key: str, max_bytes: int) -> bytes | None:
@@ -106,60 +105,45 @@ class Aws:
             while chunk := stream.read(CHUNK):  # by chunks, so that botocore notices an early end
                 body += chunk
                 if len(body) > max_bytes:
-                    raise ProviderFailure("bad_answer", f"{self._who} answered too much")
+                    raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered too much")
         return bytes(body)
 
     def _call(self, timeout: float, call: Callable[[], T]) -> T:
         """What the call returns. Raises RefusedError, and ProviderFailure for a call without an answer."""
-        from botocore import exceptions as aws
+        from botocore import exceptions
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
 
         broken = (
-            aws.ConnectionError,
-            aws.HTTPClientError,
-            aws.IncompleteReadError,
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,
+            exceptions.IncompleteReadError,
             ResponseParserError,
             HTTPError,
             OSError,
         )
         if timeout <= 0:
-            raise ProviderFailure("timeout", f"no time was left to call {self._who}")
+            raise ProviderFailure(Failure.TIMEOUT, f"no time was left to call {self._who}")
         try:
             return within(timeout, call)
-        except aws.ClientError as error:
+        except exceptions.ClientError as error:
             raise RefusedError(error.response) from error
-        except (TimeoutError, aws.ReadTimeoutError):
-            raise ProviderFailure("timeout", f"{self._who} did not answer within {timeout:.0f} s") from None
+        except (TimeoutError, exceptions.ReadTimeoutError):
+            raise ProviderFailure(Failure.TIMEOUT, f"{self._who} did not answer within {timeout:.0f} s") from None
         except broken as error:
-            raise ProviderFailure("unavailable", f"the connection to {self._who} could not be made or broke") from error
-        except aws.BotoCoreError as error:
-            raise ProviderFailure("not_authorized", f"our credentials for {self._who} cannot be used") from error
+            raise ProviderFailure(
+                Failure.UNAVAILABLE, f"the connection to {self._who} could not be made or broke"
+            ) from error
+        except exceptions.BotoCoreError as error:
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our credentials for {self._who} cannot be used") from error
         except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
-            raise ProviderFailure("bad_answer", f"{self._who} answered in an unknown form") from error
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered in an unknown form") from error
 
     def _client(self, service: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        with self._lock:
-            if service not in self._clients:
-                config = Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=75,  # for one wait; SageMaker itself gives up after 60
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    tcp_keepalive=True,
-                    user_agent_extra=USER_AGENT,
-                )
-                session: Any = boto3.session.Session()
-                try:
-                    made = session.client(service, config=config)
-                    _ = urlsplit(made.meta.endpoint_url).port  # which botocore would read in the midst of a call
-                except ValueError as error:  # of botocore, about an address of ours
-                    detail = f"our address for {self._who} cannot be used"
-                    raise ProviderFailure("not_authorized", detail) from error
-                self._clients[service] = made
-            return self._clients[service]
+        try:
+            return self._clients.get(service)
+        except ValueError as error:  # about an address of ours
+            raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our address for {self._who} cannot be used") from error
 
 
 def _place(location: object) -> tuple[str, str]:

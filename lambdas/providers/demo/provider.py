@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES
 from lambdas.domain.catalogue.model_card import Size
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers.demo.art import SCENES, Canvas, Colour, Palette
-from lambdas.settings import Settings
 
 if TYPE_CHECKING:
     from lambdas.providers.demo.scenes import Scenes
@@ -62,11 +61,6 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def build(settings: Settings) -> Demo:
-    """The provider. It needs no configuration; with a folder for it, it has a model."""
-    return Demo(settings.demo_model_dir)
-
-
 class Demo:
     """Prompt, seed and size alone decide the picture, to the byte. `folder` is that of the small model."""
 
@@ -76,7 +70,7 @@ class Demo:
         self._told = False
 
     def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002  always done in a moment
-        """One picture. Raises ProviderFailure("model_gone") where the model is asked for and cannot be loaded."""
+        """One picture. Raises ProviderFailure(Failure.MODEL_GONE) where the model is asked for and cannot be loaded."""
         picture = self._painted(order) if order.card.id == DEMO_SCENES else _drawn(order)
         out = io.BytesIO()
         picture.save(out, **ENCODING[order.format])
@@ -95,7 +89,7 @@ class Demo:
             if not self._told:
                 log.error("the demo draws without a model: %s", error)
                 self._told = True
-            raise ProviderFailure("model_gone", f"{order.card.id} cannot be loaded") from error
+            raise ProviderFailure(Failure.MODEL_GONE, f"{order.card.id} cannot be loaded") from error
         return _continued(Image.fromarray(square), order.generate)
 
 

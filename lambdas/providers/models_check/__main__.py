@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
+from lambdas.domain.providers import TABLE
 from lambdas.providers.models_check import aws, comfyui, services
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.registry import ProviderRegistry
@@ -37,9 +38,12 @@ def look(settings: Settings, today: date, timeout: float) -> list[f.Finding]:
     """Ask every configured service; one line for each model, and for each service that is not there to be asked."""
     on = ProviderRegistry(settings).configured()
     found: list[f.Finding] = []
-    for provider, setting, check in _checks(settings):
+    checks = _checks(settings)
+    for entry in TABLE:
+        provider, check = entry.id, checks[entry.id]
         if provider not in on:
-            found.append(f.Finding(provider, "-", f.SKIPPED, f"not configured ({setting})"))
+            names = " or ".join(name.upper() for name in entry.configured_by)
+            found.append(f.Finding(provider, "-", f.SKIPPED, f"not configured ({names})"))
             continue
         cards = catalogue.cards_of(provider)
         served = tuple(c for c in cards if not settings.allowed_models or c.id in settings.allowed_models)
@@ -72,17 +76,16 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], today: date) -> i
     return f.exit_status(found, today)
 
 
-def _checks(s: Settings) -> list[tuple[str, str, f.Check]]:
-    """Provider, the setting that turns it on, and the question to it."""
-    worker = services.worker if s.gpu_worker_url else aws.sagemaker
-    return [
-        ("bedrock", "BEDROCK", aws.bedrock),
-        ("leonardo_ai", "LEONARDO_API_KEY", services.leonardo),
-        ("runware_ai", "RUNWARE_API_KEY", services.runware),
-        ("gemini", "GEMINI_API_KEY", services.gemini),
-        ("comfyui", "COMFYUI_URL", comfyui.comfyui),
-        ("sagemaker", "SAGEMAKER_ENDPOINT or GPU_WORKER_URL", worker),
-    ]
+def _checks(s: Settings) -> dict[str, f.Check]:
+    """Each provider's free question."""
+    return {
+        "bedrock": aws.bedrock,
+        "sagemaker": services.worker if s.gpu_worker_url else aws.sagemaker,
+        "leonardo_ai": services.leonardo,
+        "runware_ai": services.runware,
+        "gemini": services.gemini,
+        "comfyui": comfyui.comfyui,
+    }
 
 
 def _asked(

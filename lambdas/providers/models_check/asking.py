@@ -7,33 +7,68 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas import USER_AGENT
+from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.egress.deadline import within
 from lambdas.providers._client import http
 
 MAX_BYTES: Final = 40_000_000  # the list of nodes of a ComfyUI with many extensions has several megabytes
+CHUNK: Final = 65536
 
 
 def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: str = "") -> Any:
     """The answer to a GET, of any form."""
-    left = ends_at - time.monotonic()
-    sent = {"Accept": "application/json", **headers}
-    answer = http.call("GET", url, headers=sent, timeout=left, max_bytes=MAX_BYTES, who=who)
+    answer = call("GET", url, headers, ends_at, who)
     if answer.status != 200:
         raise refused(answer, who, secret)
     return answer.json(who)
 
 
+def call(
+    method: str, url: str, headers: Mapping[str, str], ends_at: float, who: str, payload: Any = None
+) -> http.Answer:
+    """One exchange, over by `ends_at`. Any status is an answer; a redirect is not followed."""
+    import requests  # not in the functions' package, and neither is this module
+
+    left = ends_at - time.monotonic()
+    sent = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
+
+    def exchange() -> http.Answer:
+        with requests.Session() as session:
+            session.trust_env = False  # a .netrc would replace our key
+            with session.request(
+                method, url, headers=sent, json=payload, timeout=left, allow_redirects=False, stream=True
+            ) as response:
+                body = bytearray()
+                for chunk in response.iter_content(CHUNK):
+                    body += chunk
+                    if len(body) > MAX_BYTES:
+                        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered too much")
+                received = {name.lower(): value for name, value in response.headers.items()}
+                return http.Answer(response.status_code, received, bytes(body))
+
+    if left <= 0:
+        raise ProviderFailure(Failure.TIMEOUT, f"no time was left to ask {who}")
+    try:
+        return within(left, exchange)
+    except (TimeoutError, requests.Timeout):
+        raise ProviderFailure(Failure.TIMEOUT, f"{who} did not answer within {left:.0f} s") from None
+    except (requests.RequestException, ValueError) as error:
+        # The name of the error (SSLError, InvalidHeader) alone: its text may quote our key.
+        raise ProviderFailure(Failure.UNAVAILABLE, f"{who} could not be asked ({type(error).__name__})") from None
+
+
 def refused(answer: http.Answer, who: str, secret: str = "") -> ProviderFailure:
     """A refusal in the service's own words; what it means for a picture is not asked here."""
     said = http.quote(_words(answer.body), secret)
-    return ProviderFailure("failed", f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
+    return ProviderFailure(Failure.FAILED, f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
 
 
 def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
     """The objects of the list of that name."""
     found = mapping(answer).get(name)
     if not isinstance(found, list):
-        raise ProviderFailure("bad_answer", f"{who} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
     return [row for row in found if isinstance(row, dict)]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
-from lambdas import USER_AGENT
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.egress import aws
 from lambdas.egress.deadline import within
 from lambdas.providers._client import http
 from lambdas.providers.models_check import findings as f
@@ -62,12 +62,12 @@ def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) 
     try:
         answer = _ask("sagemaker", None, timeout, lambda client: client.describe_endpoint(EndpointName=name))
     except ProviderFailure as failure:
-        if failure.code != "model_gone":
+        if failure.code != Failure.MODEL_GONE:
             raise
         return [f.Finding("sagemaker", card.id, f.GONE, "there is no endpoint of that name") for card in cards]
     status = http.quote(mapping(answer).get("EndpointStatus"))
     if not status:
-        raise ProviderFailure("bad_answer", "AWS did not tell the state of the endpoint")
+        raise ProviderFailure(Failure.BAD_ANSWER, "AWS did not tell the state of the endpoint")
     state = f.OK if status in SERVING else f.GONE if status in LOST else f.UNCHECKED
     return [f.Finding("sagemaker", card.id, state, f"the endpoint is {status}") for card in cards]
 
@@ -122,30 +122,17 @@ def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any],
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
+    limits = {"connect_timeout": CONNECT_SECONDS, "read_timeout": timeout}
     try:
-        return within(timeout, lambda: call(_client(service, region, timeout)))
+        return within(timeout, lambda: call(aws.client(service, region=region, attempts=2, **limits)))
     except ClientError as error:
         said = error.response.get("Error", {})
         missing = "could not find" in str(said.get("Message", "")).lower()
         name = http.quote(said.get("Code")) or "an error"
-        raise ProviderFailure("model_gone" if missing else "failed", f"AWS answered {name}") from error
+        raise ProviderFailure(Failure.MODEL_GONE if missing else Failure.FAILED, f"AWS answered {name}") from error
     except TimeoutError:
-        raise ProviderFailure("timeout", f"AWS did not answer within {timeout:.0f} s") from None
+        raise ProviderFailure(Failure.TIMEOUT, f"AWS did not answer within {timeout:.0f} s") from None
     except (BotoCoreError, HTTPError, OSError) as error:  # its name says it: NoCredentialsError, NoRegionError, ...
-        raise ProviderFailure("unavailable", f"there was no answer of AWS ({type(error).__name__})") from error
+        raise ProviderFailure(Failure.UNAVAILABLE, f"there was no answer of AWS ({type(error).__name__})") from error
     except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ProviderFailure("bad_answer", "AWS answered in a form that botocore cannot read") from error
-
-
-def _client(service: str, region: str | None, timeout: float) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=timeout,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        user_agent_extra=USER_AGENT,
-    )
-    make: Any = boto3.client
-    return make(service, region_name=region, config=config)
+        raise ProviderFailure(Failure.BAD_ANSWER, "AWS answered in a form that botocore cannot read") from error

@@ -9,10 +9,9 @@ from typing import Any, Final
 from urllib.parse import quote_plus
 
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import ProviderFailure
-from lambdas.providers._client import http
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.providers.models_check import findings as f
-from lambdas.providers.models_check.asking import get, mapping, refused, rows, texts
+from lambdas.providers.models_check.asking import call, get, mapping, refused, rows, texts
 from lambdas.providers.text.ollama import to_names
 from lambdas.settings import Settings
 
@@ -62,7 +61,7 @@ def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
     key = settings.runware_api_key
     task = [{"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}]
     headers = {"Authorization": f"Bearer {key}"}
-    answer = http.post_json(settings.runware_base_url, task, headers=headers, timeout=timeout, who=RUNWARE)
+    answer = call("POST", settings.runware_base_url, headers, time.monotonic() + timeout, RUNWARE, task)
     if answer.status not in (200, 400, 404):
         raise refused(answer, RUNWARE, key)
     told = mapping(answer.json(RUNWARE))
@@ -71,7 +70,7 @@ def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
     if any("apikey" in code.lower() for code in codes):
         raise refused(answer, RUNWARE, key)
     if not codes and not isinstance(told.get("data"), list):
-        raise ProviderFailure("bad_answer", f"{RUNWARE} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{RUNWARE} answered in an unknown form")
     why = "the key is good, but only a paid call tells whether the model is there"
     return [f.Finding("runware_ai", card.id, f.UNCHECKED, why) for card in cards]
 
@@ -89,11 +88,11 @@ def gemini(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> 
             listed[str(row.get("name")).removeprefix("models/")] = row.get("supportedGenerationMethods")
         token = answer.get("nextPageToken") or ""
         if not isinstance(token, str) or len(token) > 2000:
-            raise ProviderFailure("bad_answer", f"{GEMINI} answered in an unknown form")
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{GEMINI} answered in an unknown form")
         if not token:
             break
     else:
-        raise ProviderFailure("bad_answer", f"the list of {GEMINI} has no end")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"the list of {GEMINI} has no end")
     usable = {name for name, ways in listed.items() if isinstance(ways, list) and "generateContent" in ways}
     found = [_listed("gemini", card.id, usable, "not listed for this key") for card in cards]
     return [*found, *f.unlisted("gemini", (name for name in usable if GEMINI_IMAGE.search(name)))]
@@ -109,7 +108,7 @@ def ollama(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> 
 def worker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
     """Whether it is ready; which models it has loaded is not told."""
     url = f"{settings.gpu_worker_url.rstrip('/')}/ping"
-    answer = http.call("GET", url, timeout=timeout, who=WORKER)
+    answer = call("GET", url, {}, time.monotonic() + timeout, WORKER)
     if answer.status != 200:
         raise refused(answer, WORKER)
     return [f.Finding("sagemaker", card.id, f.OK, "the worker is ready") for card in cards]

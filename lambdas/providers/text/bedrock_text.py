@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import secrets
 import time
-from threading import Lock
 from typing import Any, Final
 
-from lambdas import USER_AGENT
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import charged
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts.brief import instruction
 from lambdas.domain.prompts.prices import TextPrice, price_of
+from lambdas.egress import aws
 from lambdas.egress.deadline import within
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
 MAX_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
 PING_TOKENS: Final = 16
 CONNECT_SECONDS: Final = 3
-IDLE_SECONDS: Final = 20.0  # a Lambda that was frozen may wake with connections that the peer has dropped
+READ_SECONDS: Final = 60  # for one wait
 HEALTHY_SECONDS: Final = 60.0  # a finding is kept so long, as each new one costs a call
 
 # Why a model stopped, where that makes its answer no use, as a sentence.
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, as of 2026-11
 STOPPED: Final = {
-    "max_tokens": ("bad_answer", "the model was cut off in its answer"),
-    "model_context_window_exceeded": ("invalid_request", "the prompt was too long for the model"),
-    "guardrail_intervened": ("content_policy", "a guardrail held the answer back"),
-    "content_filtered": ("content_policy", "a content filter held the answer back"),
+    "max_tokens": (Failure.BAD_ANSWER, "the model was cut off in its answer"),
+    "model_context_window_exceeded": (Failure.INVALID_REQUEST, "the prompt was too long for the model"),
+    "guardrail_intervened": (Failure.CONTENT_POLICY, "a guardrail held the answer back"),
+    "content_filtered": (Failure.CONTENT_POLICY, "a content filter held the answer back"),
 }
 FINISHED: Final = ("end_turn", "stop_sequence")
 
@@ -42,9 +41,7 @@ class BedrockText:
         self._region = region
         self.model = model
         self.price: Final = price_of(model)
-        self._made: Any = None
-        self._used_at = 0.0
-        self._lock = Lock()
+        self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         self._finding = (False, 0.0)  # healthy, and until when that is believed
 
     def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
@@ -56,7 +53,7 @@ class BedrockText:
         with charged(counted):
             text = to_text(answer)
             if canary in text:
-                raise ProviderFailure("bad_answer", "the model gave away its instructions")
+                raise ProviderFailure(Failure.BAD_ANSWER, "the model gave away its instructions")
         if counted is None:
             return Rewrite(text, self.price.estimate(len(system) + len(prompt), len(text)), estimated=True)
         return Rewrite(text, counted)
@@ -76,11 +73,11 @@ class BedrockText:
 
     def _converse(self, payload: dict[str, Any], timeout: float) -> Any:
         if timeout <= 0:
-            raise ProviderFailure("timeout", "no time was left for the call")
+            raise ProviderFailure(Failure.TIMEOUT, "no time was left for the call")
         try:
             return within(timeout, lambda: self._call(payload))
         except TimeoutError:
-            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s", paid="unknown") from None
+            raise ProviderFailure(Failure.TIMEOUT, f"no answer within {timeout:.0f} s", paid="unknown") from None
 
     def _call(self, payload: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -90,35 +87,14 @@ class BedrockText:
         from lambdas.providers.bedrock import _lost, to_failure
 
         try:
-            return self._client().converse(**payload)
+            return self._clients.get("bedrock-runtime", self._region).converse(**payload)
         except ClientError as error:
             raise to_failure(error.response) from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
             paid = _lost(error, answered=False).paid
-            raise ProviderFailure("unavailable", "it could not be asked", paid=paid) from error
+            raise ProviderFailure(Failure.UNAVAILABLE, "it could not be asked", paid=paid) from error
         except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on JSON that is no answer
-            raise ProviderFailure("bad_answer", "the answer had an unknown form", paid="unknown") from error
-
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        with self._lock:
-            if self._made is None:
-                config = Config(
-                    connect_timeout=CONNECT_SECONDS,
-                    read_timeout=60,  # for one wait; a call's own deadline is kept around it
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    tcp_keepalive=True,
-                    user_agent_extra=USER_AGENT,
-                )
-                session = boto3.session.Session()
-                self._made = session.client("bedrock-runtime", region_name=self._region, config=config)
-            now = time.time()
-            if now - self._used_at > IDLE_SECONDS:
-                self._made.close()  # only its idle connections; it opens new ones
-            self._used_at = now
-            return self._made
+            raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown") from error
 
 
 def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[str, Any]:
@@ -152,7 +128,7 @@ def to_text(answer: Any) -> str:
     texts = [_dict(block).get("text") for block in blocks] if isinstance(blocks, list) else []
     text = "".join(text for text in texts if isinstance(text, str))
     if reason not in FINISHED or not text.strip():
-        raise ProviderFailure("bad_answer", "the answer held no text")
+        raise ProviderFailure(Failure.BAD_ANSWER, "the answer held no text")
     return text
 
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any, Final
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts.brief import instruction
 
@@ -46,11 +46,11 @@ class Ollama:
         try:
             text = self._chat(to_payload(self.model, system, prompt, SCHEMA), ends_at)
         except ProviderFailure as failure:
-            if failure.code not in ("bad_answer", "invalid_request"):
+            if failure.code not in (Failure.BAD_ANSWER, Failure.INVALID_REQUEST):
                 raise
             text = self._chat(to_payload(self.model, system, prompt, None), ends_at)
         if canary in text:
-            raise ProviderFailure("bad_answer", f"{WHO} gave away its instructions")
+            raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} gave away its instructions")
         return Rewrite(text)
 
     def health(self, timeout: float) -> bool:
@@ -91,12 +91,12 @@ def to_payload(model: str, system: str, prompt: str, schema: dict[str, Any] | No
 def to_text(answer: Any, *, structured: bool) -> str:
     """The prompt in an answer under HTTP 200."""
     if not isinstance(answer, dict) or not isinstance(answer.get("message"), dict):
-        raise ProviderFailure("bad_answer", f"{WHO} answered in an unknown form")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered in an unknown form")
     content = answer["message"].get("content")
     if not isinstance(content, str) or not content.strip():
-        raise ProviderFailure("bad_answer", f"{WHO} answered with nothing")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered with nothing")
     if answer.get("done_reason") == "length":
-        raise ProviderFailure("bad_answer", f"{WHO} was cut off in its answer")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} was cut off in its answer")
     try:
         inner = json.loads(content)
     except (ValueError, RecursionError):
@@ -104,7 +104,7 @@ def to_text(answer: Any, *, structured: bool) -> str:
     if isinstance(inner, dict) and isinstance(inner.get("prompt"), str):
         return str(inner["prompt"])
     if structured:
-        raise ProviderFailure("bad_answer", f"{WHO} did not keep to the form that was asked for")
+        raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} did not keep to the form that was asked for")
     return content
 
 

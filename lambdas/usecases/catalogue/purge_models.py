@@ -7,11 +7,11 @@ from typing import Final
 from lambdas.domain.errors import (
     GenerationTimeout,
     NotSupported,
-    ProviderFailure,
     ProvidersFailed,
     ProviderUnconfigured,
     Unavailable,
 )
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import ModelCache, Purged
 from lambdas.usecases.deps import Deps
 
@@ -33,9 +33,9 @@ def purge_models(model_id: str | None, deadline: float, deps: Deps) -> Purged:
     try:
         return worker.purge(model_id, min(SECONDS, deadline - deps.clock.now()))
     except ProviderFailure as failure:
-        if failure.code in ("unavailable", "throttled"):
+        if failure.code in (Failure.UNAVAILABLE, Failure.THROTTLED):
             wait = max(1, round(failure.retry_after or 5))
             raise Unavailable(f"{failure.detail}; try again in {wait} s", retry_after=wait) from None
-        if failure.code == "timeout":
+        if failure.code == Failure.TIMEOUT:
             raise GenerationTimeout(failure.detail) from None
         raise ProvidersFailed(failure.detail) from None

@@ -1,1 +1,1 @@
-"""The life of a job: accepted, run, given an image, ended."""
+"""The life of a job: accepted, run, ended."""

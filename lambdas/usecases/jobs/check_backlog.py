@@ -1,4 +1,4 @@
-"""Refuse a job that would wait too long in the queue, before anything is written for it."""
+"""Refuse a job that would wait too long in the queue, before anything is stored."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lambdas.usecases.deps import Deps
 
 
 def check_backlog(tenant: str, second_after: float, deps: Deps) -> None:
-    """Raises Overloaded where a job of the tenant that is queued now could not begin in time.
+    """Raises Overloaded if a job of the tenant, queued now, could not begin in time.
 
-    The whole backlog must be too long, and the tenant's own part of it too: the queue serves a tenant with little to do
-    before one with much, so it is never refused for another's load. `second_after` as backlog.wait_of_all has it.
+    Both the whole backlog and the tenant's own part of it must be too long: the fair queue serves a tenant with few
+    jobs first, so no tenant is refused for another's load. `second_after`: see backlog.wait_of_all.
     """
     workers = deps.worker_concurrency
     limit = backlog.deadline(deps.max_queue_seconds, deps.generation_timeout)
@@ -25,7 +25,7 @@ def check_backlog(tenant: str, second_after: float, deps: Deps) -> None:
     if of_all <= limit:
         return
     most = backlog.most_own(limit, mean, workers)
-    # beyond what it may have, to tell how long until it may have more
+    # counted beyond the limit, because Retry-After depends on the excess
     own = deps.backlog.queued(tenant, min(2 * most + 1, backlog.MAX_COUNTED))
     if own <= most:
         return

@@ -5,17 +5,16 @@ from __future__ import annotations
 from lambdas.domain import ids
 from lambdas.domain.errors import JobNotEnded, NotFound
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.find import find_job
 
 
 def delete_image(tenant: str, job_id: str, image_id: str, deps: Deps) -> None:
     """Raises NotFound, also for an image that was deleted before, and JobNotEnded.
 
-    The bytes go first: were the records to go first, a crash in between would leave bytes that nobody can name any
-    more. An image that answered a later, equal request is the same image there: it is gone from both.
+    The bytes are deleted before the records: after a crash in between, the request can be repeated. An image that
+    a later, equal request shares (a cache hit) is gone from both jobs.
     """
-    job = deps.jobs.get(tenant, job_id) if ids.JOB_ID.fullmatch(job_id) else None
-    if job is None:
-        raise NotFound("no such job")
+    job = find_job(tenant, job_id, deps)
     if not job.final:
         raise JobNotEnded(f"the job is {job.status}; its images can be deleted when it has ended")
     image = next((image for image in job.images if image.id == image_id), None)

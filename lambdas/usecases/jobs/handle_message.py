@@ -1,4 +1,4 @@
-"""What a worker does with a message about a job."""
+"""Handle a queue message about a job: run the job, or end it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
 from lambdas.usecases.webhooks.announce import announce_undelivered
 
-LIFE_SECONDS = 24 * 3600  # a job that has not ended so long after it was accepted is given up, and its messages end
+LIFE_SECONDS = 24 * 3600  # after acceptance: an unfinished job is failed then, so that its messages end too
 
 
 def handle_job_message(
     tenant: str, job_id: str, deadline: float, deps: Deps, *, watchdog: bool, queued: bool = True
 ) -> None:
-    """Run the job if it is free. A watchdog's message first sends its successor, until the job has ended.
+    """Run the job if no other run holds it. A watchdog message first sends its successor, until the job has ended.
 
-    Not `queued` is the call of one who waits for the job's client.
-    The last one hands the job's event over, where nobody has yet.
-    A message about an unknown job is one whose submission never came to be: it is let go.
-    No message about a job that is past its life leads to another, but while a run holds the job: it is run once more,
-    for what is paid may still be had, and given up.
+    `queued` is false for a direct call, whose client waits. The last watchdog message also sends the job's webhook
+    event, if it has not been sent. A message about an unknown job is ignored: its submission was cut off before the
+    record. A job older than LIFE_SECONDS is run once more, because paid work may still be collected, and then failed;
+    its watchdog goes on only while another run holds it.
     """
     job = deps.jobs.get(tenant, job_id)
     if job is None:
@@ -39,12 +38,12 @@ def handle_job_message(
             deps.queue.send(tenant, job_id, watchdog=True, delay=WATCHDOG_SECONDS)
     except Unavailable:
         run_job(tenant, job_id, deadline, deps, watchdog=True)
-        raise  # without a successor this message must come again, be it only to find the job final
+        raise  # without a successor this message must come again
     run_job(tenant, job_id, deadline, deps, watchdog=watchdog, queued=queued)
 
 
 def fail_dead_lettered_job(tenant: str, job_id: str, deps: Deps) -> bool:
-    """End a job whose message the workers could not handle; False while another run still holds it."""
+    """Fail a job whose message the workers could not handle. False while another run holds it."""
     now = deps.clock.now()
     job = deps.jobs.claim(tenant, job_id, now, now + LEASE_SECONDS)
     if job is None:

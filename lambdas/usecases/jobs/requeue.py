@@ -1,4 +1,4 @@
-"""Have a job attended whose work at a provider is said to be done."""
+"""Re-queue a job whose provider reports that its work has ended."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from lambdas.usecases.deps import Deps
 
 
 def requeue_finished_job(tenant: str, job_id: str, deps: Deps) -> bool:
-    """Queue the job for a worker now, if its last attempt is still waited for; says whether it was.
+    """Queue the job for a worker now, if its last attempt still waits for a result. Returns whether it does.
 
-    A worker that is at the job finds the result by itself, and the message then finds the job taken: nothing is done
-    twice. A result that comes after its attempt was given up is let go.
+    A worker that runs the job at the moment finds the result itself; the message then finds the job claimed, and
+    nothing is done twice. A result of an attempt that was given up is ignored.
     """
     job = deps.jobs.get(tenant, job_id)
     if job is None or job.final or not job.attempts:

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
-from lambdas.domain.errors import IdempotencyMismatch, NotFound, ServiceError, Unavailable
+from lambdas.domain.errors import IdempotencyMismatch, ServiceError, Unavailable
 from lambdas.domain.jobs.job import Batch, Idempotency, Job, RecordExists
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import reserving
 from lambdas.domain.projects import DEFAULT
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.check_backlog import check_backlog
+from lambdas.usecases.jobs.find import find_batch
 from lambdas.usecases.jobs.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, attach, planned_job
 from lambdas.usecases.prompts.optimize import most_usd
 from lambdas.usecases.webhooks.announce import announce
@@ -61,14 +62,6 @@ def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Bat
         made = pool.map(lambda pair: _submitted(pair[1], replace(caller, idempotency_key=None), deps, pair[0]), missing)
         stored |= {job.id: job for job in made}
     return batch, [stored[job_id] for job_id in batch.job_ids], earlier is not None
-
-
-def find_batch(tenant: str, batch_id: str, deps: Deps) -> Batch:
-    """Raises NotFound."""
-    batch = deps.batches.get(tenant, batch_id) if ids.JOB_ID.fullmatch(batch_id) else None
-    if batch is None:
-        raise NotFound("no such batch")
-    return batch
 
 
 def _attach(pictured: Sequence[ImageRequest], caller: Caller, deps: Deps) -> None:

@@ -13,7 +13,7 @@ from lambdas.domain.limits.budget import reserving
 from lambdas.domain.routing import planning
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.check_backlog import check_backlog
-from lambdas.usecases.prompts.optimize import FREE, most_usd
+from lambdas.usecases.prompts.optimize import most_usd
 from lambdas.usecases.webhooks.announce import announce
 
 # The watchdog's message comes this long after submission, and again until the job has ended. It is longer
@@ -94,7 +94,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
         model=earlier.model,
         provider=earlier.provider,
         prompt=earlier.prompt,
-        rewriting=earlier.rewriting and earlier.rewriting | FREE,
+        rewriting=earlier.rewriting and replace(earlier.rewriting, cost_usd=0.0, lost_usd=0.0),
         dropped=(*(d for d in earlier.dropped if d not in earlier.request.ignored), *job.request.ignored),
         sizing=earlier.sizing,
         started_at=job.created_at,
@@ -104,8 +104,8 @@ def _recalled(job: Job, deps: Deps) -> Job:
 
 def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None = None) -> Job:
     """A job that is not stored yet. Raises the routing errors."""
-    now, request = deps.clock.now(), request.bare()
-    cards = planning.plan(request, deps.house(), now, random.Random())
+    now, request, rng = deps.clock.now(), request.bare(), random.Random()
+    cards = planning.plan(request, deps.house(), now, rng)
     card = cards[0]
     job_id = job_id or ids.new_job_id(now)
     return Job(
@@ -116,7 +116,7 @@ def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str |
         provider=card.provider,
         plan=tuple(card.id for card in cards),
         cache_key=request.cache_key(),
-        seed=planning.draw_seed(request, card),
+        seed=planning.draw_seed(request, card, rng),
         created_at=ids.created_at(job_id),
         request_id=caller.request_id,
         dropped=planning.replaced(request, card) + planning.dropped(request, card) + request.ignored,

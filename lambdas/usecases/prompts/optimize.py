@@ -1,29 +1,28 @@
-"""Shorten a long prompt: by a language model where one answers in time, else by leaving out what says least."""
+"""Shorten a long prompt: by a language model if one answers in time, else by dropping its least informative parts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from lambdas.domain.errors import ProviderFailure
 from lambdas.domain.failure_boundary import wall
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.ports.providers import PromptEngine
 from lambdas.domain.ports.runtime import Clock
-from lambdas.domain.prompts import LIMIT
+from lambdas.domain.prompts import LIMIT, Method
 
 SECONDS: Final = 10.0  # for all engines together, where an image is waiting for its prompt
 BRIEF: Final = 2_500  # characters that a model reads besides the prompt, at the most
 MAX_TOKENS: Final = 4_096  # that a paid model is let write, its reasoning included
-FREE: Final = {"cost_usd": 0.0, "lost_usd": 0.0}
 ENGINES: Final = ("ollama", "bedrock")  # every engine there is, in the order in which they are asked
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What asking a language model cost in USD; `lost_usd` may have been charged, and nobody knows."""
+    """Cost of one call to a language model in USD; `lost_usd`: it may have been charged."""
 
     provider: str
     model: str
@@ -33,10 +32,10 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
-    """The prompt to use. `engine` is the model that wrote it; `seconds` is what finding it took."""
+    """The prompt to use. `engine` is the model that wrote it; `seconds` is the time of all calls."""
 
     text: str
-    method: Literal["none", "llm", "deterministic"]
+    method: Method
     engine: str | None
     seconds: float
     warnings: tuple[str, ...] = ()
@@ -77,7 +76,7 @@ def ceiling(engine: PromptEngine, prompt: str) -> float:
 
 
 def guess(engine: PromptEngine, prompt: str) -> float:
-    """What a call costs about, of which nothing is known."""
+    """Estimated cost of a call whose charge is unknown."""
     return engine.price.estimate(len(prompt) + BRIEF, LIMIT) if engine.price else 0.0
 
 
@@ -88,11 +87,11 @@ def optimize(
     seconds: float = SECONDS,
     paying: Callable[[], None] = lambda: None,
 ) -> Optimized:
-    """The prompt as it is when it is short enough, else in fewer than prompts.LIMIT characters. Never fails by itself.
+    """A short prompt unchanged, any other in fewer than prompts.LIMIT characters.
 
-    Each engine is asked once, in order, and gets an equal part of the time that is left of `seconds`; the whole
-    ends with them, as the compressor takes milliseconds. A rewrite that the guard refuses is not used. `paying` is
-    called before one is asked that costs money; what it raises ends it all.
+    Each engine is asked once, in order, within an equal part of the time left of `seconds`; the deterministic
+    compressor after them takes milliseconds. A rewrite that the guard refuses is not used. `paying` is called before
+    a paid engine is asked; only its exceptions are raised.
     """
     if not is_long(prompt):
         return Optimized(prompt, "none", None, 0.0)
@@ -110,7 +109,7 @@ def optimize(
         if engine.price:
             paying()
         try:
-            with wall("bad_answer", "its answer could not be read", paid="unknown"):
+            with wall(Failure.BAD_ANSWER, "its answer could not be read", paid="unknown"):
                 rewrite = engine.rewrite(prompt, LIMIT, left / (len(engines) - asked))
         except ProviderFailure as failure:
             bills += _bills(engine, prompt, failure)
@@ -120,7 +119,7 @@ def optimize(
         if rewrite.estimated:
             warnings.append(f"what {engine.name} charged for shortening the prompt is estimated by its characters")
         try:
-            with wall("bad_answer", "could not be judged", paid="no"):
+            with wall(Failure.BAD_ANSWER, "could not be judged", paid="no"):
                 text = guard.tidy(rewrite.text)
                 objection = guard.objection(prompt, text)
         except ProviderFailure as failure:
@@ -133,7 +132,7 @@ def optimize(
 
 
 def _bills(engine: PromptEngine, prompt: str, failure: ProviderFailure) -> list[Bill]:
-    """What a call cost that gave nothing."""
+    """The bill of a failed call."""
     if not engine.price or (failure.paid == "no" and failure.cost_usd is None):
         return []
     if failure.cost_usd is None:
@@ -142,7 +141,7 @@ def _bills(engine: PromptEngine, prompt: str, failure: ProviderFailure) -> list[
 
 
 def engine_states(engines: Sequence[PromptEngine], timeout: float) -> list[EngineState]:
-    """Every engine, in the order in which they are asked; all that are configured are tried at once."""
+    """Every engine in the order of asking; the configured ones are probed in parallel."""
     configured = {engine.name: engine for engine in engines}
     with ThreadPoolExecutor(max(1, len(configured))) as pool:
         answers = dict(zip(configured, pool.map(lambda e: e.health(timeout), configured.values()), strict=True))

@@ -1,4 +1,4 @@
-"""Show what a prompt would be shortened to; where a paid model does it, the tenant's month pays for it."""
+"""Preview how a prompt would be shortened, and book the cost of a paid model in the tenant's month."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def validate_prompt(tenant: str, prompt: str, seconds: float, deps: Deps) -> Optimized:
-    """Raises BudgetExceeded where a paid model is about to be asked and the month has no room for its call.
+    """Raises BudgetExceeded before a paid model is asked, if the month has no room for the call.
 
-    The most that it can cost is held before the call. Where the process is killed in between, or the books cannot be
-    reached after it, that stays held, a fraction of a cent: the call may have been charged.
+    Its maximum cost is held before the call. If the process dies or the books are unavailable after it, the hold stays,
+    a fraction of a cent, because the call may have been charged.
     """
     at = deps.clock.now()
     held = 0

@@ -1,4 +1,4 @@
-"""Hand the event of a job that has ended over to the function that delivers it."""
+"""Queue the webhook event of a job that has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def announce(job: Job, deps: Deps) -> None:
-    """Right after the job was written: where this was its final state, its event is with it. Never raises.
+    """Queue the event that was stored with the job's final state; nothing for an unfinished job. Never raises.
 
     An event that is not sent here, because the queue or this process fails, is sent by the job's watchdog: see
     `announce_undelivered`.
@@ -23,17 +23,17 @@ def announce(job: Job, deps: Deps) -> None:
 
 
 def send_now(event: Event, deps: Deps) -> None:
-    """A first message that another one, on its way already, stands in for. Never raises."""
+    """Queue a first message; another one, delayed, is under way already. Never raises."""
     try:
         deps.events.send(event.tenant, event.job_id, event.due, delay=0)
-    except Exception as failure:  # noqa: BLE001 - whatever it is, what the client asked for is done
+    except Exception as failure:  # noqa: BLE001 - the client's request is done in any case
         log.warning("the webhook is handed over later", extra={"job_id": event.job_id, "reason": str(failure)})
 
 
 def announce_undelivered(job: Job, deps: Deps) -> None:
-    """Hand over the event of a job in its final state where nobody has begun to deliver it. Raises the queue's errors.
+    """Queue the event of a job in its final state whose delivery has not begun. Raises the queue's errors.
 
-    It may be handed over already: then the second message finds it delivered, or another attempt on its way.
+    It may be queued already: then the second message finds it delivered, or another attempt under way.
     """
     if not job.request.webhook_url:
         return

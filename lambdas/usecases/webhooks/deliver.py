@@ -1,8 +1,7 @@
-"""What the webhooks function does with a message: one attempt to deliver one event, and what follows from it.
+"""Handle a message of the webhooks queue: one attempt to deliver one event, and its consequences.
 
-Messages may be lost to nobody, come twice, late or in any order. Whoever makes an event due at a time has sent, before,
-a message that names this time; so an event that is pending has a message on its way, and one that names an earlier
-time has a successor.
+SQS delivers at least once, late and unordered. Invariant: a message with `due` T is sent before the event's `due` is
+set to T. So every pending event has a message in flight, and a message with an earlier `due` has a successor.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ USER_AGENT = "image-api-webhooks/1"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The ports. `render` makes the body, anew for every attempt, because the URLs in it expire."""
+    """The ports. `render` makes the body, for each attempt anew, because the URLs in it expire."""
 
     jobs: Jobs
     outbox: Outbox
@@ -48,12 +47,12 @@ class Delivery:
 
 
 def deliver_webhook(tenant: str, job_id: str, due: int, d: Delivery) -> None:
-    """Whatever it raises leaves the message in its queue, and it comes again."""
+    """Any exception leaves the message in the queue, which delivers it again."""
     event = d.outbox.get(tenant, job_id)
     if event is None or event.state != PENDING or due < event.due:
         return
     now = d.clock.now()
-    if max(due, now) >= event.expires_at:  # no message goes round for longer than the event itself is kept
+    if max(due, now) >= event.expires_at:  # messages end before the event's record expires
         _give_up(event, event.ended(EXHAUSTED, event.last_error or "the time of this event is over"), d)
         return
     wait = math.ceil(max(due, event.lease_until) - now)
@@ -67,7 +66,7 @@ def deliver_webhook(tenant: str, job_id: str, due: int, d: Delivery) -> None:
     if job is None:
         _give_up(event, event.ended(EXHAUSTED, "the job's record is gone"), d)
         return
-    if event.attempts >= MAX_ATTEMPTS:  # each of them died before it could say what came of it
+    if event.attempts >= MAX_ATTEMPTS:  # each run died before it stored its result
         _give_up(event, event.ended(EXHAUSTED, event.last_error or "no attempt came to its end"), d)
         return
     body = d.render(event, job)
@@ -77,7 +76,7 @@ def deliver_webhook(tenant: str, job_id: str, due: int, d: Delivery) -> None:
         return
     claimed = event.claimed(now)
     if not d.outbox.move(event, claimed):
-        # Another attempt was first. It may be this very message's, delivered twice, and die: so somebody looks again.
+        # Another attempt was first, perhaps of this same message, and may die: look again after its lease.
         d.events.send(tenant, job_id, due, delay=LEASE_SECONDS)
         return
     headers = {
@@ -91,7 +90,7 @@ def deliver_webhook(tenant: str, job_id: str, due: int, d: Delivery) -> None:
 
 
 def _settle(event: Event, claimed: Event, reply: Reply, d: Delivery) -> None:
-    """Write what came of the attempt; `event` is as it was before it."""
+    """Store the result of the attempt. `event` is as it was before the attempt."""
     if reply.status is not None and 200 <= reply.status < 300:
         d.meter.webhook_delivered()
         d.outbox.move(claimed, claimed.ended(DELIVERED, status=reply.status))
@@ -109,7 +108,7 @@ def _settle(event: Event, claimed: Event, reply: Reply, d: Delivery) -> None:
     try:
         d.events.send(event.tenant, event.job_id, due, delay=max(0, min(MAX_DELAY, math.ceil(due - d.clock.now()))))
     except Exception:
-        # This message stays, and must find the event as it names it; an outage of the queue uses no attempt up.
+        # This message is delivered again and must find the event as it was: an outage of the queue uses no attempt.
         d.outbox.move(claimed, event)
         raise
     d.outbox.move(claimed, claimed.failed(due, error, reply.status))

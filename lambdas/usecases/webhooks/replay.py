@@ -1,25 +1,25 @@
-"""See what became of a tenant's events, and have one delivered again."""
+"""List a tenant's webhook events, and deliver one again."""
 
 from __future__ import annotations
 
 from lambdas.domain import ids
 from lambdas.domain.errors import NotFound, WebhookPending
 from lambdas.domain.ports.webhooks import EventPage
-from lambdas.domain.webhooks import PENDING, Event
+from lambdas.domain.webhooks import PENDING, Event, State
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.webhooks.announce import send_now
 
-# The first message of a replay comes this late: its function has written the event by then, or never will.
+# Delay of a replay's first message: by then the event is written, or the function has died.
 SAFE_SECONDS = 60
 
 
-def list_webhooks(tenant: str, state: str | None, limit: int, cursor: str | None, deps: Deps) -> EventPage:
+def list_webhooks(tenant: str, state: State | None, limit: int, cursor: str | None, deps: Deps) -> EventPage:
     """Newest first. Raises InvalidRequest for a cursor that was never given out."""
     return deps.outbox.list(tenant, state, limit, cursor)
 
 
 def replay_webhook(tenant: str, job_id: str, deps: Deps) -> Event:
-    """Begin anew with the same `webhook-id`; an address that had answered 410 gets events again.
+    """Deliver again with the same `webhook-id`; an address disabled by a 410 is enabled again.
 
     Raises NotFound, and WebhookPending for an event that is being delivered.
     """

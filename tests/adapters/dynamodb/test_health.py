@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb import health as dynamodb_health
 from lambdas.adapters.dynamodb.health import DynamoHealth
+from lambdas.domain.failures import Failure
 from lambdas.domain.ports.providers import ProviderHealth
-from lambdas.domain.routing.health import PROBE_SECONDS, TRIP_AFTER, may_call
+from lambdas.domain.routing.health import PROBE_SECONDS, TRIP_AFTER, NoFailure, may_call
 from tests.support.fakes import FakeHealth
 
 T = 1_790_000_000.0
@@ -33,15 +34,15 @@ def health(request: pytest.FixtureRequest) -> ProviderHealth:
 def trip(health: ProviderHealth, now: float = T) -> float:
     """Fail into a cooldown; returns its end."""
     for _ in range(TRIP_AFTER):
-        health.observe("gemini", MODEL, "unavailable", 0.5, 0.0, now)
+        health.observe("gemini", MODEL, Failure.UNAVAILABLE, 0.5, 0.0, now)
     return health.snapshot()["gemini"].cooldown_until
 
 
 def test_what_one_saw_another_knows(health: ProviderHealth) -> None:
     assert health.snapshot() == {}
-    health.observe("gemini", MODEL, "success", 4.0, 0.04, T)
-    health.observe("gemini", MODEL, "failed", 4.0, 0.0, T)
-    health.observe("bedrock", MODEL, "success", 4.0, 0.04, T)
+    health.observe("gemini", MODEL, NoFailure.SUCCESS, 4.0, 0.04, T)
+    health.observe("gemini", MODEL, Failure.FAILED, 4.0, 0.0, T)
+    health.observe("bedrock", MODEL, NoFailure.SUCCESS, 4.0, 0.04, T)
     other = DynamoHealth("providers") if isinstance(health, DynamoHealth) else health
     seen = other.snapshot()
     assert set(seen) == {"gemini", "bedrock"}
@@ -56,7 +57,7 @@ def test_the_probe_is_one_over_all(health: ProviderHealth) -> None:
     assert health.claim_probe("gemini", end)
     assert not health.claim_probe("gemini", end + 1)
     assert health.claim_probe("gemini", end + PROBE_SECONDS)  # the first one never came back
-    health.observe("gemini", MODEL, "success", 1.0, 0.0, end + PROBE_SECONDS + 1)
+    health.observe("gemini", MODEL, NoFailure.SUCCESS, 1.0, 0.0, end + PROBE_SECONDS + 1)
     assert health.claim_probe("gemini", end + PROBE_SECONDS + 1)
     assert health.claim_probe("gemini", end + PROBE_SECONDS + 1)
 
@@ -74,7 +75,7 @@ def test_concurrent_observers_lose_little(cloud: None, serial: None) -> None:
 
     def work(function: DynamoHealth) -> None:
         for _ in range(10):
-            function.observe("gemini", MODEL, "success", 1.0, 0.01, T)
+            function.observe("gemini", MODEL, NoFailure.SUCCESS, 1.0, 0.01, T)
             time.sleep(0.02)  # no provider answers faster than that
 
     with ThreadPoolExecutor(4) as pool:
@@ -100,7 +101,7 @@ def test_memory_is_short_and_knows_its_own_writes(cloud: None, monkeypatch: pyte
 
 
 def test_an_item_expires_a_day_after_its_last_call(cloud: None) -> None:
-    DynamoHealth("providers").observe("gemini", MODEL, "success", 1.0, 0.0, T)
+    DynamoHealth("providers").observe("gemini", MODEL, NoFailure.SUCCESS, 1.0, 0.0, T)
     item = boto3.client("dynamodb").get_item(TableName="providers", Key=_key("gemini"))["Item"]
     assert int(item["expires_at"]["N"]) == T + 24 * 3600
 
@@ -115,13 +116,13 @@ def test_only_granted_operations_are_used(cloud: None) -> None:
 
 def test_a_table_out_of_reach_costs_knowledge_only(cloud: None) -> None:
     health = DynamoHealth("providers", memory_seconds=0)
-    health.observe("gemini", MODEL, "success", 1.0, 0.0, T)
+    health.observe("gemini", MODEL, NoFailure.SUCCESS, 1.0, 0.0, T)
     assert set(health.snapshot()) == {"gemini"}
     boto3.client("dynamodb").delete_table(TableName="providers")
     with pytest.raises(ClientError):
         aws.client("dynamodb").get_item(TableName="providers", Key=_key("gemini"))
     assert set(health.snapshot()) == {"gemini"}
-    health.observe("gemini", MODEL, "success", 1.0, 0.0, T)
+    health.observe("gemini", MODEL, NoFailure.SUCCESS, 1.0, 0.0, T)
     assert not health.claim_probe("gemini", T)
 
 

@@ -14,7 +14,7 @@ from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.ids import new_job_id
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, RUNNING, Attempt, Idempotency, Job, JobFilter, StoredImage
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Dropped, ImageRequest
 
 NOW = 1_790_000_000.0
 pytestmark = pytest.mark.usefixtures("cloud")
@@ -35,7 +35,7 @@ def image(of: Job) -> StoredImage:
 
 
 def test_a_record_comes_back_as_it_was(jobs: DynamoJobs) -> None:
-    new = replace(job(), dropped=({"name": "steps", "reason": "none"},), attempts=(Attempt("bedrock", "m"),))
+    new = replace(job(), dropped=(Dropped("steps", "none"),), attempts=(Attempt("bedrock", "m"),))
     assert jobs.create(new, None) is None
     assert jobs.get("acme", new.id) == new
     assert jobs.get("umbrella", new.id) is None

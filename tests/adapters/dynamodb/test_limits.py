@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb import transactions
+from lambdas.adapters.dynamodb import transactions, writes
 from lambdas.adapters.dynamodb.budget import DynamoBooks
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.dynamodb.limits import DynamoLimits
@@ -158,7 +158,7 @@ def test_a_replay_reserves_nothing_also_when_the_budget_is_used_up(jobs: DynamoJ
 def test_a_conflict_with_another_writer_is_not_an_answer(jobs: DynamoJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     db, caps = aws.client("dynamodb"), Caps(images=5)
     real, failures, waits = db.transact_write_items, ["TransactionConflict", "ThrottlingError"], list[float]()
-    monkeypatch.setattr(transactions.time, "sleep", waits.append)
+    monkeypatch.setattr(writes.time, "sleep", waits.append)
 
     def contended(**arguments: Any) -> Any:
         if not failures:

@@ -15,7 +15,7 @@ from lambdas.adapters.images.cutouts import Cutout
 from lambdas.adapters.images.frames import shown, unshown
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.backgrounds import Canvas, Unplaceable
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from tests.gpu_worker.background.products import draw, softened
 
 DROPS = PillowCompositor()

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 from lambdas.adapters.images.decoding import Opened, opened
 from lambdas.adapters.images.pictures import PillowPictures, decoded
-from lambdas.domain.errors import MalformedBody, ProviderFailure, TooLarge, UnsupportedMediaType
+from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
+from lambdas.domain.failures import ProviderFailure
 from tests.pictures.made import chunk, file, in_jpeg, packed, picture, png, scans, seeds, turned, webp_chunks
 from tests.support.work import lines
 

@@ -14,7 +14,8 @@ from PIL import Image, PngImagePlugin
 
 from lambdas.adapters.images.files import is_plain
 from lambdas.adapters.images.pictures import MAX_PIXELS, PillowPictures
-from lambdas.domain.errors import ProviderFailure, TooLarge
+from lambdas.domain.errors import TooLarge
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import FORMATS
 from tests.support.properties import examples
 

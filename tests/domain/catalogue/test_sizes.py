@@ -83,7 +83,7 @@ def test_what_the_client_left_open() -> None:
 )
 def test_the_note_says_what_was_done(final: tuple[int, int], made: tuple[int, int], by: str) -> None:
     note = sizes.SizePlan(final, made, None).note(made)
-    assert note == {"generated": f"{made[0]}x{made[1]}", "returned": f"{final[0]}x{final[1]}", "by": by}
+    assert note == sizes.Sizing(f"{made[0]}x{made[1]}", f"{final[0]}x{final[1]}", by)
 
 
 def test_no_note_for_a_picture_that_fits() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.limits import backlog
-from lambdas.domain.routing.health import Health, observed
+from lambdas.domain.routing.health import Health, NoFailure, observed
 
 NOW = 1_790_000_000.0
 
@@ -15,7 +15,7 @@ NOW = 1_790_000_000.0
 def seen(count: int, seconds: float) -> Health:
     health = Health()
     for _ in range(count):
-        health = observed(health, "success", seconds, 0.01, NOW)
+        health = observed(health, NoFailure.SUCCESS, seconds, 0.01, NOW)
     return health
 
 

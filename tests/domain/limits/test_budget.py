@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
@@ -63,7 +65,7 @@ def test_a_month_that_is_used_up_says_until_when() -> None:
 
 
 def test_a_success_costs_what_the_provider_charged_and_frees_the_rest() -> None:
-    failed = Attempt("bedrock", CORE, "failed", "bad_answer", cost_usd=0.04)
+    failed = Attempt("bedrock", CORE, "failed", Failure.BAD_ANSWER, cost_usd=0.04)
     won = Attempt("bedrock", SD35, "success", cost_usd=0.08)
     end = settlement(tried(reserving(job(CORE, SD35, ULTRA), Caps(1, 1)), failed, won, images=1))
     assert (end.committed_microusd, end.spent_microusd, end.lost_microusd) == (120_000 - 140_000, 120_000, 0)
@@ -78,9 +80,18 @@ def test_a_job_that_failed_or_was_cancelled_gives_its_reservation_back() -> None
 
 
 def test_a_call_whose_end_is_not_known_is_the_houses_loss() -> None:
-    unknown = Attempt("bedrock", ULTRA, "unknown", "outcome_unknown")
+    unknown = Attempt("bedrock", ULTRA, "unknown", Failure.OUTCOME_UNKNOWN)
     end = settlement(tried(reserving(job(ULTRA), Caps(1, 1)), unknown, status=FAILED))
     assert (end.spent_microusd, end.lost_microusd, end.committed_microusd) == (0, 140_000, -140_000)
+
+
+def test_a_cost_on_a_record_from_before_its_certainty_was_written_is_no_loss() -> None:
+    paid = Attempt("bedrock", ULTRA, "failed", Failure.BAD_ANSWER, cost_usd=0.14)
+    stored = tried(job(ULTRA), paid, status=FAILED).to_dict()
+    for attempt in stored["attempts"]:
+        del attempt["paid"]
+    end = settlement(Job.from_dict(json.loads(json.dumps(stored))))
+    assert (end.spent_microusd, end.lost_microusd) == (140_000, 0)
 
 
 def test_a_job_that_changes_nothing_writes_nothing() -> None:

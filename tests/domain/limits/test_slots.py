@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lambdas.domain.limits import slots
 from lambdas.domain.limits.slots import Slot
-from lambdas.domain.routing import planning
+from lambdas.domain.providers import PROVIDERS
 
 NOW = 1_790_000_000.0
 
@@ -105,7 +105,7 @@ def test_caps_and_shares_hold_whatever_happens(cap: int, steps: list[tuple[str, 
 def test_given_caps_go_over_the_defaults_and_0_takes_one_away() -> None:
     assert slots.caps({}) == {"comfyui": 4, "leonardo_ai": 10}
     assert slots.caps({"leonardo_ai": 0, "bedrock": 7}) == {"comfyui": 4, "bedrock": 7}
-    assert set(slots.DEFAULT_CAPS) <= set(planning.PROVIDERS)
+    assert set(slots.DEFAULT_CAPS) <= set(PROVIDERS)
 
 
 def test_pauses_grow_and_scatter_and_stay_within_bounds() -> None:

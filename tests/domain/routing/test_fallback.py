@@ -8,9 +8,10 @@ import pytest
 
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import FAILURES, FieldError
+from lambdas.domain.errors import FieldError
+from lambdas.domain.failures import Failure, Paid
 from lambdas.domain.jobs.request import ImageRequest
-from lambdas.domain.routing.fallback import ELSEWHERE, MAX_LOSSES, candidates, may_fall_back, unsupported_reason
+from lambdas.domain.routing.fallback import MAX_LOSSES, candidates, may_fall_back, unsupported_reason
 from lambdas.domain.routing.ranking import Ranking
 
 
@@ -22,20 +23,16 @@ A1, A2, B1, C1 = card("a-1", "a"), card("a-2", "a"), card("b-1", "b"), card("c-1
 RANKED = Ranking(ready=(B1, A1, C1), spare=(A2,), resting=(card("d-1", "d"),), free_at=100.0)
 
 
-def test_the_table_knows_every_failure() -> None:
-    assert set(ELSEWHERE) == set(FAILURES)
-
-
 @pytest.mark.parametrize("paid", ["no", "unknown"])
-@pytest.mark.parametrize("code", FAILURES)
-def test_only_the_requests_own_faults_end_it(code: str, paid: str) -> None:
-    assert may_fall_back(code, paid) == (code not in ("content_policy", "invalid_request"))
+@pytest.mark.parametrize("code", Failure)
+def test_only_the_requests_own_faults_end_it(code: Failure, paid: Paid) -> None:
+    assert may_fall_back(code, paid) == (code not in (Failure.CONTENT_POLICY, Failure.INVALID_REQUEST))
 
 
 def test_what_may_have_been_paid_in_vain_is_bounded() -> None:
-    assert may_fall_back("outcome_unknown", "unknown", MAX_LOSSES - 1)
-    assert not may_fall_back("outcome_unknown", "unknown", MAX_LOSSES)
-    assert may_fall_back("throttled", "no", MAX_LOSSES)
+    assert may_fall_back(Failure.OUTCOME_UNKNOWN, "unknown", MAX_LOSSES - 1)
+    assert not may_fall_back(Failure.OUTCOME_UNKNOWN, "unknown", MAX_LOSSES)
+    assert may_fall_back(Failure.THROTTLED, "no", MAX_LOSSES)
 
 
 @pytest.mark.parametrize(

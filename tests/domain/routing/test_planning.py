@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.providers import PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
@@ -80,7 +82,7 @@ def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
     request = ImageRequest("x", model=TURBO)
     [card] = plan(request, DEMO)
     assert card.provider == "demo"
-    assert planning.replaced(request, card)[0]["name"] == "model"
+    assert planning.replaced(request, card)[0].name == "model"
 
 
 def test_a_model_near_its_end_warns() -> None:
@@ -91,7 +93,7 @@ def test_a_model_near_its_end_warns() -> None:
 
 def test_only_what_the_client_sent_is_reported() -> None:
     request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
-    assert [d["name"] for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
+    assert [d.name for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
 
 
 def test_a_reference_image_goes_only_where_it_is_taken() -> None:
@@ -119,7 +121,7 @@ def test_the_others_follow_unless_the_client_does_not_want_them() -> None:
 def test_when_all_are_resting_nobody_is_asked() -> None:
     resting = Health()
     for _ in range(10):
-        resting = observed(resting, "unavailable", 1.0, 0.0, NOW)
+        resting = observed(resting, Failure.UNAVAILABLE, 1.0, 0.0, NOW)
     with pytest.raises(NoneAvailable) as caught:
         plan(ImageRequest("x"), replace(BEDROCK, healths={"bedrock": resting}))
     assert 0 < (caught.value.retry_after or 0) <= 300
@@ -128,28 +130,44 @@ def test_when_all_are_resting_nobody_is_asked() -> None:
 @given(st.sampled_from(catalogue.CARDS), st.none() | st.integers(0, 2**32 - 1), st.integers(1, 8))
 def test_every_seed_of_an_order_is_one_the_model_takes(card: ModelCard, seed: int | None, n: int) -> None:
     request = ImageRequest("x", seed=seed, n=n)
-    first = planning.draw_seed(request, card)
-    seeds = [planning.order(request, card, first, i).seed for i in range(n)]
+    first = planning.draw_seed(request, card, random.Random())
+    seeds = [planning.image_task(request, card, first, i).seed for i in range(n)]
     assert all(card.seed_min <= s <= card.seed_max for s in seeds)
     assert len(set(seeds)) == n
     if seed is not None and card.seed_min <= seed <= card.seed_max:
         assert seeds[0] == seed
 
 
+class Lowest(random.Random):
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+class Highest(random.Random):
+    def randint(self, a: int, b: int) -> int:
+        return b
+
+
+@pytest.mark.parametrize("card", catalogue.CARDS, ids=lambda card: card.id)
+def test_a_drawn_seed_is_never_0_and_leaves_room_for_every_image(card: ModelCard) -> None:
+    assert planning.draw_seed(ImageRequest("x"), card, Lowest()) == 1
+    assert planning.draw_seed(ImageRequest("x", n=8), card, Highest()) == card.seed_max - 8
+
+
 def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
     request = ImageRequest("x", seed=0)
     turbo = catalogue.card(TURBO)
     assert turbo
-    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"))
+    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"), random.Random())
     assert drawn != 0
-    assert planning.order(request, turbo, drawn, 0).seed == 0
+    assert planning.image_task(request, turbo, drawn, 0).seed == 0
 
 
 def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
     card = catalogue.default_of("bedrock")
-    assert planning.order(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
-    assert planning.order(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
-    assert planning.order(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
+    assert planning.image_task(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
+    assert planning.image_task(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
+    assert planning.image_task(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
 
 
 def test_weights_share_the_traffic() -> None:
@@ -166,7 +184,7 @@ def test_a_routes_own_steps_and_guidance_are_not_a_distilled_models() -> None:
     assert dev
     usual = ImageRequest("x", steps=30, cfg=7.0)
     sent = replace(usual, steps=2, cfg=1.5, given=("steps", "cfg"))
-    orders = [planning.order(request, card, 7, 0) for request in (usual, sent) for card in (turbo, dev)]
+    orders = [planning.image_task(request, card, 7, 0) for request in (usual, sent) for card in (turbo, dev)]
     assert [(o.steps, o.cfg) for o in orders] == [(None, None), (30, 7.0), (2, 1.5), (2, 1.5)]
 
 
@@ -176,7 +194,7 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
     assert usual.cache_key() == replace(usual, given=("seed",)).cache_key()
 
 
-EVERYBODY = Deployment(frozenset(planning.PROVIDERS), TURBO)
+EVERYBODY = Deployment(frozenset(PROVIDERS), TURBO)
 STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
 WISHES = {
     "reference": {"reference_key": "k"},
@@ -193,7 +211,7 @@ WISHES = {
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("wish", WISHES)
-@pytest.mark.parametrize("provider", planning.PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
     asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
     cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]
@@ -245,7 +263,7 @@ def test_turbo_heeds_what_to_avoid_where_it_is_guided(request_: object, negative
     turbo = catalogue.card(TURBO)
     assert turbo
     request = ImageRequest("x", **request_)  # type: ignore[arg-type]
-    assert planning.order(request, turbo, 7, 0).negative_prompt == negative
+    assert planning.image_task(request, turbo, 7, 0).negative_prompt == negative
     told = planning.dropped(request, turbo)
-    assert [d["name"] for d in told] == dropped
-    assert all("cfg" in d["reason"] for d in told)
+    assert [d.name for d in told] == dropped
+    assert all("cfg" in d.reason for d in told)

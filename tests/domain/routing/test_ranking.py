@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.errors import FAILURES
-from lambdas.domain.routing.health import TRIP_AFTER, Health, observed, probing
+from lambdas.domain.failures import Failure
+from lambdas.domain.routing.health import TRIP_AFTER, Health, NoFailure, Seen, observed, probing
 from lambdas.domain.routing.ranking import SCORES, STRATEGIES, Ranking, Strategy, rank
 
 T = 1_790_000_000.0
@@ -29,7 +29,7 @@ B1, C1 = card("b-1", 0.02, 7, 6.0), card("c-1", 0.08, 8, 2.0)
 ALL = (A1, A2, B1, C1)
 
 
-def seen(*calls: tuple[str, float], model: str = "", times: int = 1, ago: float = 0.0) -> Health:
+def seen(*calls: tuple[Seen, float], model: str = "", times: int = 1, ago: float = 0.0) -> Health:
     health = Health()
     for code, seconds in calls * times:
         health = observed(health, code, seconds, 0.0, T - ago, model)
@@ -71,38 +71,41 @@ def test_balanced_asks_a_provider_for_its_default_model() -> None:
 
 
 def test_fastest_learns_from_what_it_sees() -> None:
-    assert order(ranked("fastest", {"c": seen(("success", 30.0), model="c-1", times=10)})) == "a-1 b-1 c-1"
-    assert order(ranked("fastest", {"b": seen(("success", 1.0), model="b-1", times=10)})) == "b-1 c-1 a-1"
+    assert order(ranked("fastest", {"c": seen((NoFailure.SUCCESS, 30.0), model="c-1", times=10)})) == "a-1 b-1 c-1"
+    assert order(ranked("fastest", {"b": seen((NoFailure.SUCCESS, 1.0), model="b-1", times=10)})) == "b-1 c-1 a-1"
     # seconds of another model of the same provider say nothing of this one
-    assert order(ranked("fastest", {"c": seen(("success", 30.0), model="c-9", times=10)})) == "c-1 a-1 b-1"
+    assert order(ranked("fastest", {"c": seen((NoFailure.SUCCESS, 30.0), model="c-9", times=10)})) == "c-1 a-1 b-1"
     # failures cost the time they took, and what was long ago counts for little
-    broken = seen(("success", 2.0), ("timeout", 20.0), model="c-1", times=10)
+    broken = seen((NoFailure.SUCCESS, 2.0), (Failure.TIMEOUT, 20.0), model="c-1", times=10)
     assert order(ranked("fastest", {"c": broken})) == "a-1 b-1 c-1"
-    assert order(ranked("fastest", {"c": seen(("success", 30.0), model="c-1", times=10, ago=7200)})) == "c-1 a-1 b-1"
+    assert (
+        order(ranked("fastest", {"c": seen((NoFailure.SUCCESS, 30.0), model="c-1", times=10, ago=7200)}))
+        == "c-1 a-1 b-1"
+    )
 
 
 def test_cheapest_counts_what_failures_cost() -> None:
     same = (card("a-1", 0.04), card("b-1", 0.04))
-    wasted = observed(seen(("success", 1.0), times=5), "bad_answer", 1.0, 0.04, T)
-    ranking = rank(same, {"a": wasted, "b": seen(("success", 9.0), times=5)}, "cheapest", T, random.Random(1))
+    wasted = observed(seen((NoFailure.SUCCESS, 1.0), times=5), Failure.BAD_ANSWER, 1.0, 0.04, T)
+    ranking = rank(same, {"a": wasted, "b": seen((NoFailure.SUCCESS, 9.0), times=5)}, "cheapest", T, random.Random(1))
     assert order(ranking) == "b-1 a-1"
 
 
 def test_resting_providers_are_told_apart() -> None:
-    down = seen(("unavailable", 0.1), times=TRIP_AFTER)
-    ranking = ranked("cheapest", {"a": down, "b": seen(("out_of_credit", 0.1))})
+    down = seen((Failure.UNAVAILABLE, 0.1), times=TRIP_AFTER)
+    ranking = ranked("cheapest", {"a": down, "b": seen((Failure.OUT_OF_CREDIT, 0.1))})
     assert order(ranking) == "c-1"
     assert [c.id for c in ranking.resting] == ["a-1", "a-2", "b-1"]
     assert ranking.free_at == T + 15
 
 
 def test_a_missing_model_rests_alone() -> None:
-    ranking = ranked("cheapest", {"a": seen(("model_gone", 0.1), model="a-2")})
+    ranking = ranked("cheapest", {"a": seen((Failure.MODEL_GONE, 0.1), model="a-2")})
     assert order(ranking) == "b-1 a-1 c-1"
 
 
 def test_a_provider_due_for_its_probe_keeps_its_place_and_is_first_in_balanced() -> None:
-    down = seen(("unavailable", 0.1), times=TRIP_AFTER, ago=60)
+    down = seen((Failure.UNAVAILABLE, 0.1), times=TRIP_AFTER, ago=60)
     for strategy in ("cheapest", "quality"):
         assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))  # type: ignore[arg-type]
     assert order(ranked("fastest", {"c": down})) == order(ranked("fastest"))
@@ -129,8 +132,8 @@ def test_weights_share_the_traffic_out() -> None:
 def test_balanced_prefers_what_works_and_still_looks_at_the_others() -> None:
     same = (card("a-1"), card("b-1"))
     healths = {
-        "a": seen(("success", 6.0), model="a-1", times=50),
-        "b": seen(("success", 6.0), ("failed", 6.0), model="b-1", times=10),
+        "a": seen((NoFailure.SUCCESS, 6.0), model="a-1", times=50),
+        "b": seen((NoFailure.SUCCESS, 6.0), (Failure.FAILED, 6.0), model="b-1", times=10),
     }
     counts = Counter(rank(same, healths, "balanced", T, random.Random(s)).ready[0].provider for s in range(1000))
     assert counts["a"] > 950
@@ -140,7 +143,7 @@ def test_balanced_prefers_what_works_and_still_looks_at_the_others() -> None:
 
 
 def test_the_same_seed_gives_the_same_order() -> None:
-    healths = {"a": seen(("success", 3.0), ("failed", 1.0), times=4)}
+    healths = {"a": seen((NoFailure.SUCCESS, 3.0), (Failure.FAILED, 1.0), times=4)}
     for strategy in STRATEGIES:
         assert ranked(strategy, healths, 7, weights={"a": 1, "b": 1}) == ranked(
             strategy, healths, 7, weights={"a": 1, "b": 1}
@@ -149,13 +152,13 @@ def test_the_same_seed_gives_the_same_order() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from(["success", *FAILURES]), st.floats(0, 400)), max_size=60
+        st.tuples(st.sampled_from("abc"), st.sampled_from([*NoFailure, *Failure]), st.floats(0, 400)), max_size=60
     ),
     st.sampled_from(STRATEGIES),
     st.integers(0, 99),
 )
 def test_no_model_is_lost_and_none_comes_twice(
-    calls: list[tuple[str, str, float]], strategy: Strategy, seed: int
+    calls: list[tuple[str, Seen, float]], strategy: Strategy, seed: int
 ) -> None:
     healths: dict[str, Health] = {}
     for number, (provider, code, seconds) in enumerate(calls):

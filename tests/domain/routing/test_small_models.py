@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES, PROMPT_MAX, RATIOS, SIDE, WORDS
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.providers import ALL, PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
@@ -53,7 +55,7 @@ def test_whatever_else_is_in_it_is_not(prompt: str) -> None:
 
 def test_a_model_without_words_of_its_own_reads_anything() -> None:
     assert catalogue.default_of("demo").reads("")
-    assert not any(catalogue.default_of(provider).words for provider in (*planning.PROVIDERS, "demo"))
+    assert not any(catalogue.default_of(provider).words for provider in ALL)
 
 
 @pytest.mark.parametrize("strategy", STRATEGY)
@@ -73,9 +75,9 @@ def test_without_its_files_there_is_no_such_model() -> None:
     with pytest.raises(ProviderUnconfigured, match="is not here"):
         plan(bare, model=DEMO_SCENES)
     for house, offered in [(bare, False), (DEMO, True)]:
-        assert (DEMO_SCENES in [row["id"] for row in list_models(house, NOW)]) is offered
-        [demo] = [row for row in list_providers(house, NOW) if row["id"] == "demo"]
-        assert (DEMO_SCENES in demo["models"]) is offered
+        assert (DEMO_SCENES in [row.id for row in list_models(house, NOW)]) is offered
+        [demo] = [row for row in list_providers(house, NOW) if row.id == "demo"]
+        assert (DEMO_SCENES in demo.models) is offered
 
 
 @pytest.mark.parametrize("model", [TURBO, GPU_SCENES])
@@ -83,7 +85,7 @@ def test_the_demo_stands_in_for_a_named_model_with_what_suits_the_prompt(model: 
     assert plan(DEMO, model=model) == [DEMO_SCENES, DRAWING]
     assert plan(DEMO, "a fox", model=model) == [DRAWING]
     [said] = planning.replaced(ImageRequest("x", model=model), card)
-    assert said["reason"].startswith("no provider is configured")
+    assert said.reason.startswith("no provider is configured")
 
 
 def test_who_names_it_has_it_and_is_told_of_what_it_does_not_read() -> None:
@@ -95,11 +97,11 @@ def test_who_names_it_has_it_and_is_told_of_what_it_does_not_read() -> None:
 
 def test_that_the_drawing_stood_in_for_it_is_said_as_it_was() -> None:
     [said] = planning.replaced(ImageRequest("x", model=DEMO_SCENES), catalogue.default_of("demo"))
-    assert said["reason"] == f"{DEMO_SCENES} gave no image: {DRAWING} answered instead"
+    assert said.reason == f"{DEMO_SCENES} gave no image: {DRAWING} answered instead"
 
 
 def test_found_missing_it_is_left_out_and_the_drawing_goes_on() -> None:
-    gone = observed(Health(), "model_gone", 0.1, 0.0, NOW, DEMO_SCENES)
+    gone = observed(Health(), Failure.MODEL_GONE, 0.1, 0.0, NOW, DEMO_SCENES)
     assert plan(replace(DEMO, healths={"demo": gone})) == [DRAWING]
 
 
@@ -140,7 +142,7 @@ HOUSES = st.sampled_from(
         DEMO,
         GPU,
         Deployment(frozenset({"sagemaker"}), TURBO, vocabulary_limited=SMALL),
-        Deployment(frozenset(planning.PROVIDERS), TURBO, vocabulary_limited=SMALL, weights={"sagemaker": 1.0}),
+        Deployment(frozenset(PROVIDERS), TURBO, vocabulary_limited=SMALL, weights={"sagemaker": 1.0}),
     ]
 )
 PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min_size=1, max_size=8).map(" ".join)

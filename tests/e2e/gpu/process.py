@@ -14,7 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx2
+import requests
+
+from tests.e2e import http
 
 TURBO = "stabilityai/sdxl-turbo"
 SCENES = "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"
@@ -74,13 +76,13 @@ class WorkerProcess:
     def ping(self) -> int:
         """The status of `/ping`; 0 where nobody answers."""
         try:
-            return httpx2.get(f"{self.url}/ping", trust_env=False).status_code
-        except httpx2.TransportError:
+            return http.get(f"{self.url}/ping").status_code
+        except requests.RequestException:
             return 0
 
     def figure(self, name: str, label: str = "") -> float:
         """The sum of those lines of its `/metrics`."""
-        lines = httpx2.get(f"{self.url}/metrics", trust_env=False, timeout=60).text.splitlines()
+        lines = http.get(f"{self.url}/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name) and label in line)
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import httpx2
 import pytest
 
 from tests.doubles.gpu import SCENES
 from tests.e2e.conftest import make_stack
+from tests.e2e.http import Client
 from tests.e2e.test_backgrounds import KEY, KEYS, by_form, check, ended
 from tests.gpu_worker.background.products import draw
 
@@ -17,7 +17,7 @@ def test_by_a_real_worker_with_tiny_weights(gpu_worker, tmp_path):
     """The worker's own process and code, with weights that were never trained: what is around the product is noise."""
     with (
         make_stack(tmp_path, GPU_WORKER_URL=gpu_worker.url, **KEYS) as stack,
-        httpx2.Client(base_url=stack.url, timeout=90, trust_env=False) as client,
+        Client(stack.url, timeout=90) as client,
     ):
         for size, fields in ((None, {}), ((96, 128), {"width": "128", "height": "96", "format": "webp"})):
             product = draw(0, 96, 72)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from tests.doubles.bedrock import service
+from tests.e2e import http
 from tests.e2e.crowd import ended
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 SLOW = 20.0  # seconds that the provider takes for an image
@@ -23,7 +24,7 @@ def test_forty_at_once_on_a_slow_provider(start):
 
         def ask(number):
             body = {"prompt": f"fox {number}", **ASKED}
-            got.append(httpx2.post(f"{stack.url}/generate", json=body, timeout=120, trust_env=False))
+            got.append(http.post(f"{stack.url}/generate", json=body, timeout=120))
 
         ask(-1)
         assert got.pop().status_code == 200
@@ -31,7 +32,7 @@ def test_forty_at_once_on_a_slow_provider(start):
         with ThreadPoolExecutor(41) as pool:
             asked = [pool.submit(ask, n) for n in range(40)]
             time.sleep(12)
-            assert httpx2.get(f"{stack.url}/health", timeout=30, trust_env=False).status_code == 200
+            assert http.get(f"{stack.url}/health", timeout=30).status_code == 200
             for future in asked:
                 future.result()
         turned_away = [answer for answer in got if answer.status_code == 503]
@@ -46,7 +47,7 @@ def test_forty_at_once_on_a_slow_provider(start):
         fake.seconds = 0.0
         ask(40)
         assert got[-1].status_code == 200
-        with httpx2.Client(base_url=stack.url, timeout=120, trust_env=False) as client:
+        with Client(stack.url, timeout=120) as client:
             for answer in accepted:
                 assert ended(client, answer.json()["generation_id"])["status"] == "completed"
             jobs = client.get("/unified/jobs", params={"limit": 100}).json()["jobs"]

@@ -8,11 +8,11 @@ import re
 import subprocess
 from pathlib import Path
 
-import httpx2
 import pytest
 from PIL import Image, ImageDraw
 
 from local.settings import ROOT
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 
@@ -39,7 +39,7 @@ def photo(megabytes: float) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def names(client: httpx2.Client) -> dict[str, str]:
+def names(client: Client) -> dict[str, str]:
     """What stands for a name of the reader's own."""
     named = client.post("/generate-image", json={"prompt": "A fox"}).json()["image_url"]
     job = client.post("/unified/generate", json={"prompt": "A fox", "project_id": "spring"}).json()
@@ -47,7 +47,7 @@ def names(client: httpx2.Client) -> dict[str, str]:
         "im_0123456789abcdef.png": named,
         "GENERATION_ID": job["generation_id"],
         "IMAGE_ID": job["images"][0]["id"],
-        "localhost:8000": str(client.base_url).removeprefix("http://").rstrip("/"),
+        "localhost:8000": client.base.removeprefix("http://"),
     }
 
 

@@ -12,20 +12,21 @@ import sys
 import time
 from pathlib import Path
 
-import httpx2
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from gpu_worker.scenes.judging import judge
 from gpu_worker.scenes.scene import SIDE, Scene, Thing
 from local.settings import ROOT
+from tests.e2e import http
 
 pytestmark = pytest.mark.e2e
 
 
 def fetch(url):
-    return httpx2.get(url, trust_env=False, timeout=30)
+    return http.get(url, timeout=30)
 
 
 def test_health(client):
@@ -60,7 +61,7 @@ def test_a_scene_of_shapes_is_painted_by_the_small_model(client):
 
 def test_an_image_and_its_job_outlive_a_restart(start):
     with start() as stack:
-        made = httpx2.post(f"{stack.url}/generate-image", json={"prompt": "a cat"}, trust_env=False, timeout=60)
+        made = http.post(f"{stack.url}/generate-image", json={"prompt": "a cat"})
         name = made.json()["image_url"]
         before = fetch(f"{stack.url}/download/{name}")
         assert before.status_code == 200
@@ -73,8 +74,8 @@ def test_keys_of_the_settings(start):
     with start(REQUIRE_API_KEY="1", API_KEYS="acme:k1") as stack:
         url = f"{stack.url}/v1/models"
         assert fetch(url).status_code == 401
-        assert httpx2.get(url, headers={"x-api-key": "wrong"}, trust_env=False).status_code == 403
-        assert httpx2.get(url, headers={"authorization": "Bearer k1"}, trust_env=False).status_code == 200
+        assert http.get(url, headers={"x-api-key": "wrong"}).status_code == 403
+        assert http.get(url, headers={"authorization": "Bearer k1"}).status_code == 200
         assert "keys       required" in stack.banner
 
 
@@ -112,7 +113,7 @@ def test_it_answers_and_ends_without_a_trace(run, sign):
     until = time.monotonic() + 90
     answered = None
     while answered is None and time.monotonic() < until:
-        with contextlib.suppress(httpx2.TransportError):
+        with contextlib.suppress(requests.RequestException):
             answered = fetch(f"http://127.0.0.1:{port}/health")
     assert answered is not None and answered.status_code == 200
     [emulator] = [

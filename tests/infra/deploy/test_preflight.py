@@ -11,9 +11,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra import config
+from infra.bedrock import EDITING_MODELS, IMAGE_MODELS, TEXT_MODEL
 from infra.deploy import __main__, cli, preflight
 from infra.deploy.preflight_checks import BOOTSTRAP
-from infra.grants import EDITING_MODELS, IMAGE_MODELS, TEXT_MODEL
 
 TYPES = config.ENVIRONMENTS["dev"].gpu.instance_types
 READS = ("get_", "list_", "describe_")

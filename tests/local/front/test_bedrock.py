@@ -6,7 +6,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
-import httpx2
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -18,6 +17,7 @@ from local.front.front import Front
 from local.front.gateway import Gateway
 from local.settings import ROOT
 from local.stack import Stack
+from tests.e2e import http
 from tests.local import standin
 
 USER = {"AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"}
@@ -125,7 +125,7 @@ def test_an_sdk_client_of_a_function_gets_through(upstream, tmp_path):
     service = standin.write(tmp_path / "service")
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
         stack.bedrock.upstream = f"http://127.0.0.1:{upstream.server_port}/{{region}}"
-        given = httpx2.get(f"{stack.url}/env", trust_env=False).json()
+        given = http.get(f"{stack.url}/env").json()
         assert "secret" not in given.values()
         assert "AKIAUSER" not in given.values()
         sdk = boto3.client(
@@ -141,7 +141,7 @@ def test_an_sdk_client_of_a_function_gets_through(upstream, tmp_path):
         assert upstream.seen[0][0] == "/us-west-2/model/stability.stable-image-core-v1%3A1/invoke"
         with pytest.raises(ClientError, match="ThrottlingException"):
             sdk.invoke_model(modelId="m", body='{"status": 429}')
-        assert httpx2.post(f"{stack.url}{PREFIX}guess/model/x/invoke", trust_env=False).status_code == 404
+        assert http.post(f"{stack.url}{PREFIX}guess/model/x/invoke").status_code == 404
 
 
 def test_the_way_is_shut_when_bedrock_is_off():

@@ -6,13 +6,13 @@ import socket
 import stat
 from http.client import HTTPResponse
 
-import httpx2
 import pytest
 
 from local import settings
 from local.emulator import keys
 from local.settings import ROOT
 from local.stack import Stack
+from tests.e2e import http
 from tests.local import standin
 
 pytestmark = pytest.mark.e2e
@@ -81,7 +81,7 @@ def test_it_is_told_what_is_wrong(stack, name):
     assert headers["x-request-id"]
     problem = json.loads(body)
     assert (problem["status"], problem["code"] != "", problem["detail"] != "") == (want, True, True)
-    assert httpx2.get(f"{stack.url}/health", trust_env=False).status_code == 200
+    assert http.get(f"{stack.url}/health").status_code == 200
 
 
 def test_nothing_of_it_is_an_error_in_our_log(stack):
@@ -104,13 +104,13 @@ def test_an_image_is_bytes_whatever_is_accepted(stack, accept):
 
 
 def test_a_client_cannot_bring_its_own_word_nor_see_ours(stack):
-    event = httpx2.post(f"{stack.url}/echo", headers={"X-Local-Word": "guess"}, json={}, trust_env=False).json()
+    event = http.post(f"{stack.url}/echo", headers={"X-Local-Word": "guess"}, json={}).json()
     assert "local-word" not in json.dumps(event).lower()
     assert stack.emulator.keys.word not in json.dumps(event)
 
 
 def test_functions_know_neither_the_launchers_keys_nor_its_word(stack):
-    environment = httpx2.get(f"{stack.url}/env", trust_env=False).text
+    environment = http.get(f"{stack.url}/env").text
     assert stack.emulator.keys.secret not in environment
     assert stack.emulator.keys.access_key_id not in environment
     assert stack.emulator.keys.word not in environment
@@ -118,7 +118,7 @@ def test_functions_know_neither_the_launchers_keys_nor_its_word(stack):
 
 def test_what_it_writes_is_its_owners_alone(stack):
     folder = stack.settings.data_dir
-    httpx2.get(f"{stack.url}/presign?key=images/a.png", trust_env=False)
+    http.get(f"{stack.url}/presign?key=images/a.png")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     stack.restart()
     for path in [folder / keys.FILE, *(p for p in (folder / "state").rglob("*")), *(folder / "s3").rglob("*")]:

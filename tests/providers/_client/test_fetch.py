@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.egress import guard, wire
 from lambdas.providers._client import fetch
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lambdas.domain import catalogue
 from lambdas.domain.jobs.request import FORMATS, ImageTask
-from lambdas.providers.demo import provider
+from lambdas.providers.demo import build, provider
 from lambdas.providers.demo.art import SCENES
 from lambdas.settings import Settings
 from tests.support.properties import examples
@@ -28,7 +28,7 @@ RIBBON = (255, 196, 0)
 
 
 def _paint(prompt: str = "a cat", seed: int = 7, size: tuple[int, int] = (128, 128), fmt: str = "png") -> bytes:
-    painted = provider.build(Settings()).paint(ImageTask(CARD, prompt, seed, size, format=fmt), 10)
+    painted = build(Settings()).paint(ImageTask(CARD, prompt, seed, size, format=fmt), 10)
     assert painted.seed == seed
     return painted.data
 
@@ -39,10 +39,10 @@ def _open(data: bytes) -> Image.Image:
 
 def test_same_order_same_bytes_also_in_another_process() -> None:
     code = (
-        "import hashlib; from lambdas.providers.demo import provider; from lambdas.domain import catalogue;"
+        "import hashlib; from lambdas.providers.demo import provider as demo; from lambdas.domain import catalogue;"
         "from lambdas.domain.jobs.request import ImageTask; from lambdas.settings import Settings;"
         "order = ImageTask(catalogue.default_of('demo'), 'a cat', 7, (128, 128));"
-        "print(hashlib.sha256(provider.build(Settings()).paint(order, 10).data).hexdigest())"
+        "print(hashlib.sha256(demo.build(Settings()).paint(order, 10).data).hexdigest())"
     )
     there = subprocess.run(
         [sys.executable, "-c", code],

@@ -17,10 +17,11 @@ from PIL import Image
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.catalogue.sizes import Sizing
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
-from lambdas.providers.demo import provider
+from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -53,7 +54,7 @@ class Framed:
 @pytest.fixture
 def framed(monkeypatch: pytest.MonkeyPatch) -> provider.Demo:
     monkeypatch.setattr("lambdas.providers.demo.scenes.Scenes", Framed)
-    return provider.build(Settings(demo_model_dir="/model"))
+    return build(Settings(demo_model_dir="/model"))
 
 
 def opened(data: bytes) -> Image.Image:
@@ -88,7 +89,7 @@ def test_it_comes_in_the_format_asked_for_with_its_seed(fmt: str, framed: provid
 def test_the_model_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr("lambdas.providers.demo.scenes.Scenes", lambda folder: read.append(folder) or Framed(folder))
-    made = provider.build(Settings(demo_model_dir="/model"))
+    made = build(Settings(demo_model_dir="/model"))
     for _ in range(3):
         made.paint(ORDER, 10)
     assert read == [Path("/model")]
@@ -104,7 +105,7 @@ def settings(folder: Path) -> Settings:
 
 
 def service(folder: Path) -> Deps:
-    there = FakeProviders(demo=provider.build(settings(folder)))  # type: ignore[arg-type]
+    there = FakeProviders(demo=build(settings(folder)))  # type: ignore[arg-type]
     return make_deps(
         providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder))
     )
@@ -126,7 +127,7 @@ def test_a_scene_is_painted_by_the_model_and_enlarged_as_is_said() -> None:
     job = ask(deps, seed=5)
     assert attempts(job) == [(DEMO_SCENES, "success", None)]
     assert (job.status, job.model, job.images[0].seed) == (COMPLETED, DEMO_SCENES, 5)
-    assert job.sizing == {"generated": "128x128", "returned": "512x512", "by": "enlarged"}
+    assert job.sizing == Sizing("128x128", "512x512", "enlarged")
     again, other = ask(deps, seed=5), ask(deps, seed=6)
     first, second, third = (deps.blobs.get(made.images[0].key) for made in (job, again, other))
     assert first == second != third
@@ -150,13 +151,13 @@ def test_where_it_cannot_be_loaded_the_drawing_answers_and_the_receipt_says_so(
     job = ask(deps, model=DEMO_SCENES)
     assert attempts(job) == [(DEMO_SCENES, "failed", "model_gone"), (DRAWING.id, "success", None)]
     assert (job.status, job.model) == (COMPLETED, DRAWING.id)
-    assert job.dropped[0]["reason"] == f"{DEMO_SCENES} gave no image: {DRAWING.id} answered instead"
+    assert job.dropped[0].reason == f"{DEMO_SCENES} gave no image: {DRAWING.id} answered instead"
     assert attempts(ask(deps)) == [(DRAWING.id, "success", None)]
     assert len([r for r in caplog.records if r.levelno >= logging.ERROR and r.name == provider.__name__]) == 1
 
 
 def test_the_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    made = provider.build(settings(tmp_path))
+    made = build(settings(tmp_path))
     for _ in range(3):
         with pytest.raises(ProviderFailure) as failed:
             made.paint(ORDER, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import lambdas
 from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards import bedrock, comfyui, gemini, leonardo_ai, runware_ai, sagemaker
-from lambdas.providers import MODULES
+from lambdas.domain.providers import PROVIDERS
 from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.__main__ import _checks, main
 from lambdas.providers.models_check.services import LEONARDO_LISTS
@@ -22,6 +23,8 @@ from tests.doubles.aws_accounts import model
 CORE, SD35, ULTRA, SCENE, CUTTER = (card.id for card in bedrock.CARDS)
 GPU_MODELS = [card.id for card in sagemaker.CARDS]
 PREVIEW = "gemini-3-pro-image-preview"
+
+IMPORTS = r"^\s*(import|from) requests\b"
 
 
 def test_all_is_well_and_nothing_is_paid(world, capsys):
@@ -247,10 +250,17 @@ def test_the_help_says_where_settings_come_from(capsys):
 
 
 def test_every_provider_has_its_question():
-    assert {provider for provider, _, _ in _checks(Settings())} == MODULES.keys() - {"demo"}
+    assert tuple(_checks(Settings())) == PROVIDERS
 
 
 def test_no_other_part_of_the_service_imports_it():
     root = Path(lambdas.__file__).parent
     others = [path for path in root.rglob("*.py") if "models_check" not in path.parts]
     assert not [path for path in others if "models_check" in path.read_text("utf-8")]
+
+
+def test_no_function_needs_the_package_that_only_this_check_has():
+    root = Path(lambdas.__file__).parent
+    users = {path.parent.name for path in root.rglob("*.py") if re.search(IMPORTS, path.read_text("utf-8"), re.M)}
+    assert users == {"models_check"}
+    assert "requests" not in (root / "requirements.lock").read_text("utf-8")

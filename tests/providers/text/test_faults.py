@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdas.adapters.clock import SystemClock
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
 from lambdas.providers.text.bedrock_text import BedrockText

@@ -10,6 +10,7 @@ from lambdas.domain.errors import IdempotencyMismatch, Overloaded
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import Caps
+from lambdas.domain.routing.health import NoFailure
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.run_job import run_job
@@ -100,7 +101,7 @@ def test_a_shorter_generation_timeout_is_the_deadline() -> None:
 def test_the_mean_is_what_was_seen() -> None:
     deps = service()
     for _ in range(5):
-        deps.health.observe("bedrock", "m", "success", 2.0, 0.04, deps.clock.now())
+        deps.health.observe("bedrock", "m", NoFailure.SUCCESS, 2.0, 0.04, deps.clock.now())
     assert ask(deps)[0].status == QUEUED  # five times as fast as was thought
 
 
@@ -137,7 +138,7 @@ def test_what_is_remembered_needs_no_worker() -> None:
 def test_an_item_of_a_batch_is_refused_alone() -> None:
     deps = service(caps=Caps(microusd=10**9))
     [_batch, jobs, _] = submit_batch([ImageRequest("a"), ImageRequest("b")], Caller("acme", "r"), deps)
-    assert [(job.status, job.error and job.error["code"]) for job in jobs] == [(FAILED, "overloaded")] * 2
+    assert [(job.status, job.error and job.error.code) for job in jobs] == [(FAILED, "overloaded")] * 2
     assert deps.queue.sent == []  # type: ignore[attr-defined]
     assert all(job.reserved_microusd == 0 for job in jobs)
     calm = service(PLENTY)

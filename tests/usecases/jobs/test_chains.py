@@ -16,7 +16,7 @@ from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
 from tests.support import recursion
 from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeSlots, make_deps
 from tests.support.webhook_world import DAY, DOWN, OK, World
-from tests.usecases.jobs.test_asleep import TURBO, gpu, submitted
+from tests.usecases.images.test_asleep import TURBO, gpu, submitted
 
 
 def delivered(deps: Deps, job: Job, most: int = 10_000) -> tuple[Job, int]:
@@ -67,7 +67,7 @@ def test_a_job_that_never_finds_room_is_given_up_after_its_life_and_its_messages
     job = submitted(deps, provider="comfyui", webhook_url="https://a.example/h")
     deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), float("inf"))
     ended, messages = delivered(deps, job)
-    assert (ended.status, ended.error["code"] if ended.error else "") == (FAILED, "internal_error")
+    assert (ended.status, ended.error.code if ended.error else "") == (FAILED, "internal_error")
     assert 0 <= (ended.finished_at or 0) - job.created_at - LIFE_SECONDS <= 2 * WATCHDOG_SECONDS
     assert messages < 3 * LIFE_SECONDS / WATCHDOG_SECONDS
     assert deps.events.messages, "its receiver is told"  # type: ignore[attr-defined]

@@ -111,7 +111,7 @@ def test_killed_once_with_nobody_else_to_ask(name: str, step: str, when: str, nu
         assert len(house.ledger(name)) == 2 or catalogue.default_of(name).price_usd == 0
     else:
         assert ended.error
-        assert (ended.status, ended.error["code"]) == (FAILED, "outcome_unknown")
+        assert (ended.status, ended.error.code) == (FAILED, "outcome_unknown")
         assert len(ended.images) == number - 1
         assert (ended.attempts[-1].outcome, ended.attempts[-1].image) == ("unknown", number - 1)
 
@@ -208,7 +208,7 @@ def test_models_that_have_left_the_catalogue(name: str, house: Deployment, monke
     assert ended.status == FAILED
     assert [(a.outcome, a.error_code) for a in ended.attempts] == [("unknown", "outcome_unknown")]
     assert ended.error
-    assert ended.error["code"] == "outcome_unknown"
+    assert ended.error.code == "outcome_unknown"
 
 
 def test_a_job_of_models_that_are_all_gone_before_it_began(house: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_a_job_of_models_that_are_all_gone_before_it_began(house: Deployment, mo
         patch.setattr(catalogue, "card", lambda _model: None)
         ended = run_to_the_end(job, deps)
     assert ended.error
-    assert (ended.status, ended.error["code"], ended.attempts) == (FAILED, "none_available", ())
+    assert (ended.status, ended.error.code, ended.attempts) == (FAILED, "none_available", ())
 
 
 @pytest.mark.parametrize("name", TICKETS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdas.domain.errors import IdempotencyMismatch, NoneAvailable, StillInProgress
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.usecases.deps import Deps
@@ -107,7 +108,7 @@ def test_a_long_prompt_is_shortened_before_it_is_sent_and_the_job_says_so() -> N
     assert job.status == COMPLETED
     assert provider.orders[0].prompt == job.prompt
     assert 0 < len(job.prompt) < 3000
-    assert job.rewriting and job.rewriting["method"] == "deterministic"
+    assert job.rewriting and job.rewriting.method == "deterministic"
     plain = ImageRequest(prompt, optimize_prompt=False)
     job, _ = generate(plain, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert provider.orders[1].prompt == prompt
@@ -117,7 +118,7 @@ def test_an_answer_is_given_again_also_while_no_provider_could_begin_it() -> Non
     deps, _, provider = bedrock()
     first, _ = ask(deps, "k")
     for _ in range(10):
-        deps.health.observe("bedrock", first.model, "unavailable", 1.0, 0.0, deps.clock.now())
+        deps.health.observe("bedrock", first.model, Failure.UNAVAILABLE, 1.0, 0.0, deps.clock.now())
     with pytest.raises(NoneAvailable):
         ask(deps)
     again, replayed = ask(deps, "k")

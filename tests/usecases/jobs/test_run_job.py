@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.errors import ProviderFailure
+from lambdas.domain.catalogue.sizes import Sizing
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
@@ -44,7 +45,7 @@ def test_a_job_ends_with_its_image_and_receipt() -> None:
     assert deps.blobs.get(image.key) == b"512x512:png:7"
     [attempt] = job.attempts
     assert (attempt.outcome, attempt.cost_usd, attempt.model) == ("success", 0.04, CORE)
-    assert job.sizing == {"generated": "1024x1024", "returned": "512x512", "by": "reduced"}
+    assert job.sizing == Sizing("1024x1024", "512x512", "reduced")
     assert deps.jobs.find_image("acme", image.name) == image
 
 
@@ -69,7 +70,7 @@ def test_the_intent_is_on_record_before_the_paid_call() -> None:
 def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
     deps, _ = bedrock(lambda o: GeneratedImage(b"not a picture"))
     job = run(deps, submitted(deps))
-    assert (job.status, job.error and job.error["code"]) == (FAILED, "providers_failed")
+    assert (job.status, job.error and job.error.code) == (FAILED, "providers_failed")
     assert deps.blobs.get(f"raw/acme/{job.id}/0") == b"not a picture"
     assert job.attempts[0].error_code == "bad_answer"
 
@@ -77,18 +78,18 @@ def test_the_bytes_are_stored_before_they_are_looked_at() -> None:
 @pytest.mark.parametrize(
     ("failure", "code", "outcome"),
     [
-        (ProviderFailure("content_policy", "no"), "content_policy", "refused"),
-        (ProviderFailure("timeout", "slow", paid="unknown"), "generation_timeout", "unknown"),
-        (ProviderFailure("outcome_unknown", "reset", paid="unknown"), "outcome_unknown", "unknown"),
-        (ProviderFailure("not_authorized", "denied"), "providers_failed", "failed"),
-        (ProviderFailure("failed", "inference error", paid="unknown"), "providers_failed", "failed"),
+        (ProviderFailure(Failure.CONTENT_POLICY, "no"), "content_policy", "refused"),
+        (ProviderFailure(Failure.TIMEOUT, "slow", paid="unknown"), "generation_timeout", "unknown"),
+        (ProviderFailure(Failure.OUTCOME_UNKNOWN, "reset", paid="unknown"), "outcome_unknown", "unknown"),
+        (ProviderFailure(Failure.NOT_AUTHORIZED, "denied"), "providers_failed", "failed"),
+        (ProviderFailure(Failure.FAILED, "inference error", paid="unknown"), "providers_failed", "failed"),
     ],
 )
 def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailure, code: str, outcome: str) -> None:
     deps, provider = bedrock(failure)
     job = run(deps, submitted(deps))
     assert job.status == FAILED
-    assert job.error and job.error["code"] == code
+    assert job.error and job.error.code == code
     assert [a.outcome for a in job.attempts] == [outcome]
     assert job.cost_usd == 0
     assert len(provider.orders) == 1
@@ -96,7 +97,7 @@ def test_a_failure_that_waiting_does_not_cure_is_one_call(failure: ProviderFailu
 
 def test_throttling_is_waited_out_by_the_providers_own_hint() -> None:
     deps, provider = bedrock(
-        ProviderFailure("throttled", "slow down", retry_after=7), ProviderFailure("unavailable", "x")
+        ProviderFailure(Failure.THROTTLED, "slow down", retry_after=7), ProviderFailure(Failure.UNAVAILABLE, "x")
     )
     job = run(deps, submitted(deps))
     assert job.status == COMPLETED
@@ -106,13 +107,13 @@ def test_throttling_is_waited_out_by_the_providers_own_hint() -> None:
 
 
 def test_retries_end() -> None:
-    deps, provider = bedrock(*[ProviderFailure("throttled", "slow down")] * 9)
+    deps, provider = bedrock(*[ProviderFailure(Failure.THROTTLED, "slow down")] * 9)
     job = run(deps, submitted(deps))
     assert (job.status, len(provider.orders)) == (FAILED, 3)
 
 
 def test_a_hint_past_the_deadline_is_not_waited_for() -> None:
-    deps, _provider = bedrock(ProviderFailure("throttled", "slow down", retry_after=900))
+    deps, _provider = bedrock(ProviderFailure(Failure.THROTTLED, "slow down", retry_after=900))
     assert run(deps, submitted(deps)).status == FAILED
     assert deps.clock.slept == []  # type: ignore[attr-defined]
 
@@ -128,7 +129,7 @@ def test_a_job_that_waited_too_long_is_not_begun() -> None:
     job = submitted(deps)
     deps.clock.sleep(6)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "generation_timeout"
+    assert ended.error and ended.error.code == "generation_timeout"
     assert provider.orders == []
 
 
@@ -157,7 +158,7 @@ def test_an_interrupted_paid_call_is_not_repeated() -> None:
     interrupted(deps, job)
     deps.clock.sleep(LEASE_SECONDS + 1)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.error and ended.error.code == "outcome_unknown"
     assert [a.outcome for a in ended.attempts] == ["unknown"]
     assert provider.orders == []
 
@@ -194,7 +195,7 @@ def test_a_zombie_run_cannot_write_over_its_successor() -> None:
     deps, _ = bedrock(slow)
     job = submitted(deps)
     ended = run(deps, job)
-    assert ended.error and ended.error["code"] == "outcome_unknown"
+    assert ended.error and ended.error.code == "outcome_unknown"
     assert ended.images == ()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.domain.errors import BudgetExceeded, ProviderFailure
+from lambdas.domain.errors import BudgetExceeded
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import Caps, month
@@ -56,7 +57,7 @@ def test_the_cap_admits_exactly_what_fits_and_frees_what_failed() -> None:
 
 
 def test_a_fallback_was_reserved_for() -> None:
-    cheap = FakeProvider([ProviderFailure("out_of_credit", "pay")])  # 0.0038, where bedrock takes 0.04
+    cheap = FakeProvider([ProviderFailure(Failure.OUT_OF_CREDIT, "pay")])  # 0.0038, where bedrock takes 0.04
     deps = make_deps(providers=FakeProviders(runware_ai=cheap, bedrock=FakeProvider()), caps=Caps.of(0.079, 0))
     first, _ = submit_job(ImageRequest("a fox", provider="runware_ai", fallback=("bedrock",)), CALLER, deps)
     with pytest.raises(BudgetExceeded):
@@ -80,7 +81,7 @@ def test_an_answer_of_the_cache_is_free() -> None:
 
 
 def test_failure_gives_back_and_a_call_of_unknown_end_is_written_down() -> None:
-    lost = ProviderFailure("outcome_unknown", "gone", paid="unknown")
+    lost = ProviderFailure(Failure.OUTCOME_UNKNOWN, "gone", paid="unknown")
     deps = bedrock(lost, caps=Caps(images=1))
     assert run(deps, submitted(deps)).status == FAILED
     assert (books(deps).committed_images, books(deps).spent_microusd, books(deps).lost_microusd) == (0, 0, 40_000)
@@ -95,13 +96,13 @@ def test_items_of_a_batch_reserve_each_on_their_own() -> None:
     _, jobs, _ = submit_batch(items, CALLER, deps)
     assert [job.status for job in jobs] == [QUEUED, QUEUED, FAILED, QUEUED]
     assert jobs[2].error
-    assert jobs[2].error["code"] == "budget_exceeded"
+    assert jobs[2].error.code == "budget_exceeded"
     run_now = [m["job_id"] for m in deps.queue.sent if not m["watchdog"]]  # type: ignore[attr-defined]
     assert sorted(run_now) == sorted(job.id for job in jobs if not job.final)
     assert books(deps).committed_images == 3
 
 
 def test_what_a_provider_charges_is_metered() -> None:
-    deps = bedrock(ProviderFailure("throttled", "busy"), caps=Caps())
+    deps = bedrock(ProviderFailure(Failure.THROTTLED, "busy"), caps=Caps())
     run(deps, submitted(deps))
     assert deps.meter.costs == [("bedrock", CORE, 0.04)]  # type: ignore[attr-defined]

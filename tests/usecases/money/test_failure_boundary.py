@@ -9,22 +9,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from lambdas.usecases.jobs.store_image import raw_key
 
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import failure_boundary
-from lambdas.domain.errors import InvalidRequest, ProviderFailure, Unavailable
+from lambdas.domain.errors import InvalidRequest, Unavailable
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.providers._client import http
-from lambdas.usecases.jobs import ask_provider
+from lambdas.usecases.images import ask_provider
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw
 from tests.support.fakes import FakePictures, FakeProvider, FakeProviders, make_deps
 from tests.support.real_providers import Deployment, hurry, open_house
 from tests.support.receipts import check_books, check_end, check_receipt
-from tests.usecases.jobs.test_product_background import CUTTER, SCENE, WORKER, submitted
-from tests.usecases.jobs.test_tickets import office
+from tests.usecases.images.test_product_background import CUTTER, SCENE, WORKER, submitted
+from tests.usecases.images.test_tickets import office
 
 SECRET = "the prompt, an answer, a key"
 # A palette picture without its palette: a codec may fail on it by an assertion.
@@ -153,7 +155,7 @@ def test_any_provider_that_breaks_may_have_been_paid() -> None:
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     assert ended.error
-    assert ended.error["code"] == "outcome_unknown"
+    assert ended.error.code == "outcome_unknown"
     assert SECRET not in str(ended)
     assert [month.lost_microusd for month in deps.jobs.books.values()] == [40_000]
 
@@ -161,6 +163,16 @@ def test_any_provider_that_breaks_may_have_been_paid() -> None:
 class Codec(FakePictures):
     def fit(self, *_: Any) -> Any:
         raise AssertionError(SECRET)
+
+
+def test_a_free_model_whose_provider_charges_is_paid_for() -> None:
+    charging = FakeProvider([lambda order: GeneratedImage(b"no picture", cost_usd=0.01)])
+    deps: Any = make_deps(providers=FakeProviders(sagemaker=charging), pictures=Codec())
+    job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
+    ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
+    assert ended
+    assert [(a.error_code, a.paid, a.cost_usd) for a in ended.attempts] == [("bad_answer", "yes", 0.01)]
+    assert deps.blobs.get(raw_key(ended)) == b"no picture"
 
 
 def test_a_codec_that_breaks_is_a_damaged_picture(caplog: pytest.LogCaptureFixture) -> None:
@@ -215,7 +227,7 @@ def test_what_cannot_be_staged_costs_nothing_and_is_on_the_receipt(
 
 
 def test_the_services_own_errors_pass() -> None:
-    for error in (Unavailable("x"), InvalidRequest("x"), ProviderFailure("failed", "x")):
+    for error in (Unavailable("x"), InvalidRequest("x"), ProviderFailure(Failure.FAILED, "x")):
         with pytest.raises(type(error)) as caught, failure_boundary.wall("bad_answer", "x", paid="no"):
             raise error
         assert caught.value is error
@@ -224,7 +236,7 @@ def test_the_services_own_errors_pass() -> None:
 
 
 def test_what_fails_after_the_picture_was_charged_says_so() -> None:
-    for error in (ProviderFailure("unavailable", "x"), OSError(SECRET)):
+    for error in (ProviderFailure(Failure.UNAVAILABLE, "x"), OSError(SECRET)):
         with pytest.raises(ProviderFailure) as caught, failure_boundary.charged(0.01):
             raise error
         assert (caught.value.paid, caught.value.made, caught.value.cost_usd) == ("unknown", True, 0.01)

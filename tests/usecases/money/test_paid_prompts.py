@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.api.views import Metadata
+from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.jobs.job import COMPLETED, Job
 from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
 from lambdas.domain.limits.budget import Caps, microusd
@@ -71,7 +71,7 @@ def test_an_answer_of_the_cache_costs_no_prompt_again() -> None:
     again, _ = submit_job(ImageRequest(LONG, fallback=False, seed=5, cache=True), Caller("acme", "r"), deps)
     assert (again.cached, again.cost_usd) == (True, 0.0)
     assert again.rewriting
-    assert again.rewriting["method"] == "llm"
+    assert again.rewriting.method == "llm"
 
 
 def test_a_killed_run_does_not_pay_for_the_prompt_twice() -> None:
@@ -90,7 +90,7 @@ def test_a_killed_run_does_not_pay_for_the_prompt_twice() -> None:
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     assert ended.rewriting
-    assert (ended.status, ended.rewriting["method"], len(engine.timeouts)) == (COMPLETED, "deterministic", 1)
+    assert (ended.status, ended.rewriting.method, len(engine.timeouts)) == (COMPLETED, "deterministic", 1)
     assert ended.cost_usd == 0.04
     assert any("interrupted" in sentence for sentence in Metadata.of(ended).warnings)
     [month] = deps.jobs.books.values()

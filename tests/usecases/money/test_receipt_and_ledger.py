@@ -16,7 +16,7 @@ from lambdas.domain.errors import NoneAvailable
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs import ask_provider, make_image
+from lambdas.usecases.images import ask_provider, attempt
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.api.client import Client
@@ -81,7 +81,7 @@ def test_one_fault_and_nobody_else_to_ask(case: Case, house: Deployment, monkeyp
     assert stage or job.attempts[0].error_code in CODES[fault], job.attempts
     if job.status == FAILED:
         assert job.error
-        assert (job.error["code"] == "content_policy") == (job.attempts[-1].outcome == "refused")
+        assert (job.error.code == "content_policy") == (job.attempts[-1].outcome == "refused")
 
 
 # One of each kind goes on and on while two others are well: whether it is cured does not depend on how it is worded.
@@ -112,10 +112,10 @@ def test_a_lasting_fault_is_cured_by_another_provider(
     if first[0].error_code in FINAL:
         assert (job.status, len(job.attempts)) == (FAILED, 1)
         assert job.error
-        assert job.error["code"] == first[0].error_code
+        assert job.error.code == first[0].error_code
     else:
         assert job.status == COMPLETED, job.error
-        assert [d["name"] for d in job.dropped] == ([] if first[0].outcome == "success" else ["provider"])
+        assert [d.name for d in job.dropped] == ([] if first[0].outcome == "success" else ["provider"])
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -185,7 +185,7 @@ def test_images_made_before_a_failure_are_kept(name: str, house: Deployment, mon
             house.inject(name, REFUSALS[name], None)
         return ask_provider.ask(*args)
 
-    monkeypatch.setattr(make_image, "ask", ask)
+    monkeypatch.setattr(attempt, "ask", ask)
     deps = house.deps()
     job = made(deps, asked(name, n=3))
     check_receipt(job, house)
@@ -221,7 +221,7 @@ def test_a_generation_timeout_ends_a_job_whose_ticket_is_never_done(house: Deplo
     check_receipt(job, house)
     check_end(job, deps)
     assert job.error
-    assert job.error["code"] == "generation_timeout"
+    assert job.error.code == "generation_timeout"
     assert (job.attempts[-1].outcome, job.attempts[-1].error_code) == ("unknown", "timeout")
     assert job.attempts[-1].ticket  # so that it can be asked after by hand
 

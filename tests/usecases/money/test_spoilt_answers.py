@@ -11,7 +11,7 @@ from PIL import Image
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.jobs.job import COMPLETED
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
-from lambdas.usecases.jobs.product_background import with_product
+from lambdas.usecases.images.product_background import with_product
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw
@@ -50,4 +50,4 @@ def test_another_provider_is_asked_and_the_first_one_s_end_is_known(name: str, t
         assert made.format == "PNG"
     else:
         assert ended.error
-        assert ended.error["code"] == "providers_failed"
+        assert ended.error.code == "providers_failed"

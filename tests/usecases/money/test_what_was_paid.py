@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.api.views import Metadata
+from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.usecases.jobs.run_job import run_job
@@ -17,8 +17,8 @@ from tests.doubles.bedrock import faults, service
 from tests.gpu_worker.background.products import draw
 from tests.support.real_providers import HANGING, UNSURE, Deployment, hurry, open_house
 from tests.support.tripwire import Tripwire
+from tests.usecases.images.test_product_background import CUTTER, SCENE, submitted
 from tests.usecases.jobs.test_crash_matrix import run_to_the_end
-from tests.usecases.jobs.test_product_background import CUTTER, SCENE, submitted
 
 FAULTS = sorted(faults.FAULTS - {"huge"})
 
@@ -167,7 +167,7 @@ def test_a_run_of_flagged_pictures_ends_with_the_budget(house: Deployment) -> No
         ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
         assert ended
         assert ended.error
-        assert (ended.error["code"], ended.cost_usd) == ("content_policy", 0.0038)
+        assert (ended.error.code, ended.cost_usd) == ("content_policy", 0.0038)
     assert (refused, len(house.ledger("runware_ai"))) == (4, 5)
 
 

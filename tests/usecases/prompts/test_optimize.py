@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.errors import FAILURES, ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.ports.providers import Rewrite
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.prompts.compress import compress
@@ -44,7 +44,7 @@ class FakeEngine:
         self.timeouts.append(timeout)
         self.clock.sleep(min(self.seconds, timeout))
         if self.seconds > timeout:
-            raise ProviderFailure("timeout", f"no answer within {timeout:.0f} s")
+            raise ProviderFailure(Failure.TIMEOUT, f"no answer within {timeout:.0f} s")
         answer = self.write(prompt)
         if isinstance(answer, Exception):
             raise answer
@@ -82,7 +82,7 @@ def test_without_engines_the_compressor_serves() -> None:
     assert (done.text, done.method, done.engine, done.warnings) == (compress(LONG), "deterministic", None, ())
 
 
-@pytest.mark.parametrize("code", sorted(FAILURES))
+@pytest.mark.parametrize("code", sorted(Failure))
 def test_after_any_failure_the_next_engine_is_asked_once(code: str) -> None:
     clock, first, second = engines(write=lambda prompt: ProviderFailure(code, "Ollama is resting", retry_after=3))
     done = optimize(LONG, (first, second), clock)
@@ -92,7 +92,7 @@ def test_after_any_failure_the_next_engine_is_asked_once(code: str) -> None:
 
 
 def test_when_all_fail_the_compressor_serves_and_says_why() -> None:
-    clock, first, second = engines(write=lambda prompt: ProviderFailure("unavailable", "gone"))
+    clock, first, second = engines(write=lambda prompt: ProviderFailure(Failure.UNAVAILABLE, "gone"))
     second.write = lambda prompt: prompt
     done = optimize(LONG, (first, second), clock)
     assert (done.text, done.method, done.engine) == (compress(LONG), "deterministic", None)
@@ -136,7 +136,7 @@ def test_engines_share_the_time() -> None:
 
 
 def test_an_engine_that_fails_at_once_leaves_its_time_to_the_next() -> None:
-    clock, first, second = engines(write=lambda prompt: ProviderFailure("unavailable", "gone"), seconds=0.0)
+    clock, first, second = engines(write=lambda prompt: ProviderFailure(Failure.UNAVAILABLE, "gone"), seconds=0.0)
     optimize(LONG, (first, second), clock, 10)
     assert second.timeouts == [10.0]
 

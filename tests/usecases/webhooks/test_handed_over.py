@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Dropped, ImageRequest
 from lambdas.usecases.jobs.cancel_job import cancel_job
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
@@ -34,7 +34,7 @@ def _run(world: World, job: Job) -> None:
 
 
 def _cancel(world: World, job: Job) -> None:
-    cancel_job(job, world.deps)
+    cancel_job(job.tenant, job.id, world.deps)
 
 
 def _give_up(world: World, job: Job) -> None:
@@ -101,7 +101,7 @@ CALLER = Caller("acme", "r")
 
 def test_a_cache_hit_says_of_its_own_webhook_alone() -> None:
     world = World()
-    silent = {"name": "webhook_url", "reason": "silent"}
+    silent = Dropped("webhook_url", "silent")
     first = ImageRequest("x", seed=1, cache=True, ignored=(silent,))
     job, _ = submit_job(first, CALLER, world.deps)
     _run(world, job)

@@ -1,1 +1,1 @@
-"""The catalogue's rows, one module per provider; in each the first card is the provider's default."""
+"""The catalogue's rows, one module per provider: `CARDS`, its default first, and `RETIRED` where models have ended."""

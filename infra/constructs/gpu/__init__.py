@@ -1,0 +1,1 @@
+"""The GPU worker on SageMaker, piece by piece."""

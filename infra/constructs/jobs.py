@@ -1,0 +1,74 @@
+"""Jobs: their queue, the worker that runs them, and the function that ends those which failed for good."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra import grants
+from infra.constructs.function import Functions, FunctionSpec
+from infra.constructs.generation import Generation
+from infra.constructs.retry_queue import RetryQueue, feed
+from infra.constructs.webhooks import Webhooks
+from infra.data_stack import DataStack
+
+WORKER = FunctionSpec(  # a job's watchdog sends its successor, for a day at the most
+    "lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request", goes_round=True
+)
+DEAD_LETTER = FunctionSpec("lambdas.handlers.dead_letter.handler", 60, 256, "Ends the jobs that failed for good")
+
+
+class Jobs:
+    """What accepts a job gets `variables` and `send`.
+
+    Children of `scope` itself: a construct between would change their logical ids, and with them the queue.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        functions: Functions,
+        data: DataStack,
+        generation: Generation,
+        webhooks: Webhooks,
+        *,
+        concurrency: int,
+    ) -> None:
+        self.queues = RetryQueue(
+            scope,
+            "JobQueue",
+            reader_timeout=WORKER.timeout_seconds,
+            receives=5,
+            retention_days=4,
+            dead_letter_timeout=DEAD_LETTER.timeout_seconds,
+            end_of_line="It is the end of the line; what its reader cannot end stays for 14 days.",
+        )
+        self.variables = {"JOBS_QUEUE_URL": self.queues.queue.queue_url}
+        self.send = grants.allow(("sqs:SendMessage",), self.queues.queue.queue_arn)
+        self.worker = self._worker(functions, generation, webhooks)
+        self.dead_letter = self._dead_letter(functions, data, webhooks)
+        feed(self.worker, self.queues.queue, batch_size=1, max_concurrency=concurrency)
+        feed(self.dead_letter, self.queues.dead_letters, batch_size=10)
+
+    def _worker(self, functions: Functions, generation: Generation, webhooks: Webhooks) -> lambda_.Function:
+        worker = functions.add(
+            "Worker",
+            WORKER,
+            {**generation.variables, **self.variables, **webhooks.variables},
+            [*generation.statements, self.send, webhooks.send],
+        )
+        generation.accept_findings(worker)
+        return worker.function
+
+    def _dead_letter(self, functions: Functions, data: DataStack, webhooks: Webhooks) -> lambda_.Function:
+        """Gives a job its final state, with its money, its event and the images that it has so far."""
+        return functions.add(
+            "DeadLetter",
+            DEAD_LETTER,
+            {"JOBS_TABLE": data.jobs.name, "IMAGES_TABLE": data.images.name, **webhooks.variables},
+            [
+                grants.table(data.jobs, "GetItem", "PutItem", "UpdateItem"),
+                grants.table(data.images, "BatchGetItem", "PutItem"),
+                webhooks.send,
+            ],
+        ).function

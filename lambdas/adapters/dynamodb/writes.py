@@ -1,0 +1,81 @@
+"""Writes of one item under a condition, and the waits between tries."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lambdas.adapters.dynamodb.items import TELL, Values, get_item, item, plain, values
+from lambdas.domain.errors import Unavailable
+
+
+def attempts(tries: int, wait: float, max_wait: float = 60.0) -> Iterator[int]:
+    """The numbers of the tries. Before each but the first it sleeps: at random up to `wait`, doubled each time.
+
+    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    for number in range(tries):
+        if number:
+            time.sleep(random.uniform(0, min(max_wait, wait * 2 ** (number - 1))))
+        yield number
+
+
+def refused(db: Any, operation: str, **arguments: Any) -> Values | None:
+    """None where the write was made; else the item as it stands, empty where it was not asked for or there is none."""
+    try:
+        getattr(db, operation)(**arguments)
+    except db.exceptions.ConditionalCheckFailedException as refusal:
+        return plain(refusal.response.get("Item", {}))
+    return None
+
+
+def compare_and_swap(
+    db: Any,
+    table: str,
+    pk: str,
+    sk: str,
+    change: Callable[[Values | None], Values | None],
+    *,
+    tries: int,
+    resend: bool = False,
+) -> Values | None:
+    """Write what `change` makes of the item, under its `version`; again from what a faster writer left.
+
+    Returns what was written; None where `change` has nothing to write, or after so many tries. `resend`: a first write
+    whose answer was lost is sent once more, and known again by the token that it wrote. Raises Unavailable. The
+    attributes' names are none of DynamoDB's reserved words.
+    """
+    found = get_item(table, pk, sk, db=db)
+    token = uuid.uuid4().hex
+    for number in attempts(tries, 0.01, 0.25):
+        attributes = change(found)
+        if attributes is None:
+            return None
+        if resend:
+            attributes |= {"written_by": token}
+        try:
+            left = refused(db, "update_item", TableName=table, Key=item(pk, sk), **_swap(attributes, found))
+        except Unavailable:
+            if number or not resend:
+                raise
+            continue
+        if left is None:
+            return attributes
+        found = left or get_item(table, pk, sk, db=db)  # not every emulator tells what stands there
+        if found and found.get("written_by") == token:
+            return attributes
+    return None
+
+
+def _swap(attributes: Values, found: Values | None) -> dict[str, Any]:
+    version = found["version"] if found else 0
+    written = {**attributes, "version": version + 1}
+    return {
+        "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in written),
+        "ConditionExpression": "version = :seen" if found else "attribute_not_exists(pk)",
+        "ExpressionAttributeValues": values(**written, **({"seen": version} if found else {})),
+        **TELL,
+    }

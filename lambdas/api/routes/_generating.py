@@ -1,0 +1,39 @@
+"""Generates, and answers with what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import BaseModel
+
+from lambdas.api.answer import Answer, json_answer
+from lambdas.api.call import Call
+from lambdas.api.schemas.jobs import AcceptedView
+from lambdas.api.schemas.receipt import spent
+from lambdas.domain.errors import BY_CODE, FieldError, Gone, JobCancelled, ServiceError
+from lambdas.domain.jobs.job import CANCELLED, FAILED, QUEUED, Job
+from lambdas.domain.jobs.request import ImageRequest
+from lambdas.usecases.jobs.generate import generate
+
+
+def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], BaseModel]) -> Answer:
+    """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
+    job, replayed = generate(request, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    if call.wants_async or not job.final:
+        headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"
+        if call.wants_async:
+            headers["Preference-Applied"] = "respond-async"
+        status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
+        return json_answer(AcceptedView(generation_id=job.id, status=status), 202, headers)
+    if job.status == FAILED and job.error:
+        message = job.error.message
+        wrong = (FieldError(job.wrong_field, message),) if job.wrong_field else ()
+        kind = BY_CODE.get(job.error.code, ServiceError)
+        raise kind(message, errors=wrong, headers=headers, members=spent(job))
+    if job.status == CANCELLED:
+        raise JobCancelled("the job was cancelled before it started", headers=headers, members=spent(job))
+    if not job.images:
+        told = "the images of this request were deleted; use a new Idempotency-Key"
+        raise Gone(told, headers=headers, members=spent(job))
+    return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})

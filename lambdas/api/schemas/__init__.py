@@ -1,0 +1,1 @@
+"""What clients may send, and what they get: one module for each group of routes."""

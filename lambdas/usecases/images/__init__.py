@@ -1,0 +1,1 @@
+"""One image of a job: which model is asked, the call, and what is stored."""
