@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz-pictures models-check key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -83,8 +83,10 @@ bench: $(VENV)/.dev ## Measure cold starts and what the service adds to a provid
 ledger: $(VENV)/.dev ## Kill 1,000 jobs at every step, and compare what was charged with what is there
 	$(PY) -m tests.ledger --jobs 1000 --seed 1
 
-fuzz-pictures: $(VENV)/.dev ## Send 20,000 spoilt pictures in by every way, and look that each has a known end at a known cost
-	$(PY) -m tests.pictures --count 20000 --seed 1
+fuzz: $(VENV)/.dev ## Search at random, each time elsewhere: ten times the examples, 5,000 histories, 20,000 spoilt pictures by every way in
+	$(PY) -m pytest -n auto --timeout 3600 -m "hypothesis and not gpu" --hypothesis-profile fuzz
+	$(PY) -m tests.interleavings --examples 5000
+	$(PY) -m tests.pictures --count 20000
 
 models-check: $(VENV)/.dev ## Compare the catalogue with what the configured accounts really have
 	$(PY) -m lambdas.providers.models_check

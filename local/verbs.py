@@ -31,7 +31,11 @@ VERBS: dict[str, list[str]] = {
     "stage-weights": ["python -m gpu_worker.models.weights stage"],
     "bench": ["python -m benchmarks.cold", "python -m benchmarks.gateway"],
     "ledger": ["python -m tests.ledger --jobs 1000 --seed 1"],
-    "fuzz-pictures": ["python -m tests.pictures --count 20000 --seed 1"],
+    "fuzz": [
+        "python -m pytest -n auto --timeout 3600 -m 'hypothesis and not gpu' --hypothesis-profile fuzz",
+        "python -m tests.interleavings --examples 5000",
+        "python -m tests.pictures --count 20000",
+    ],
     "models-check": ["python -m lambdas.providers.models_check"],
     "key": ["python -m lambdas.manage_keys create"],
     "keys": ["python -m lambdas.manage_keys list"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import properties
 from tests.support.work import waits_of_this_thread
 
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ GPU = (
     "providers/demo/test_scenes_runtime.py",
 )
 
+properties.register()
 for name in [n for n in os.environ if n.startswith("AWS_") and n != "AWS_CA_BUNDLE"]:
     del os.environ[name]
 os.environ |= {

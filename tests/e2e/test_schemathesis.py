@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+from tests.support.properties import examples, times
+
+pytestmark = [pytest.mark.e2e, pytest.mark.hypothesis, pytest.mark.timeout(400 * times())]
 
 CHECKS = ",".join(
     [
@@ -31,14 +34,13 @@ def test_the_served_document_is_kept(stack, tmp_path):
         "--checks",
         CHECKS,
         "--max-examples",
-        "25",
-        "--seed",
-        "7",
+        str(examples(25).max_examples),
+        *(["--seed", "7"] if settings.default.derandomize else []),  # else it draws one, and prints it
         "--workers",
         "2",
         "--request-timeout",
         "40",
         "--no-color",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=380, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=380 * times(), check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

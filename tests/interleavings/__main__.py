@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 
@@ -15,11 +16,12 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=1000, help="histories for each store")
     parser.add_argument("--steps", type=int, default=50, help="acts of a history, before all comes to rest")
     parser.add_argument("--store", choices=sorted(STORES), action="append")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="as a run printed it, to repeat that")
     parser.add_argument(
         "--first", action="store_true", help="show the first history that breaks a law, not the shortest"
     )
     options = parser.parse_args()
+    sys.stdout.write(f"--seed {options.seed}\n")
     for store in options.store or sorted(STORES):
         began = time.monotonic()
         machine = STORES[store]

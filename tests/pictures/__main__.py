@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import random
 import sys
 
 from tests.pictures.ways import Ways, in_process
@@ -13,10 +14,13 @@ def main() -> int:
     """0 where every mutant had a known end at a known cost."""
     options = argparse.ArgumentParser(prog="python -m tests.pictures", description=__doc__)
     options.add_argument("--count", type=int, default=20_000, help="mutants by each way")
-    options.add_argument("--seed", type=int, default=1, help="another seed, other mutants")
+    options.add_argument(
+        "--seed", type=int, default=random.randrange(2**32), help="as a run printed it, to repeat that"
+    )
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--way", action="append", choices=sorted(Ways().all()), help="this one alone; may come again")
     asked = options.parse_args()
+    print(f"--seed {asked.seed}", flush=True)  # noqa: T201
     tasks = [(asked.count, asked.seed, name) for name in asked.way or Ways().all()]
     failed = False
     with multiprocessing.get_context("spawn").Pool(asked.processes, maxtasksperchild=1) as pool:

@@ -1,4 +1,4 @@
-"""A few spoilt pictures by every way; `make fuzz-pictures` sends the many."""
+"""A few spoilt pictures by every way; `make fuzz` sends the many."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -17,6 +17,7 @@ from lambdas.adapters.images.pictures import MAX_PIXELS, PillowPictures
 from lambdas.domain.errors import TooLarge
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import FORMATS
+from tests.support.properties import examples
 
 fit = PillowPictures().fit
 NOTES = {"exif", "icc_profile", "xmp", "comment", "prompt", "XML:com.adobe.xmp", "photoshop", "parsed_exif"}
@@ -84,7 +85,7 @@ def test_every_format_to_every_other(source: str, target: str) -> None:
     _bare(data)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     came=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     size=st.tuples(st.integers(1, 32), st.integers(1, 32)).map(lambda s: (s[0] * 8, s[1] * 8)),

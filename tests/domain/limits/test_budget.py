@@ -18,6 +18,7 @@ from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import Caps, reserving, settlement
 from tests.support.budget_model import Books
+from tests.support.properties import examples
 
 CORE, SD35, ULTRA = (
     "stability.stable-image-core-v1:1",
@@ -150,7 +151,7 @@ class Month(RuleBasedStateMachine):
 
 
 TestMonth = Month.TestCase
-TestMonth.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMonth.settings = settings(examples(60), stateful_step_count=30)
 
 
 @pytest.mark.parametrize("model", PRICES)

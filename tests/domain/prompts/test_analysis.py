@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.prompts.analysis import MAX_KEYWORDS, Analysis, Keyword, analyse
 from lambdas.domain.prompts.terms import stem, terms, weights, words
 from tests.support.prompt_corpus import CORPUS
+from tests.support.properties import examples
 
 
 def names(text: str) -> list[str]:
@@ -16,7 +17,7 @@ def names(text: str) -> list[str]:
 
 
 @given(st.one_of(st.text(max_size=400), st.text(st.characters(exclude_categories=()), max_size=100)))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_text_has_figures_within_their_bounds(text: str) -> None:
     found = analyse(text)
     assert 0 <= found.complexity_score <= 1

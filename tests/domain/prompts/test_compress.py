@@ -18,6 +18,7 @@ from lambdas.domain.prompts import LIMIT, segments
 from lambdas.domain.prompts.analysis import analyse
 from lambdas.domain.prompts.compress import compress
 from tests.support.prompt_corpus import CORPUS, Sample
+from tests.support.properties import examples
 
 ROOT = Path(__file__).parents[3]
 WEIGHTED = re.compile(r"\([^()]*:\d+(?:\.\d+)?\)")
@@ -57,7 +58,7 @@ def test_nearly_all_of_it_survives_over_the_corpus() -> None:
 
 
 @given(st.one_of(LONG, st.text(min_size=LIMIT, max_size=LIMIT + 50), st.text(max_size=50).map(lambda t: t * 200)))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(60), suppress_health_check=list(HealthCheck))
 def test_any_text_is_short_enough_and_twice_is_once(text: str) -> None:
     short = compress(text)
     assert len(short) < LIMIT
@@ -68,7 +69,7 @@ def test_any_text_is_short_enough_and_twice_is_once(text: str) -> None:
 
 
 @given(LONG)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(60), suppress_health_check=list(HealthCheck))
 def test_words_are_whole_and_in_order(text: str) -> None:
     def of(text: str) -> list[str]:  # a word ends where a group begins, for a piece may end there
         return re.sub(f"[{segments.MARKS},.;!?\u2026|{segments.DASHES}([{{<-]", " ", text).split()
@@ -165,7 +166,7 @@ def test_graphemes_are_whole(grapheme: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), st.integers(1, 60))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_cuts_agree_with_unicodes_own_rules(text: str, most: int) -> None:
     ends = {match.end() for match in regex.finditer(r"\X", text)}
     short = segments.cut(text, most)

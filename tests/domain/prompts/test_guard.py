@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.prompts import LIMIT, guard
 from lambdas.domain.prompts.brief import instruction
 from lambdas.domain.prompts.compress import compress
 from tests.support.prompt_corpus import CORPUS, Sample
+from tests.support.properties import examples
 
 ORIGINAL = "a red fox in the snow, oil painting, highly detailed, old pines, soft morning light, a frozen river, " * 40
 GOOD = "a red fox in the snow by a frozen river, old pines, soft morning light, oil painting, highly detailed"
@@ -131,7 +132,7 @@ def test_quotes_within_are_left() -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_text_breaks_it(original: str, rewrite: str) -> None:
     objection = guard.objection(original, guard.tidy(rewrite))
     assert objection is None or isinstance(objection, str)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain import catalogue
@@ -148,7 +148,6 @@ HOUSES = st.sampled_from(
 PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min_size=1, max_size=8).map(" ".join)
 
 
-@settings(deadline=None)
 @given(HOUSES, PROMPTS, st.sampled_from(STRATEGY), st.sampled_from([True, False]), st.integers(0, 9))
 def test_no_other_prompt_is_ever_handed_to_it_nor_routed_otherwise_because_of_it(
     house: Deployment, prompt: str, strategy: str, fallback: bool, seed: int

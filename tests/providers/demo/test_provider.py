@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -19,6 +19,7 @@ from lambdas.domain.jobs.request import FORMATS, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.demo.art import SCENES
 from lambdas.settings import Settings
+from tests.support.properties import examples
 
 ROOT = Path(__file__).parents[3]
 CARD = catalogue.default_of("demo")
@@ -96,7 +97,7 @@ def test_words_steer_scene_and_palette() -> None:
     assert max(red, green, blue) - min(red, green, blue) < 40
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(prompt=st.text(max_size=300), seed=st.integers(0, CARD.seed_max))
 def test_any_prompt_makes_a_picture(prompt: str, seed: int) -> None:
     assert _open(_paint(prompt, seed, (256, 64))).size == (256, 64)

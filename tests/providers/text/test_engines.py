@@ -7,7 +7,7 @@ import logging
 import socket
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.failures import ProviderFailure
@@ -21,6 +21,7 @@ from lambdas.settings import Settings
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.ollama import STRUCTURE, FakeOllama
 from tests.support.prompt_corpus import CORPUS
+from tests.support.properties import examples
 
 LONG = CORPUS[0].prompt
 GPT = "openai.gpt-oss-20b-1:0"
@@ -149,7 +150,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_json_is_read_or_refused(answer: object, structured: bool) -> None:
     assert all(isinstance(name, str) for name in ollama.to_names(answer))
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Barrier
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.failures import Failure, ProviderFailure
@@ -18,6 +18,7 @@ from lambdas.domain.prompts.prices import TextPrice
 from lambdas.usecases.prompts.optimize import EngineState, engine_states, is_long, optimize
 from tests.support.fakes import FakeClock
 from tests.support.prompt_corpus import CORPUS
+from tests.support.properties import examples
 
 LONG = CORPUS[-8].prompt
 SHORT = "a red fox in the snow"
@@ -141,7 +142,7 @@ def test_an_engine_that_fails_at_once_leaves_its_time_to_the_next() -> None:
 
 
 @given(st.floats(0, 40), st.floats(0, 40), st.floats(0.1, 30))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_whole_never_takes_longer_than_it_may(one: float, two: float, seconds: float) -> None:
     clock, first, second = engines(seconds=one)
     second.seconds = two
