@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lambdas.usecases.jobs.store_image import raw_key
+from lambdas.usecases.images.store_image import raw_key
 
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import failure_boundary
