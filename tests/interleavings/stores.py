@@ -11,13 +11,14 @@ from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.budget import DynamoBooks
 from lambdas.adapters.dynamodb.jobs import DynamoJobs, from_item
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox, _event
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.webhooks import Event
 from tests.support.budget_model import Books
-from tests.support.fakes import FakeBatches, FakeJobs
+from tests.support.fakes import FakeBatches, FakeBooks, FakeJobs
 
 Pause = Callable[[str], str | None]
 
@@ -26,6 +27,7 @@ class Store(Protocol):
     jobs: Any
     batches: Any
     outbox: Any
+    money: Any  # the port Books
 
     def rows(self) -> Mapping[str, Job]:
         """The records as they stand, by id."""
@@ -48,6 +50,7 @@ class FakeStore:
         self.jobs = _Stopping(self._real, faulty)
         self.batches = _Stopping(FakeBatches(self._real), faulty, prefix="batch ")
         self.outbox = _Stopping(self._real.outbox, faulty, prefix="event ")
+        self.money = _Stopping(FakeBooks(self._real), faulty, prefix="money ")
 
     def rows(self) -> Mapping[str, Job]:
         return {job_id: job for (_, job_id), job in self._real.rows.items()}
@@ -85,6 +88,7 @@ class DynamoStore:
         self.jobs = DynamoJobs("jobs", "images")
         self.batches = DynamoBatches("jobs")
         self.outbox = DynamoOutbox("jobs")
+        self.money = DynamoBooks("jobs")
         self._parsed: dict[str, tuple[Any, Job]] = {}
         self._pause = pause
         events = aws.client("dynamodb").meta.events

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import budget
-from lambdas.domain.limits.budget import Caps
+from lambdas.domain.limits.budget import Caps, Committed
 
 Part = dict[str, Any]
 
@@ -56,6 +57,12 @@ class DynamoBooks:
 
     def __init__(self, table: str) -> None:
         self._table = table
+
+    def committed(self, tenant: str, at: float) -> Committed:
+        key = {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": budget.month(at)}}
+        item = aws.client("dynamodb").get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+        columns = (item.get(f"committed_{column}", {"N": "0"}) for column in ("microusd", "images"))
+        return Committed(*(int(column["N"]) for column in columns))
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         wanted = {"committed_microusd": (amount, caps.microusd)}
