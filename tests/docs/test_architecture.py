@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENTS = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
-)
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), ROOT / "gpu_worker" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = "lambdas|infra|local|gpu_worker|tests|docs|benchmarks"
 PATH = re.compile(rf"(?:{FOLDERS})/[\w./*-]*|[\w-]+\.(?:py|toml|json|md)")
 WRITTEN = re.compile(r"models\.toml|hero-shot\.json")  # what an operator writes
