@@ -1,4 +1,4 @@
-"""Settings: the contract's names and defaults."""
+"""Contract 3.6 and 10: the names and defaults of settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of product backgrounds and of the purge: as forms and as JSON, and whatever else is sent to them."""
+"""Contract 3.4 and 4.1 to 4.3: the routes of the purge and of product backgrounds, as forms and as JSON."""
 
 from __future__ import annotations
 

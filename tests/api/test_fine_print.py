@@ -1,4 +1,4 @@
-"""Small words of the contract (1.4, 1.6, 1.7, 5.3, 5.6, 12.1), in process with in-memory ports."""
+"""Contract 1.4, 1.6, 1.7, 5.3, 5.6 and 12.1 in their small words, in process with in-memory ports."""
 
 from __future__ import annotations
 
@@ -154,6 +154,7 @@ def test_5_6_what_a_job_says_of_its_creation_finds_it_and_orders_it() -> None:
 
 
 def test_11_the_demo_answers_also_where_only_some_models_are_allowed() -> None:
+    """Contract 12.2."""
     client = Client(make_deps(allowed_models=("stabilityai/sdxl-turbo",)))
     answer = client("POST", "/generate", {"prompt": "A fox"})
     assert (answer.status, answer.headers.get("X-Image-Provider")) == (200, "demo")

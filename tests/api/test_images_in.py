@@ -1,4 +1,4 @@
-"""Images by every way in, over the routes: each spelling and kind, what is said of them, and what is refused how."""
+"""Contract 12.4 and 12.10: images by every way in, over the routes, and what is said of them or refused."""
 
 from __future__ import annotations
 

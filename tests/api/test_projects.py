@@ -1,4 +1,4 @@
-"""5.10 and 6.4 over the API's own door."""
+"""Contract 5.10 and 6.4: projects, and images deleted for good."""
 
 from __future__ import annotations
 

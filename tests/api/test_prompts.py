@@ -1,4 +1,4 @@
-"""The routes about prompts, through the whole API."""
+"""Contract 5.7 and 5.8: the routes about prompts, through the whole API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /unified/providers: what each offers and how it is."""
+"""Contract 5.9: GET /unified/providers, what each offers and how it is."""
 
 from __future__ import annotations
 
@@ -94,5 +94,6 @@ def test_the_answer_is_of_the_stated_schema(client: Client) -> None:
 
 
 def test_a_key_is_needed_where_keys_are(client: Client) -> None:
+    """Contract 12.8."""
     client.identity = {"auth": "unknown"}
     assert client("GET", "/unified/providers").status == 403

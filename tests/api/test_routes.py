@@ -323,6 +323,7 @@ def test_5_6_a_wrong_filter_is_400(query: str) -> None:
 
 
 def test_1_3_another_tenants_things_do_not_exist() -> None:
+    """Contract 6.2, too: the stable link of another tenant."""
     client = Client()
     job_id = client("POST", "/generate", {"prompt": "x"}).json()["generation_id"]
     name = client("POST", "/generate-image", {"prompt": "x"}).json()["image_url"]

@@ -1,4 +1,4 @@
-"""Section 5 of the contract about /unified/*, in process with in-memory ports."""
+"""Contract 5.1 to 5.3, 12.3 and 12.6: the routes /unified/*, in process with in-memory ports."""
 
 from __future__ import annotations
 

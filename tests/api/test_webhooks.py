@@ -1,4 +1,4 @@
-"""Section 9 of the contract: webhooks named at submit, their bodies, and the routes that tell what became of them."""
+"""Contract 9.1 and 12.9: webhooks named at submit, their bodies, and the routes that tell what became of them."""
 
 from __future__ import annotations
 

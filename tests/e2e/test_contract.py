@@ -1,4 +1,4 @@
-"""Sections 1 to 3 and 5.4 to 5.6 of the contract over HTTP, on the local stack with the demo provider."""
+"""Contract 1.2 to 1.4, 1.6, 1.8, 2.1 to 2.4, 3.1 to 3.3, 5.4 to 5.6: over HTTP, on the local stack with the demo."""
 
 from __future__ import annotations
 

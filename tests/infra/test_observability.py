@@ -1,4 +1,4 @@
-"""The alarms ring one topic, and the dashboard shows every figure that the service writes."""
+"""Contract 8.1: the alarms ring one topic, and the dashboard shows every figure that the service writes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class _Uncertain(Exception):
 
 
 class DynamoLimits:
-    """The port Limits over the table `jobs`; the algorithm is told in domain/rate.py.
+    """The port Limits over the table `jobs`; the algorithm is in domain/limits/rate.py.
 
     An update knows no maximum of two values, so an idle bucket (`tat` is past) and one in use are moved by different
     updates. Since `tat` only grows, one that was once seen in the future rules out the first of them, and a process

@@ -95,6 +95,7 @@ def test_a_deep_picture_whose_clear_colour_cannot_be_told_is_refused() -> None:
 
 
 def test_an_alpha_that_is_nowhere_below_250_says_nothing() -> None:
+    """Contract 12.11."""
     image = Image.new("RGBA", (8, 8), (1, 2, 3, 250))
     assert read(file(image)).alpha is None
     image.putpixel((1, 1), (1, 2, 3, 249))

@@ -36,6 +36,7 @@ def run(deps: Deps, job: Job) -> Job:
 
 
 def test_a_job_ends_with_its_image_and_receipt() -> None:
+    """Contract 6.1: under which key."""
     deps, _provider = bedrock()
     job = run(deps, submitted(deps, width=512, height=512, seed=7))
     assert job.status == COMPLETED

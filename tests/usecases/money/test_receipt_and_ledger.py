@@ -1,4 +1,4 @@
-"""Under every fault of every provider, the receipt and the providers' own ledgers agree call by call."""
+"""Contract 5.12: under every fault of every provider, the receipt and the providers' own ledgers agree call by call."""
 
 from __future__ import annotations
 

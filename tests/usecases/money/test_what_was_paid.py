@@ -1,4 +1,4 @@
-"""What a call was charged is told whatever became of it: by both paid calls of a background, and after any kill."""
+"""Contract 12.13: what a call was charged is told whatever became of it, for backgrounds and after any kill too."""
 
 from __future__ import annotations
 
