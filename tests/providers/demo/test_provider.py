@@ -39,7 +39,7 @@ def _open(data: bytes) -> Image.Image:
 
 def test_same_order_same_bytes_also_in_another_process() -> None:
     code = (
-        "import hashlib; from lambdas.providers.demo import provider as demo; from lambdas.domain import catalogue;"
+        "import hashlib; from lambdas.providers import demo; from lambdas.domain import catalogue;"
         "from lambdas.domain.jobs.request import ImageTask; from lambdas.settings import Settings;"
         "order = ImageTask(catalogue.default_of('demo'), 'a cat', 7, (128, 128));"
         "print(hashlib.sha256(demo.build(Settings()).paint(order, 10).data).hexdigest())"
