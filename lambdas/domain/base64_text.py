@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import base64
+import re
+from typing import Final
 
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]*")
+_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def decode(text: object) -> bytes:
-    """The bytes that the text stands for. Raises ValueError for what is no base64 by any reading, or no text."""
+    """The bytes that the text stands for. Raises ValueError, with the reason, for anything else than such a text."""
     if not isinstance(text, str):
-        raise ValueError("no text")
-    packed = b"".join(text.encode("ascii").split()).translate(_TO_STANDARD).rstrip(b"=")
-    return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+        raise ValueError("it is no text")
+    packed = "".join(text.split())
+    letters = packed.rstrip("=")
+    known = _LETTERS.match(letters)
+    end = known.end() if known else 0
+    if end < len(letters):
+        raise ValueError(f"the letter number {end + 1} is none of it")
+    if len(letters) % 4 == 1 or len(packed) - len(letters) > 2:
+        raise ValueError("it is cut off")
+    return base64.b64decode(letters.translate(_TO_STANDARD) + "=" * (-len(letters) % 4))

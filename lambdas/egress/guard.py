@@ -23,11 +23,19 @@ _V6_WITH_V4: Final = [ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "6
 _LOCAL_NAMES: Final = frozenset({"localhost", "localdomain", "local", "internal", "arpa"})
 
 
+FAULTS: Final[dict[Fault, str]] = {
+    "invalid": "the address is not valid",
+    "scheme": "the address is not https",
+    "port": "the port is not that of https",
+    "private": "the address is not public",
+}
+
+
 class BarredError(Exception):
-    """The address must not be reached; `fault` gives the reason."""
+    """The address is not one to reach, whatever is there; `fault` says why, and its text does so in a sentence."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
+        super().__init__(FAULTS[fault])
         self.fault = fault
 
 

@@ -1,4 +1,4 @@
-"""Contains one module per deployed function."""
+"""One module per deployed function, and `batch`, the loop over SQS messages that three of them share."""
 
 from __future__ import annotations
 

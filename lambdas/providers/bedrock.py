@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from lambdas.domain.base64_text import decode
 from lambdas.domain.failure_boundary import keeping, unsent
 from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import MAX_SEED, GeneratedImage, ImageTask
 from lambdas.egress import aws, retry_after
 from lambdas.egress.deadline import within
+from lambdas.providers._client.hostile_json import image, parsed
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
@@ -157,10 +157,7 @@ def _base64(data: bytes | None) -> str:
 
 def to_image(body: bytes) -> GeneratedImage:
     """Read the answer to a call that succeeded in HTTP's eyes, which a moderated one does as well."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ProviderFailure(Failure.BAD_ANSWER, "the answer was no JSON", paid="unknown") from None
+    answer = parsed(body)
     if not isinstance(answer, dict):
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
     _raise_reason(answer.get("finish_reasons"))
@@ -172,13 +169,7 @@ def to_image(body: bytes) -> GeneratedImage:
         raise ProviderFailure(
             Failure.BAD_ANSWER, "the answer did not hold exactly one image", paid="unknown", made=made
         )
-    try:
-        data = decode(images[0])
-    except ValueError:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64", paid="unknown", made=made) from None
-    if not data:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty", paid="unknown")
-    return GeneratedImage(data, _seed(answer.get("seeds")))
+    return GeneratedImage(image(images[0], paid="unknown", made=made), _seed(answer.get("seeds")))
 
 
 def to_failure(response: Mapping[str, Any]) -> ProviderFailure:

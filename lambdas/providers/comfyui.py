@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any, Final
@@ -12,6 +11,7 @@ from lambdas.domain.catalogue.cards.comfyui import LOADERS
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
+from lambdas.providers._client.hostile_json import items, mapping, parsed
 from lambdas.settings import Settings
 
 WHO: Final = "ComfyUI"
@@ -72,18 +72,18 @@ class ComfyUI:
         answer = http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
         if answer.status != 200:
             raise http.failure(answer, WHO)
-        taken = _dict(answer.json(WHO))
+        taken = mapping(answer.json(WHO))
         if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(order):
             raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} put the reference image elsewhere")
 
     def _history(self, prompt_id: str, ends_at: float) -> dict[str, Any] | None:
         answer = self._ask(f"/history/{quote(prompt_id, safe='')}", ends_at)
-        return _dict(answer.json(WHO)).get(prompt_id)
+        return mapping(answer.json(WHO)).get(prompt_id)
 
     def _is_queued(self, prompt_id: str, ends_at: float) -> bool:
-        queue = _dict(self._ask("/queue", ends_at).json(WHO))
-        items = [*_list(queue.get("queue_running")), *_list(queue.get("queue_pending"))]
-        return any(isinstance(item, list) and prompt_id in item[1:2] for item in items)
+        queue = mapping(self._ask("/queue", ends_at).json(WHO))
+        queued = [*items(queue.get("queue_running")), *items(queue.get("queue_pending"))]
+        return any(isinstance(item, list) and prompt_id in item[1:2] for item in queued)
 
     def _fetch(self, file: dict[str, str], ends_at: float) -> bytes:
         data = self._ask(f"/view?{urlencode(file)}", ends_at).body
@@ -155,17 +155,17 @@ def to_upload(order: ImageTask) -> tuple[str, bytes]:
 
 def to_id(body: bytes) -> str | None:
     """The id under which the prompt was queued: not ours where the server is too old to take one."""
-    prompt_id = _parsed(body).get("prompt_id")
+    prompt_id = mapping(parsed(body)).get("prompt_id")
     return prompt_id if isinstance(prompt_id, str) and _ID.fullmatch(prompt_id) else None
 
 
 def to_file(entry: object) -> dict[str, str]:
     """The file that the graph has saved, as `/view` wants it. Raises ProviderFailure where there is none."""
-    status = _dict(_dict(entry).get("status"))
+    status = mapping(mapping(entry).get("status"))
     if status.get("status_str") == "error":
         raise _ended(status.get("messages"))
-    saved = _dict(_dict(_dict(entry).get("outputs")).get(SAVE))
-    image = _dict(next(iter(_list(saved.get("images"))), None))
+    saved = mapping(mapping(mapping(entry).get("outputs")).get(SAVE))
+    image = mapping(next(iter(items(saved.get("images"))), None))
     file = {name: image.get(name) for name in ("filename", "subfolder", "type")}
     texts = {name: value for name, value in file.items() if isinstance(value, str) and value.isprintable()}
     if len(texts) < 3 or not texts["filename"]:
@@ -178,8 +178,8 @@ def to_file(entry: object) -> dict[str, str]:
 
 def to_failure(answer: http.Answer) -> ProviderFailure:
     """What a refused submission means for us."""
-    body = _parsed(answer.body)
-    kind = _dict(body.get("error")).get("type")
+    body = mapping(parsed(answer.body))
+    kind = mapping(body.get("error")).get("type")
     if answer.status != 400 or not kind:
         failure = http.failure(answer, WHO)
         failure.paid = "no"
@@ -187,10 +187,12 @@ def to_failure(answer: http.Answer) -> ProviderFailure:
     if kind in ("invalid_prompt", "missing_node_type"):
         return ProviderFailure(Failure.MODEL_GONE, f"{WHO} lacks a node that the model's graph needs; update it")
     wrong = [
-        _dict(error) for node in _dict(body.get("node_errors")).values() for error in _list(_dict(node).get("errors"))
+        mapping(error)
+        for node in mapping(body.get("node_errors")).values()
+        for error in items(mapping(node).get("errors"))
     ]
     for error in wrong:
-        name = str(_dict(error.get("extra_info")).get("input_name"))
+        name = str(mapping(error.get("extra_info")).get("input_name"))
         if error.get("type") == "value_not_in_list" and name in _FILE_INPUTS:
             return ProviderFailure(Failure.MODEL_GONE, f"{WHO} lacks a file of the model ({name})")
     types = ", ".join(sorted({str(error.get("type")) for error in wrong})) or str(kind)
@@ -205,7 +207,7 @@ _FILE_INPUTS: Final = frozenset(
 
 def _ended(messages: object) -> ProviderFailure:
     """Why the graph did not end well. Interrupts are errors too, and an error's own words may hold the prompt."""
-    told = {message[0]: _dict(message[1]) for message in _list(messages) if _is_pair(message)}
+    told = {message[0]: mapping(message[1]) for message in items(messages) if _is_pair(message)}
     if "execution_interrupted" in told:
         return ProviderFailure(Failure.FAILED, f"the work was interrupted at {WHO}")
     if "OutOfMemory" in str(told.get("execution_error", {}).get("exception_type")):
@@ -223,19 +225,3 @@ def _reference_name(order: ImageTask) -> str:
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs}
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    """The JSON object; empty for anything else, since some of its errors are plain text."""
-    try:
-        return _dict(json.loads(body))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

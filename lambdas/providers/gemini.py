@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from lambdas.domain.base64_text import decode
 from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.failure_boundary import charged, keeping, unsent
 from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.providers._client import http
+from lambdas.providers._client.hostile_json import image, items, mapping, parsed
 from lambdas.settings import Settings
 
 WHO: Final = "Gemini"
@@ -78,12 +77,12 @@ def to_payload(order: ImageTask) -> dict[str, Any]:
     if order.reference:
         data = base64.b64encode(order.reference).decode()
         parts.append({"inlineData": {"mimeType": order.reference_type, "data": data}})
-    image: dict[str, str] = {"imageSize": _size_class(order.generate)}
+    shape: dict[str, str] = {"imageSize": _size_class(order.generate)}
     if order.ratio:
-        image["aspectRatio"] = order.ratio
+        shape["aspectRatio"] = order.ratio
     return {
         "contents": [{"role": "user", "parts": parts}],
-        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": image, "seed": order.seed},
+        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": shape, "seed": order.seed},
     }
 
 
@@ -91,21 +90,21 @@ def to_image(answer: Any, model: str) -> GeneratedImage:
     """Read the answer to a call that succeeded in HTTP's eyes, which a refused one does as well."""
     if not isinstance(answer, dict):
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
-    usage = _dict(answer.get("usageMetadata"))
+    usage = mapping(answer.get("usageMetadata"))
     cost = _cost(usage, model)
     # Where no image was made, what was read and thought costs a fraction of a cent: that is the price of asking.
     paid: Paid = "no" if usage and not cost else "unknown"
     ended = partial(ProviderFailure, paid=paid, made=bool(cost), cost_usd=cost)
-    candidate = _dict(next(iter(_list(answer.get("candidates"))), None))
+    candidate = mapping(next(iter(items(answer.get("candidates"))), None))
     if not candidate:
-        if _dict(answer.get("promptFeedback")).get("blockReason"):
+        if mapping(answer.get("promptFeedback")).get("blockReason"):
             raise ended(Failure.CONTENT_POLICY, "its content filter refused the prompt")
         raise ended(Failure.BAD_ANSWER, "the answer held no candidate")
     reason = str(candidate.get("finishReason"))
     if reason in POLICY:
         raise ended(Failure.CONTENT_POLICY, "its content filter refused the image")
-    for part in _list(_dict(candidate.get("content")).get("parts")):
-        blob = _dict(_dict(part).get("inlineData"))
+    for part in items(mapping(candidate.get("content")).get("parts")):
+        blob = mapping(mapping(part).get("inlineData"))
         if blob and not part.get("thought"):  # a thought may hold a draft of the picture
             with charged(cost):
                 return GeneratedImage(_decoded(blob), None, cost)
@@ -115,7 +114,7 @@ def to_image(answer: Any, model: str) -> GeneratedImage:
 
 def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
     """What an error answer means for us. Google charges for none but those that took too long."""
-    error = _error(answer.body)
+    error = mapping(mapping(parsed(answer.body)).get("error"))
     said = str(error.get("message", ""))
     reasons = {str(detail.get("reason")) for detail in _details(error, "ErrorInfo")}
     if "API_KEY_INVALID" in reasons or "API key not valid" in said:
@@ -145,28 +144,22 @@ def _size_class(size: Size) -> str:
 def _decoded(blob: dict[str, Any]) -> bytes:
     if not str(blob.get("mimeType")).startswith("image/"):
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer held something else than an image", paid="unknown")
-    try:
-        data = decode(blob.get("data", ""))
-    except ValueError:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64", paid="unknown") from None
-    if not data:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty", paid="unknown")
-    return data
+    return image(blob.get("data", ""), paid="unknown")
 
 
 def _cost(usage: dict[str, Any], model: str) -> float | None:
     """USD by the model's rates; `None` where nothing was counted, and the card's price holds."""
-    image = _image_tokens(usage)
-    if not image:
+    tokens = _image_tokens(usage)
+    if not tokens:
         return None
     rates = RATES[model]
-    text = max(_count(usage, "candidatesTokenCount") - image, 0) + _count(usage, "thoughtsTokenCount")
-    micros = rates.prompt * _count(usage, "promptTokenCount") + rates.text * text + rates.image * image
+    text = max(_count(usage, "candidatesTokenCount") - tokens, 0) + _count(usage, "thoughtsTokenCount")
+    micros = rates.prompt * _count(usage, "promptTokenCount") + rates.text * text + rates.image * tokens
     return round(micros / 1_000_000, 6)
 
 
 def _image_tokens(usage: dict[str, Any]) -> int:
-    details = [_dict(entry) for entry in _list(usage.get("candidatesTokensDetails"))]
+    details = [mapping(entry) for entry in items(usage.get("candidatesTokensDetails"))]
     if not details:
         return _count(usage, "candidatesTokenCount")
     return sum(_count(entry, "tokenCount") for entry in details if entry.get("modality") == "IMAGE")
@@ -177,24 +170,16 @@ def _count(counts: dict[str, Any], name: str) -> int:
     return value if type(value) is int and 0 <= value <= MAX_TOKENS else 0
 
 
-def _error(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return _dict(_dict(answer).get("error"))
-
-
 def _details(error: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     """The details of that kind, whose type is named like `type.googleapis.com/google.rpc.RetryInfo`."""
-    for detail in map(_dict, _list(error.get("details"))):
+    for detail in map(mapping, items(error.get("details"))):
         if str(detail.get("@type")).endswith(f".{kind}"):
             yield detail
 
 
 def _violations(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for detail in _details(error, "QuotaFailure"):
-        yield from map(_dict, _list(detail.get("violations")))
+        yield from map(mapping, items(detail.get("violations")))
 
 
 def _is_spent(violation: dict[str, Any]) -> bool:
@@ -206,11 +191,3 @@ def _delay(info: dict[str, Any]) -> float | None:
     """The seconds of a text like `31s` or `0.4s`."""
     found = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,9})?)s", str(info.get("retryDelay")))
     return min(float(found[1]), http.MAX_RETRY_AFTER) if found else None
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -12,6 +12,7 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 from lambdas.providers._client import http
 from lambdas.providers._client.fetch import fetch_image, trusted_hosts
+from lambdas.providers._client.hostile_json import mapping, mappings
 from lambdas.settings import Settings
 
 WHO: Final = "Runware"
@@ -255,14 +256,6 @@ def _read(answer: http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any
     if not isinstance(said, dict):
         raise ProviderFailure(Failure.BAD_ANSWER, f"the answer of {WHO} had an unknown form", paid=answer.charged)
     errors = said.get("errors") or said.get("error") or []
-    data = _dicts(said.get("data"))
-    failed = [{**item, **_dict(item.get("error"))} for item in data if item.get("status") == "error"]
-    return data, _dicts([errors] if isinstance(errors, dict) else errors) + failed
-
-
-def _dict(found: object) -> dict[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _dicts(found: object) -> list[dict[str, Any]]:
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    data = mappings(said.get("data"))
+    failed = [{**item, **mapping(item.get("error"))} for item in data if item.get("status") == "error"]
+    return data, mappings([errors] if isinstance(errors, dict) else errors) + failed

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdas.domain import ids
-from lambdas.domain.base64_text import decode
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, Purged, TicketProvider
 from lambdas.providers._client import http, sagemaker
 from lambdas.providers._client.gpu_answers import to_purged, with_mask
+from lambdas.providers._client.hostile_json import image, mapping, parsed
 from lambdas.settings import Settings
 
 WHO: Final = "the GPU worker"
@@ -80,7 +80,7 @@ class Worker:
 
     def purge(self, model_id: str | None, timeout: float) -> Purged:
         """See ModelCache."""
-        return to_purged(_object(self._invoke(to_purge(model_id), timeout)), WHO)
+        return to_purged(parsed(self._invoke(to_purge(model_id), timeout)), WHO)
 
     def _invoke(self, payload: dict[str, Any], timeout: float) -> bytes:
         answer = http.post_json(f"{self._url}/invocations", payload, timeout=timeout, max_bytes=MAX_ANSWER, who=WHO)
@@ -107,7 +107,7 @@ class Endpoint:
 
     def purge(self, model_id: str | None, timeout: float) -> Purged:
         """See ModelCache. Of several instances it is one that is told."""
-        return to_purged(_object(self._invoke(json.dumps(to_purge(model_id)).encode(), "purge", timeout)), WHO)
+        return to_purged(parsed(self._invoke(json.dumps(to_purge(model_id)).encode(), "purge", timeout)), WHO)
 
     def _invoke(self, body: bytes, call_id: str, timeout: float) -> bytes:
         try:
@@ -139,9 +139,9 @@ class AsyncEndpoint:
 
     def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
         """The image, or `None` while neither it nor a failure lies in the bucket. Raises ProviderFailure."""
-        image, failure = self._aws.fetch(ticket.id, timeout, MAX_ANSWER)
-        if image is not None:
-            return to_image(image, order)
+        answer, failure = self._aws.fetch(ticket.id, timeout, MAX_ANSWER)
+        if answer is not None:
+            return to_image(answer, order)
         if failure is not None:
             raise to_lost(failure.decode(errors="replace"))
         return None
@@ -178,27 +178,23 @@ def to_purge(model_id: str | None) -> dict[str, Any]:
 
 def to_image(body: bytes, order: ImageTask) -> GeneratedImage:
     """Read the worker's answer to that order."""
-    answer = _object(body)
-    if answer is None:
+    answer = mapping(parsed(body))
+    if not answer:
         raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered in an unknown form")
     if answer.get("id") != order.id:
         raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered another request")
-    try:
-        data = decode(answer.get("image", ""))
-    except ValueError:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was not valid base64") from None
-    if not data:
-        raise ProviderFailure(Failure.BAD_ANSWER, "the image was empty")
     seed = answer.get("seed")
-    painted = GeneratedImage(data, seed if type(seed) is int and 0 <= seed <= MAX_SEED else None)
+    painted = GeneratedImage(
+        image(answer.get("image", "")), seed if type(seed) is int and 0 <= seed <= MAX_SEED else None
+    )
     return with_mask(painted, answer, WHO) if order.task == BACKGROUND else painted
 
 
 def to_failure(body: bytes | str) -> ProviderFailure | None:
     """What an error of the worker means for us; `None` for what is none of its errors."""
-    error = (_object(body) or {}).get("error")
-    meaning = CODES.get(str(error.get("code"))) if isinstance(error, dict) else None
-    if not meaning or not isinstance(error, dict):
+    error = mapping(mapping(parsed(body)).get("error"))
+    meaning = CODES.get(str(error.get("code")))
+    if not meaning:
         return None
     code, end = meaning
     said = http.quote(error.get("message")) if code == Failure.INVALID_REQUEST else ""
@@ -231,11 +227,3 @@ def to_lost(said: str) -> ProviderFailure:
         return failure
     code, end = next((m for text, m in MESSAGES.items() if text in said.lower()), CODES["failed"])
     return ProviderFailure(code, f"{WHO} {end}")
-
-
-def _object(body: bytes | str) -> dict[str, Any] | None:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None

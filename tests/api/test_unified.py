@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import uuid
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
+from lambdas.domain.errors import Unavailable
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Answer, Client
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fake_events import FakeUrls
+from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, make_deps
 
 CORE, SD35, TURBO = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0", "stabilityai/sdxl-turbo"
 
@@ -249,7 +253,45 @@ def test_a_request_that_is_refused_leaves_no_upload_behind() -> None:
     assert upload.startswith("uploads/acme/")
     job = client.deps.jobs.get("acme", accepted.json()["generation_id"])
     assert job
-    assert (job.request.reference_key, job.request.attachment) == (upload, None)
+    assert job.request.reference_key == upload
+
+
+class Shut:
+    """A port out of reach."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unavailable("out of reach")
+
+
+@pytest.mark.parametrize("path", ["/unified/generate", "/unified/generate/batch"])
+def test_1_6_an_answer_is_given_again_whatever_has_changed_since(path: str) -> None:
+    client, _ = house(bedrock=[])
+    picture = base64.b64encode(b"64x64:ref").decode()
+    item = {"prompt": "x", "model": SD35, "reference_image": picture, "webhook_url": "https://a.example/hook"}
+    body, key = (item if path == "/unified/generate" else {"requests": [item]}), {"Idempotency-Key": "k"}
+    first = client("POST", path, body, key)
+    assert first.status in (200, 202)
+    changes: dict[str, dict[str, Any]] = {
+        "the address is private now": {"webhook_urls": FakeUrls("https://a.example")},
+        "the picture cannot be decoded now": {"pictures": Shut()},
+        "the bucket takes nothing": {"blobs": _Full()},
+        "the model is not offered any more": {"providers": FakeProviders()},
+        "the queue is down": {"queue": Shut(), "events": Shut()},
+    }
+    for ports in (*changes.values(), {name: port for change in changes.values() for name, port in change.items()}):
+        client.deps = replace(client.deps, **ports)
+        again = client("POST", path, body, key)
+        assert (again.status, again.json()) == (first.status, first.json())
+        assert again.headers["Idempotency-Replayed"] == "true"
+        other = client(
+            "POST", path, {**body, "requests": [item, item]} if "requests" in body else {**body, "n": 2}, key
+        )
+        assert (other.status, other.json()["code"]) == (409, "idempotency_mismatch")
+
+
+class _Full(FakeBlobs):
+    def put(self, *_: Any, **__: Any) -> None:
+        raise Unavailable("out of reach")
 
 
 def test_12_6_an_equal_request_with_a_seed_is_answered_from_the_cache() -> None:

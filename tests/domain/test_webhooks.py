@@ -76,3 +76,8 @@ def test_a_webhook_is_no_part_of_what_is_asked_for() -> None:
     asked = ImageRequest("x", seed=1, cache=True)
     assert replace(asked, webhook_url="https://a.example/h").cache_key() == asked.cache_key() is not None
     assert ImageRequest.from_dict(JOB.request.to_dict()) == JOB.request
+
+
+def test_a_record_of_another_version_can_be_read() -> None:
+    """While a deployment goes on, both are there."""
+    assert ImageRequest.from_dict(JOB.request.to_dict() | {"of_tomorrow": 1}) == JOB.request

@@ -13,6 +13,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.budget import DynamoBooks
 from lambdas.adapters.dynamodb.health import DynamoHealth
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
@@ -139,6 +140,7 @@ class World:
             caps=CAPS if self.limited else Caps(),
             health=DynamoHealth("providers"),
             slots=DynamoSlots("providers", {TICKET_OF_THEIRS: 10}),
+            books=DynamoBooks("jobs"),
             outbox=DynamoOutbox("jobs"),
             events=SqsEvents(EVENTS),
             blobs=S3Blobs("images", 300),

@@ -11,6 +11,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.batches import DynamoBatches
+from lambdas.adapters.dynamodb.budget import DynamoBooks
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox, _event
@@ -18,7 +19,7 @@ from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.webhooks import Event
 from tests.support.budget_model import Books
-from tests.support.fakes import FakeBatches, FakeJobs
+from tests.support.fakes import FakeBatches, FakeBooks, FakeJobs
 
 Pause = Callable[[str], str | None]
 
@@ -27,6 +28,7 @@ class Store(Protocol):
     jobs: Any
     batches: Any
     outbox: Any
+    money: Any  # the port Books
 
     def rows(self) -> Mapping[str, Job]:
         """The records as they stand, by id."""
@@ -49,6 +51,7 @@ class FakeStore:
         self.jobs = _Stopping(self._real, faulty)
         self.batches = _Stopping(FakeBatches(self._real), faulty, prefix="batch ")
         self.outbox = _Stopping(self._real.outbox, faulty, prefix="event ")
+        self.money = _Stopping(FakeBooks(self._real), faulty, prefix="money ")
 
     def rows(self) -> Mapping[str, Job]:
         return {job_id: job for (_, job_id), job in self._real.rows.items()}
@@ -86,6 +89,7 @@ class DynamoStore:
         self.jobs = DynamoJobs("jobs", "images")
         self.batches = DynamoBatches("jobs")
         self.outbox = DynamoOutbox("jobs")
+        self.money = DynamoBooks("jobs")
         self._parsed: dict[str, tuple[Any, Job]] = {}
         self._pause = pause
         events = aws.client("dynamodb").meta.events

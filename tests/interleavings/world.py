@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lambdas.domain.errors import JobEnded, JobStarted, NotFound, Unavailable
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps
 from lambdas.domain.webhooks import Event
 from lambdas.usecases.deps import Deps
@@ -82,6 +82,7 @@ class World:
             providers=self.ledger,
             health=Calm(),
             heartbeat=self._heart,
+            books=self.store.money,
             outbox=self.store.outbox,
             events=Events(self),
             slots=Slots(self),
@@ -161,7 +162,7 @@ class World:
 
         def work() -> tuple[str, list[str]]:
             deadline = self.time + API_SECONDS - 2
-            job, _ = generate(request, caller, self.deps, respond_async=respond_async, deadline=deadline)
+            job, _ = generate(Draft(request), caller, self.deps, respond_async=respond_async, deadline=deadline)
             return job.id, [job.id]
 
         return self._api("submit", work, key=key, fingerprint=print_)
@@ -170,7 +171,7 @@ class World:
         print_ = "batch" + "".join(f"|{r.prompt}|{r.provider}" for r in requests)
 
         def work() -> tuple[str, list[str]]:
-            batch, jobs, _ = submit_batch(requests, Caller(TENANT, "req", key, print_), self.deps)
+            batch, jobs, _ = submit_batch([Draft(r) for r in requests], Caller(TENANT, "req", key, print_), self.deps)
             return batch.id, [job.id for job in jobs]
 
         return self._api("batch", work, key=key, fingerprint=print_, batch=True, at=self.time)

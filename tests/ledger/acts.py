@@ -12,7 +12,7 @@ from typing import Any
 from lambdas import wiring
 from lambdas.api.schemas.webhooks import render
 from lambdas.domain.errors import ServiceError
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.handlers import dead_letter, webhooks, worker
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.cancel_job import cancel_job
@@ -54,12 +54,12 @@ def submitting(case: Case, tenant: str, hooks: str, deps: Deps) -> Callable[[], 
         caller = Caller(tenant, f"req-{case.number}", f"key-{case.number}", f"print-{case.number}")
         try:
             if case.mode == "batch":
-                jobs = submit_batch([request_of(case, number, hooks) for number in case.numbers], caller, deps)[1]
+                drafts = [Draft(request_of(case, number, hooks)) for number in case.numbers]
+                jobs = submit_batch(drafts, caller, deps)[1]
                 return [job.id for job in jobs]
             deadline = deps.clock.now() + API_SECONDS
-            job, _ = generate(
-                request_of(case, case.number, hooks), caller, deps, respond_async=not case.sync, deadline=deadline
-            )
+            draft = Draft(request_of(case, case.number, hooks))
+            job, _ = generate(draft, caller, deps, respond_async=not case.sync, deadline=deadline)
         except ServiceError as refused:
             return {"refused": refused.code}
         return [job.id]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lambdas.domain.errors import Overloaded
 from lambdas.domain.jobs.job import COMPLETED, QUEUED
-from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import Draft, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import handle_job_message
@@ -157,9 +157,9 @@ def _client(tenant: str, scene: Scene, rng: random.Random, deps: Deps, outcome: 
     """Asks at random moments, and goes away when told to."""
     while True:
         deps.clock.sleep(rng.expovariate(scene.rates[tenant]))
-        request = ImageRequest("a fox", fallback=False, provider=scene.provider)
+        draft = Draft(ImageRequest("a fox", fallback=False, provider=scene.provider))
         try:
-            generate(request, Caller(tenant, "r"), deps, respond_async=True, deadline=deps.clock.now() + 25)
+            generate(draft, Caller(tenant, "r"), deps, respond_async=True, deadline=deps.clock.now() + 25)
         except Overloaded:
             outcome.refused[tenant] += 1
         else:

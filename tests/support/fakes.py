@@ -24,7 +24,7 @@ from lambdas.domain.jobs.job import (
 )
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.limits import budget, rate, slots
-from lambdas.domain.limits.budget import NO_CAPS, Caps
+from lambdas.domain.limits.budget import NO_CAPS, Caps, Committed
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.ports.jobs import Page
 from lambdas.domain.ports.media import NO_NOTES
@@ -438,6 +438,10 @@ class FakeBooks:
 
     def _month(self, tenant: str, at: float) -> Books:
         return self._jobs.books.setdefault((tenant, budget.month(at)), Books())
+
+    def committed(self, tenant: str, at: float) -> Committed:
+        month = self._jobs.books.get((tenant, budget.month(at)), Books())
+        return Committed(month.committed_microusd, month.committed_images)
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         month = self._month(tenant, at)

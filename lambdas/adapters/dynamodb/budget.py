@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lambdas.adapters.dynamodb.items import item, values
+from lambdas.adapters.dynamodb.items import get_item, item, values
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import budget
-from lambdas.domain.limits.budget import Caps
+from lambdas.domain.limits.budget import Caps, Committed
 
 Part = dict[str, Any]
 
@@ -57,6 +57,10 @@ class DynamoBooks:
 
     def __init__(self, table: str) -> None:
         self._table = table
+
+    def committed(self, tenant: str, at: float) -> Committed:
+        books = get_item(self._table, f"{tenant}#budget", budget.month(at)) or {}
+        return Committed(books.get("committed_microusd", 0), books.get("committed_images", 0))
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         wanted = {"committed_microusd": (amount, caps.microusd)}

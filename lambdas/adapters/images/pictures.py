@@ -71,12 +71,12 @@ class PillowPictures:
 
 
 def decoded(data: bytes) -> Image:
-    """Return untrusted bytes as a completely decoded picture, RGB or RGBA. Raises ProviderFailure("bad_answer")."""
+    """Return untrusted bytes as a completely decoded picture, RGB or RGBA. Raises ProviderFailure(bad_answer)."""
     return answered(data).picture
 
 
 def answered(data: bytes) -> Opened:
-    """Open a picture of a provider. Raises ProviderFailure("bad_answer")."""
+    """Open a picture of a provider. Raises ProviderFailure(bad_answer)."""
     try:
         return opened(data, MAX_PIXELS)
     except ServiceError as error:

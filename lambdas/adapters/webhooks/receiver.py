@@ -10,14 +10,6 @@ from lambdas.domain.ports.webhooks import Reply
 from lambdas.domain.webhooks import MAX_RETRY_AFTER
 from lambdas.egress import guard, retry_after, wire
 
-# By the guard's word for it: what the tenant gets to read.
-BARRED = {
-    "invalid": "the address is not valid",
-    "scheme": "the address is not https",
-    "port": "the port is not that of https",
-    "private": "the address is not public",
-}
-
 
 class HttpReceiver:
     """The port Receiver. A redirect is an answer like any other: it is not followed."""
@@ -32,11 +24,11 @@ class HttpReceiver:
             peer = guard.peer(target, ends_at)
             status, answered = wire.acknowledged(peer, "POST", target.path, headers, body, ends_at=ends_at)
         except guard.BarredError as barred:
-            return Reply(None, BARRED[barred.fault])
+            return Reply(None, str(barred))
         except wire.NotReachedError as error:
             return Reply(None, str(error))
         except wire.NotSendableError:
-            return Reply(None, BARRED["invalid"])
+            return Reply(None, guard.FAULTS["invalid"])
         except TimeoutError:
             return Reply(None, f"no answer within {timeout:.0f} s")
         except (wire.TooLargeError, OSError, HTTPException):

@@ -12,13 +12,13 @@ from lambdas.api.schemas.jobs import AcceptedView
 from lambdas.api.schemas.receipt import spent
 from lambdas.domain.errors import BY_CODE, FieldError, Gone, JobCancelled, ServiceError
 from lambdas.domain.jobs.job import CANCELLED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft
 from lambdas.usecases.jobs.generate import generate
 
 
-def answer_with(call: Call, request: ImageRequest, view: Callable[[Job, Call], BaseModel]) -> Answer:
+def answer_with(call: Call, draft: Draft, view: Callable[[Job, Call], BaseModel]) -> Answer:
     """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
-    job, replayed = generate(request, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
+    job, replayed = generate(draft, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     if call.wants_async or not job.final:
         headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"

@@ -11,8 +11,7 @@ from lambdas.api.schemas.jobs import AcceptedView
 
 
 def background(call: Call, body: BackgroundBody | BackgroundForm) -> Answer:
-    request = body.to_request(call.tenant, call.deps)
-    return answer_with(call, request, lambda job, call: BackgroundView.of(job, call.deps.blobs))
+    return answer_with(call, body.to_draft(), lambda job, call: BackgroundView.of(job, call.deps.blobs))
 
 
 ROUTES: tuple[Route, ...] = (

@@ -50,15 +50,15 @@ def _model(job: Job, call: Call) -> BaseModel:
 def _generate(call: Call, body: GenerateBody | BackgroundTask | BackgroundForm) -> Answer:
     if not isinstance(body, GenerateBody):
         return background(call, body)
-    return answer_with(call, body.to_request(), _simple)
+    return answer_with(call, body.to_draft(), _simple)
 
 
 def _generate_image(call: Call, body: GenerateImageBody) -> Answer:
-    return answer_with(call, body.to_request(), _file)
+    return answer_with(call, body.to_draft(), _file)
 
 
 def _model_generate(call: Call, body: ModelGenerateBody) -> Answer:
-    return answer_with(call, body.to_request(), _model)
+    return answer_with(call, body.to_draft(), _model)
 
 
 ROUTES: tuple[Route, ...] = (

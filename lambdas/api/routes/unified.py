@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel, ValidationError
 
 from lambdas.api.answer import Answer, json_answer
@@ -15,14 +12,11 @@ from lambdas.api.routes._generating import answer_with
 from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.api.schemas.unified import MAX_URL, BatchAccepted, BatchBody, BatchView, QuickBody, UnifiedBody
 from lambdas.domain import ids
-from lambdas.domain.errors import ServiceError, Unavailable
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import ImageRequest
-from lambdas.usecases.images.attachments import Intake
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.usecases.jobs.find import batch_state
 from lambdas.usecases.jobs.submit_batch import Refused, submit_batch
-from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 
 def _job(job: Job, call: Call) -> BaseModel:
@@ -30,22 +24,15 @@ def _job(job: Job, call: Call) -> BaseModel:
 
 
 def _generate(call: Call, body: UnifiedBody) -> Answer:
-    return answer_with(call, body.to_request(call.tenant, call.deps), _job)
+    return answer_with(call, body.to_draft(), _job)
 
 
 def _quick(call: Call, body: QuickBody) -> Answer:
-    return answer_with(call, body.to_request(), _job)
+    return answer_with(call, body.to_draft(), _job)
 
 
 def _batch(call: Call, body: BatchBody) -> Answer:
-    urls = {url for url in map(_webhook_of, body.requests) if url}
-    verdicts = check_webhooks(urls, call.tenant, call.deps)
-    intake = Intake(call.deps)
-    for number, raw in enumerate(body.requests):
-        if isinstance(raw, dict) and isinstance(sent := raw.get("reference_image"), str):
-            intake.count(sent, f"requests.{number}.reference_image")
-    items = [_item(raw, call, verdicts, intake) for raw in body.requests]
-    batch, jobs, replayed = submit_batch(items, call.caller(), call.deps)
+    batch, jobs, replayed = submit_batch([_item(raw) for raw in body.requests], call.caller(), call.deps)
     view = BatchAccepted(
         batch_id=batch.id, jobs=[AcceptedView(generation_id=job.id, status=job.status) for job in jobs]
     )
@@ -53,28 +40,21 @@ def _batch(call: Call, body: BatchBody) -> Answer:
     return json_answer(view, 202, headers | ({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
-def _webhook_of(raw: Any) -> str | None:
-    url = raw.get("webhook_url") if isinstance(raw, dict) else None
-    return url if isinstance(url, str) and 0 < len(url) <= MAX_URL else None
-
-
-def _item(raw: Any, call: Call, verdicts: Mapping[str, Verdict], intake: Intake) -> ImageRequest | Refused:
+def _item(raw: object) -> Draft | Refused:
     """One item, judged on its own: what is wrong with it is its job's error."""
     try:
-        return UnifiedBody.model_validate(raw).to_request(call.tenant, call.deps, verdicts, intake)
+        return UnifiedBody.model_validate(raw).to_draft()
     except ValidationError as invalid:
-        error: ServiceError = invalid_request(invalid)
-    except Unavailable:
-        raise
-    except ServiceError as refusal:
-        error = refusal
-    told = raw if isinstance(raw, dict) else {}
-    prompt, project_id, url = told.get("prompt"), told.get("project_id"), _webhook_of(raw)
-    return Refused(
-        error,
-        prompt=prompt[: r.MAX_PROMPT] if isinstance(prompt, str) else "",
+        return Refused(invalid_request(invalid), _readable(raw if isinstance(raw, dict) else {}))
+
+
+def _readable(raw: dict[str, object]) -> ImageRequest:
+    """What can be shown of an item that is no valid request, and the address to tell of it."""
+    prompt, project_id, url = (raw.get(name) for name in ("prompt", "project_id", "webhook_url"))
+    return ImageRequest(
+        prompt[: r.MAX_PROMPT] if isinstance(prompt, str) else "",
         project_id=project_id if isinstance(project_id, str) and ids.PROJECT.fullmatch(project_id) else "default",
-        webhook_url=url if url and isinstance(verdicts[url], bool) else None,
+        webhook_url=url if isinstance(url, str) and 0 < len(url) <= MAX_URL else None,
     )
 
 

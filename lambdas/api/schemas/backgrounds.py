@@ -13,10 +13,8 @@ from lambdas.domain.backgrounds import MAX_PADDING
 from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.ports.media import Blobs
-from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.product_background import with_product
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
 _BOTH = "width and height go together: send both, or neither for the product's own size"
@@ -47,15 +45,15 @@ class BackgroundFields(Body):
         description="`png` and `webp` keep the product's pixels to the byte; `jpeg` cannot, and a warning says so.",
     )
 
-    def _asked(self, text: str, name: str, tenant: str, deps: Deps) -> ImageRequest:
-        """Stores the photo. Raises its errors, with `name` as the field, and InvalidRequest."""
+    def _draft(self, photo: str, name: str) -> Draft:
+        """`name` is the photo's field. Raises InvalidRequest."""
         if (self.width is None) != (self.height is None):
             missing = "width" if self.width is None else "height"
             raise InvalidRequest(_BOTH, errors=(FieldError(missing, _BOTH),))
         sent: dict[str, Any] = {n: getattr(self, n) for n in BackgroundFields.model_fields}
         sent["prompt"] = self.prompt or r.SCENE_PROMPT
         given = tuple(n for n in self.given() if n in BackgroundFields.model_fields)
-        return with_product(ImageRequest(**sent, given=given), text, tenant, deps, name)
+        return Draft(ImageRequest(**sent, task=r.BACKGROUND, given=given), photo, name)
 
 
 class BackgroundBody(BackgroundFields):
@@ -66,8 +64,8 @@ class BackgroundBody(BackgroundFields):
     )
     task: Literal["background"] = "background"
 
-    def to_request(self, tenant: str, deps: Deps) -> ImageRequest:
-        return self._asked(self.image, "image", tenant, deps)
+    def to_draft(self) -> Draft:
+        return self._draft(self.image, "image")
 
 
 class BackgroundTask(BackgroundBody):
@@ -90,8 +88,8 @@ class BackgroundForm(BackgroundFields):
         """Everything in a form is a text."""
         return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
-    def to_request(self, tenant: str, deps: Deps) -> ImageRequest:
-        return self._asked(self.file, "file", tenant, deps)
+    def to_draft(self) -> Draft:
+        return self._draft(self.file, "file")
 
 
 class BackgroundMetadata(Metadata):

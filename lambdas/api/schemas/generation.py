@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, View
 from lambdas.api.schemas.receipt import Metadata
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 
 
 class GenerateBody(Painting):
@@ -18,8 +18,8 @@ class GenerateBody(Painting):
     negative_prompt: NegativePrompt = None
     format: Literal["png", "jpeg", "webp"] = "png"
 
-    def to_request(self) -> ImageRequest:
-        return ImageRequest(**self.model_dump(), given=self.given())
+    def to_draft(self) -> Draft:
+        return Draft(ImageRequest(**self.model_dump(), given=self.given()))
 
 
 class GenerateImageBody(Painting):
@@ -28,10 +28,10 @@ class GenerateImageBody(Painting):
     prompt: Prompt
     negative_prompt: NegativePrompt = None
 
-    def to_request(self) -> ImageRequest:
+    def to_draft(self) -> Draft:
         defaults = {"width": 512, "height": 512, "steps": 30, "cfg": 7.0}
         sent = {k: v for k, v in self.model_dump().items() if v is not None}
-        return ImageRequest(**(defaults | sent), given=self.given())
+        return Draft(ImageRequest(**(defaults | sent), given=self.given()))
 
 
 class ModelGenerateBody(Body):
@@ -46,11 +46,10 @@ class ModelGenerateBody(Body):
     def _null_is_empty(cls, value: object) -> object:
         return {} if value is None else value
 
-    def to_request(self) -> ImageRequest:
+    def to_draft(self) -> Draft:
         given = (*self.params.given(), *({"negative_prompt"} & set(self.given())))
-        return ImageRequest(
-            prompt=self.prompt, negative_prompt=self.negative_prompt, **self.params.model_dump(), given=given
-        )
+        sent = {"prompt": self.prompt, "negative_prompt": self.negative_prompt, **self.params.model_dump()}
+        return Draft(ImageRequest(**sent, given=given))
 
 
 class SimpleView(View):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -10,12 +9,8 @@ from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctio
 from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, ProviderChoice, ProviderName, View, Whole
 from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.domain import ids
-from lambdas.domain.errors import InvalidRequest
-from lambdas.domain.jobs.request import Dropped, ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.providers import ALL
-from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.attachments import Intake
-from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 Label = Annotated[str, StringConstraints(max_length=500)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -31,10 +26,7 @@ def _one_sentence(value: object, validate: ValidatorFunctionWrapHandler) -> obje
 
 
 MAX_URL = 2000
-_NOT_COPIED = {"reference_image", "cache", "webhook_url", "metadata", "fallback"}
-_SILENT = Dropped(
-    "webhook_url", "this address has answered 410 Gone: nothing is sent there until one of its webhooks is replayed"
-)
+_NOT_COPIED = {"reference_image", "cache", "metadata", "fallback"}
 
 
 class UnifiedBody(Painting):
@@ -60,43 +52,15 @@ class UnifiedBody(Painting):
     )
     metadata: dict[LabelName, Label] = Field(default_factory=dict, max_length=16, description="Kept with the job.")
 
-    def to_request(
-        self, tenant: str, deps: Deps, verdicts: Mapping[str, Verdict] | None = None, intake: Intake | None = None
-    ) -> ImageRequest:
-        """Checks the reference image, if there is one. Raises its errors, and InvalidRequest for the webhook.
-
-        `verdicts` on webhooks' addresses, where they are known already. `intake`: that of a request of several bodies.
-        """
-        silent = self.webhook_url is not None and self._silent(self.webhook_url, tenant, deps, verdicts)
-        sent: dict[str, Any] = self.model_dump(exclude=_NOT_COPIED)
-        order = tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback
-        if self.reference_image is not None:
-            intake = intake or Intake(deps)
-            clean = intake.take(self.reference_image, "reference_image")
-            attachment = clean.attached(tenant)
-            sent |= {
-                "attachment": attachment,
-                "reference_key": attachment.key,
-                "reference_type": clean.media_type,
-                "reference_field": "reference_image",
-                "warnings": clean.warnings,
-            }
-        return ImageRequest(
-            **sent,
+    def to_draft(self) -> Draft:
+        request = ImageRequest(
+            **self.model_dump(exclude=_NOT_COPIED),
             cache=self.cache == "auto",
-            fallback=order,
+            fallback=tuple(self.fallback) if isinstance(self.fallback, list) else self.fallback,
             labels=dict(self.metadata),
-            webhook_url=self.webhook_url,
-            ignored=(_SILENT,) if silent else (),
             given=self.given(),
         )
-
-    @staticmethod
-    def _silent(url: str, tenant: str, deps: Deps, known: Mapping[str, Verdict] | None) -> bool:
-        verdict = (known or check_webhooks((url,), tenant, deps))[url]
-        if isinstance(verdict, InvalidRequest):
-            raise verdict
-        return verdict
+        return Draft(request, self.reference_image, "reference_image")
 
 
 class QuickBody(Body):
@@ -104,8 +68,8 @@ class QuickBody(Body):
 
     prompt: Prompt
 
-    def to_request(self) -> ImageRequest:
-        return ImageRequest(self.prompt, strategy="fastest", given=("prompt",))
+    def to_draft(self) -> Draft:
+        return Draft(ImageRequest(self.prompt, strategy="fastest", given=("prompt",)))
 
 
 class BatchBody(Body):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from lambdas.domain.catalogue.model_card import ModelCard, Size
@@ -34,15 +34,6 @@ SAFE_NEGATIVE_PROMPT = "nsfw, nudity, gore, lowres, blurry, deformed, bad anatom
 # The same for the scene around a product.
 SCENE_PROMPT = "an empty table in a bright, softly lit room, plain surroundings, product photography"
 SCENE_NEGATIVE_PROMPT = f"{SAFE_NEGATIVE_PROMPT}, people, hands, second product, frame"
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A checked picture that came with a request, and the key under which it is stored once that is accepted."""
-
-    key: str
-    data: bytes = field(repr=False)
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +79,6 @@ class ImageRequest:
     ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
-    attachment: Attachment | None = None  # the reference image until it is stored; on no record
-
-    def bare(self) -> ImageRequest:
-        """The request as it goes onto a record."""
-        return replace(self, attachment=None)
 
     def to_dict(self) -> dict[str, Any]:
         """As stored on the job record."""
@@ -118,7 +104,17 @@ class ImageRequest:
             "warnings": tuple(data.get("warnings", ())),
             "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
         }
-        return cls(**{**data, **lists})
+        known = {name: value for name, value in data.items() if name in cls.__slots__}  # another version wrote the rest
+        return cls(**{**known, **lists})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request as the client sent it: its webhook's address is not looked up, its picture not decoded."""
+
+    request: ImageRequest
+    picture: str | None = field(default=None, repr=False)  # base64 or a data URI
+    picture_field: str = "image"  # what the client calls it
 
 
 @dataclass(frozen=True, slots=True)

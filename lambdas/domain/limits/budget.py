@@ -47,6 +47,14 @@ NO_CAPS: Final = Caps()
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """What is spent and reserved together in a month."""
+
+    microusd: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What a job's end adds to each column of its month's books; a committed column may shrink."""
 
@@ -111,6 +119,18 @@ def settlement(job: Job) -> Settlement:
         committed_images=made - job.reserved_images,
         images=made,
     )
+
+
+def check(job: Job, caps: Caps, committed: Committed) -> Committed:
+    """What is committed with the job's reservation. Raises BudgetExceeded where that passes a cap.
+
+    It is checked so that a refused request leaves nothing behind; the transaction that stores the job decides.
+    """
+    money, images = job.reserved_microusd, job.reserved_images
+    after = Committed(committed.microusd + money, committed.images + images)
+    if (money and 0 < caps.microusd < after.microusd) or (images and 0 < caps.images < after.images):
+        raise exceeded(caps, job.created_at)
+    return after
 
 
 def exceeded(caps: Caps, at: float) -> BudgetExceeded:

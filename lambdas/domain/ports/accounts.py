@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lambdas.domain.limits.budget import Caps
+from lambdas.domain.limits.budget import Caps, Committed
 from lambdas.domain.limits.rate import Verdict
 from lambdas.domain.projects import Counts, Project
 
@@ -17,7 +17,13 @@ class Keys(Protocol):
 
 
 class Books(Protocol):
-    """A tenant's month of money for what is no job; that of jobs moves with their records. Sums in micro-dollars."""
+    """A tenant's month of money: what is committed, and changes for what is no job. Sums in micro-dollars.
+
+    What jobs reserve and cost is written together with their records, by the port Jobs.
+    """
+
+    def committed(self, tenant: str, at: float) -> Committed:
+        """What is spent and reserved in the month of `at`."""
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         """Reserve in the month of `at`. Raises BudgetExceeded."""

@@ -36,7 +36,7 @@ class Pictures(Protocol):
     def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
         """Check, scale to cover `size`, crop to it and encode as `fmt`; also tells the size that came.
 
-        Raises ProviderFailure("bad_answer") for what is not a whole PNG, JPEG or WebP within the pixel cap.
+        Raises ProviderFailure(bad_answer) for what is not a whole PNG, JPEG or WebP within the pixel cap.
         Bytes that already fit are passed through untouched.
         """
 
@@ -75,7 +75,7 @@ class Compositor(Protocol):
         """The photo as a service that removes backgrounds takes it."""
 
     def check_cutout(self, photo: bytes, cutout: bytes) -> None:
-        """Raises ProviderFailure("bad_answer") where it is no cut-out of that photo, Unplaceable where it is empty."""
+        """Raises ProviderFailure(bad_answer) where it is no cut-out of that photo, Unplaceable where it is empty."""
 
     def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
         """Raises Unplaceable."""

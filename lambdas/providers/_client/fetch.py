@@ -15,12 +15,6 @@ MAX_REDIRECTS: Final = 3
 TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-BARRED: Final[dict[guard.Fault, str]] = {
-    "invalid": "its address is not valid",
-    "scheme": "its address is not https",
-    "port": "its port is not that of https",
-    "private": "its address is not public",
-}
 
 
 class _BarredError(Exception):
@@ -76,11 +70,11 @@ def _fetch(url: str, ends_at: float, trusted: frozenset[guard.Origin], *, allow_
                 peer, "GET", target.path, {"Accept": "image/*"}, None, ends_at=ends_at, max_bytes=MAX_IMAGE
             )
         except guard.BarredError as barred:
-            raise _BarredError(BARRED[barred.fault]) from None
+            raise _BarredError(str(barred)) from None
         except wire.TooLargeError:
             raise _BarredError("it is too large") from None
         except wire.NotSendableError:
-            raise _BarredError(BARRED["invalid"]) from None
+            raise _BarredError(guard.FAULTS["invalid"]) from None
         except (wire.NotReachedError, wire.UnreadableError, OSError, HTTPException) as error:
             raise _NoPictureError from error
         if status == 200:
@@ -90,5 +84,5 @@ def _fetch(url: str, ends_at: float, trusted: frozenset[guard.Origin], *, allow_
         try:
             url = urljoin(url, headers.get("location", ""))
         except ValueError:
-            raise _BarredError(BARRED["invalid"]) from None
+            raise _BarredError(guard.FAULTS["invalid"]) from None
     raise _BarredError("it is redirected too often")

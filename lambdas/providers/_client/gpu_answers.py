@@ -9,6 +9,7 @@ from lambdas.domain.base64_text import decode
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage
 from lambdas.domain.ports.providers import Purged
+from lambdas.providers._client.hostile_json import mapping
 
 MAX_PARTS: Final = 20
 MAX_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
@@ -36,9 +37,9 @@ def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> Gene
     )
 
 
-def to_purged(answer: dict[str, Any] | None, who: str) -> Purged:
-    """Raises ProviderFailure."""
-    lists = [answer.get(name) if answer else None for name in ("removed", "remaining")]
+def to_purged(answer: object, who: str) -> Purged:
+    """Raises ProviderFailure(bad_answer)."""
+    lists = [mapping(answer).get(name) for name in ("removed", "remaining")]
     if not all(isinstance(found, list) for found in lists):
         raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
     removed, remaining = (tuple(str(name)[:200] for name in (found or ())[:MAX_MODELS]) for found in lists)

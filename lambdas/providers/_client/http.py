@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from lambdas.domain import failure_boundary
 from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.egress import retry_after, wire
+from lambdas.providers._client.hostile_json import parsed
 
 MAX_BYTES: Final = 25_000_000
 MAX_RETRY_AFTER: Final = 3600.0
@@ -65,7 +66,7 @@ class Answer:
         return "unknown" if self.paid else "no"
 
     def json(self, who: str) -> Any:
-        """The body as JSON, of any form. Raises ProviderFailure(Failure.BAD_ANSWER)."""
+        """The body as JSON, of any form. Raises ProviderFailure(bad_answer)."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -221,10 +222,7 @@ def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str,
 
 def _is_json(body: bytes) -> bool:
     """Whether there is an object or a list, or nothing at all."""
-    try:
-        return not body.strip() or isinstance(json.loads(body), (dict, list))
-    except (ValueError, RecursionError):
-        return False
+    return not body.strip() or isinstance(parsed(body), (dict, list))
 
 
 def quote(text: object, *secrets: str) -> str:

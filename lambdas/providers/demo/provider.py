@@ -70,7 +70,7 @@ class Demo:
         self._told = False
 
     def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002  always done in a moment
-        """One picture. Raises ProviderFailure(Failure.MODEL_GONE) where the model is asked for and cannot be loaded."""
+        """One picture. Raises ProviderFailure(model_gone) where the model is asked for and cannot be loaded."""
         picture = self._painted(order) if order.card.id == DEMO_SCENES else _drawn(order)
         out = io.BytesIO()
         picture.save(out, **ENCODING[order.format])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,6 +10,7 @@ from lambdas import USER_AGENT
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.egress.deadline import within
 from lambdas.providers._client import http
+from lambdas.providers._client.hostile_json import items, mapping, mappings, parsed
 
 MAX_BYTES: Final = 40_000_000  # the list of nodes of a ComfyUI with many extensions has several megabytes
 CHUNK: Final = 65536
@@ -69,23 +69,15 @@ def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
     found = mapping(answer).get(name)
     if not isinstance(found, list):
         raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
-    return [row for row in found if isinstance(row, dict)]
+    return mappings(found)
 
 
 def texts(values: Iterable[object]) -> set[str]:
     return {value for value in values if isinstance(value, str)}
 
 
-def mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _words(body: bytes) -> object:
     """The message of an error of any of these services."""
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    errors = mapping(told).get("errors")
-    error = errors[0] if isinstance(errors, list) and errors else mapping(told).get("error")
+    told = mapping(parsed(body))
+    error = next(iter(items(told.get("errors"))), told.get("error"))
     return mapping(error).get("message") if isinstance(error, dict) else error

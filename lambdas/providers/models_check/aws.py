@@ -11,8 +11,9 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.egress import aws
 from lambdas.egress.deadline import within
 from lambdas.providers._client import http
+from lambdas.providers._client.hostile_json import mapping
 from lambdas.providers.models_check import findings as f
-from lambdas.providers.models_check.asking import mapping, rows, texts
+from lambdas.providers.models_check.asking import rows, texts
 from lambdas.settings import Settings
 
 BEDROCK: Final = "Bedrock"

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.jobs.request import ImageTask
+from lambdas.providers._client.hostile_json import mapping
 from lambdas.providers.comfyui import to_graph
 from lambdas.providers.models_check import findings as f
-from lambdas.providers.models_check.asking import get, mapping
+from lambdas.providers.models_check.asking import get
 from lambdas.settings import Settings
 
 WHO: Final = "ComfyUI"

@@ -10,8 +10,9 @@ from urllib.parse import quote_plus
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.providers._client.hostile_json import mapping, mappings
 from lambdas.providers.models_check import findings as f
-from lambdas.providers.models_check.asking import call, get, mapping, refused, rows, texts
+from lambdas.providers.models_check.asking import call, get, refused, rows, texts
 from lambdas.providers.text.ollama import to_names
 from lambdas.settings import Settings
 
@@ -65,8 +66,7 @@ def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
     if answer.status not in (200, 400, 404):
         raise refused(answer, RUNWARE, key)
     told = mapping(answer.json(RUNWARE))
-    errors = told.get("errors")
-    codes = texts(mapping(error).get("code") for error in errors) if isinstance(errors, list) else set()
+    codes = texts(error.get("code") for error in mappings(told.get("errors")))
     if any("apikey" in code.lower() for code in codes):
         raise refused(answer, RUNWARE, key)
     if not codes and not isinstance(told.get("data"), list):

@@ -13,6 +13,7 @@ from lambdas.domain.prompts.brief import instruction
 from lambdas.domain.prompts.prices import TextPrice, price_of
 from lambdas.egress import aws
 from lambdas.egress.deadline import within
+from lambdas.providers._client.hostile_json import mapping, mappings
 
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
 MAX_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
@@ -112,8 +113,8 @@ def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[st
 
 def to_cost(answer: Any, price: TextPrice) -> float | None:
     """USD by the tokens that an answer counts; `None` where it counts none."""
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    counts = [usage.get(name) for name in ("inputTokens", "outputTokens")] if isinstance(usage, dict) else [None]
+    usage = mapping(mapping(answer).get("usage"))
+    counts: list[Any] = [usage.get(name) for name in ("inputTokens", "outputTokens")]
     if not all(type(count) is int and 0 <= count <= MAX_COUNTED for count in counts):
         return None
     return price.cost(*counts)
@@ -124,13 +125,9 @@ def to_text(answer: Any) -> str:
     reason = str(answer.get("stopReason"))
     if reason in STOPPED:
         raise ProviderFailure(*STOPPED[reason])
-    blocks = _dict(_dict(answer.get("output")).get("message")).get("content")
-    texts = [_dict(block).get("text") for block in blocks] if isinstance(blocks, list) else []
+    blocks = mappings(mapping(mapping(answer.get("output")).get("message")).get("content"))
+    texts = [block.get("text") for block in blocks]
     text = "".join(text for text in texts if isinstance(text, str))
     if reason not in FINISHED or not text.strip():
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer held no text")
     return text
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

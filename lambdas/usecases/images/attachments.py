@@ -1,48 +1,48 @@
-"""Take the images that a client sends: read, counted, checked, and ready to be stored with their job."""
+"""Pictures that a client sends: read, counted, checked, and stored once their request is accepted."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from lambdas.domain import base64_text
 from lambdas.domain.errors import FieldError, MalformedBody, ServiceError, TooLarge
-from lambdas.domain.jobs.request import Attachment
 from lambdas.usecases.deps import Deps
 
 MAX_REQUEST_PIXELS: Final = 50_000_000  # of all the pictures of one request together
 
 _DATA: Final = re.compile(r"data:", re.IGNORECASE)
 _IN_BASE64: Final = re.compile(r"data:.{0,1000}?;\s*base64\s*,", re.IGNORECASE | re.DOTALL)
-_LETTERS: Final = re.compile(r"[A-Za-z0-9+/_-]*")
-_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
-    """A picture that is surely one, and what the client should know of it."""
+class Attachment:
+    """A checked picture, not stored yet, and what the client should know of it.
 
+    Equal pictures of a tenant have one key, so a second request may rely on what a first one has stored.
+    """
+
+    key: str
     data: bytes = field(repr=False)
     media_type: str
     warnings: tuple[str, ...] = ()
 
-    def attached(self, tenant: str) -> Attachment:
-        """With its key in the bucket: the same for the same bytes, and for no other tenant."""
-        key = f"uploads/{tenant}/{hashlib.sha256(self.data).hexdigest()[:32]}"
-        return Attachment(key, self.data, self.media_type)
+    def store(self, deps: Deps) -> None:
+        deps.blobs.put(self.key, self.data, self.media_type)
 
 
 class Intake:
     """The pictures of one request. Equal ones are one: counted once, decoded once."""
 
-    def __init__(self, deps: Deps, most_pixels: int = MAX_REQUEST_PIXELS) -> None:
+    def __init__(self, tenant: str, deps: Deps, most_pixels: int = MAX_REQUEST_PIXELS) -> None:
+        self._tenant = tenant
         self._deps = deps
         self._most = self._left = most_pixels
         self._counted: set[bytes] = set()
-        self._taken: dict[bytes, Clean] = {}
+        self._taken: dict[bytes, Attachment] = {}
 
     def count(self, text: str, name: str) -> None:
         """Count a picture's pixels before any is decoded; one that cannot be read is refused when it is taken.
@@ -56,7 +56,7 @@ class Intake:
         except ServiceError:
             return
 
-    def take(self, text: str, name: str, *, exact: bool = False) -> Clean:
+    def take(self, text: str, name: str, *, exact: bool = False) -> Attachment:
         """The picture of that base64 or data URI, without its metadata, upright and in sRGB. `name` is its field.
 
         `exact` as in Pictures.take. Raises MalformedBody, UnsupportedMediaType and TooLarge, each with the field.
@@ -71,7 +71,8 @@ class Intake:
             except ServiceError as error:
                 error.errors = error.errors or (FieldError(name, error.detail),)
                 raise
-            self._taken[mark] = Clean(clean, media_type, tuple(said))
+            key = f"uploads/{self._tenant}/{hashlib.sha256(clean).hexdigest()[:32]}"
+            self._taken[mark] = Attachment(key, clean, media_type, tuple(said))
         return self._taken[mark]
 
     def _count(self, data: bytes, name: str) -> None:
@@ -102,17 +103,11 @@ def image_bytes(text: str, name: str) -> bytes:
     body = text[found.end() :] if found else text
     if found and "%" in body:
         body = unquote_to_bytes(body).decode("latin-1")
-    packed = "".join(body.split())
-    letters = packed.rstrip("=")
-    sound = _LETTERS.match(letters)
-    end = sound.end() if sound else 0
-    if end < len(letters):
-        raise _no_base64(name, f"the letter number {end + 1} is none of it")
-    if not letters or len(letters) % 4 == 1 or len(packed) - len(letters) > 2:
-        raise _no_base64(name, "it is cut off" if letters else "it is empty")
-    return base64.b64decode(letters.translate(_URL_SAFE) + "=" * (-len(letters) % 4))
-
-
-def _no_base64(name: str, why: str) -> MalformedBody:
+    try:
+        if data := base64_text.decode(body):
+            return data
+        why = "it is empty"
+    except ValueError as wrong:
+        why = str(wrong)
     said = f"{name} must be base64 or a data URI of base64: {why}"
-    return MalformedBody(said, errors=(FieldError(name, said),))
+    raise MalformedBody(said, errors=(FieldError(name, said),))

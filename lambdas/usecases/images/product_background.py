@@ -15,37 +15,21 @@ from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.failure_boundary import unsent, wall
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.attachments import Intake
 from lambdas.usecases.images.rendering import RenderedImage
 
 GONE = "the photo of the product is no longer there"
 
 
-def with_product(request: ImageRequest, text: str, tenant: str, deps: Deps, name: str = "image") -> ImageRequest:
-    """The request with its product's photo, base64 or a data URI, attached. `name` is what the client calls it.
-
-    What can be seen to be impossible is refused here. Raises InvalidRequest and the errors of Intake.take.
-    """
-    intake = Intake(deps)
-    clean = intake.take(text, name, exact=True)
+def is_cut_out(request: ImageRequest, photo: bytes, deps: Deps) -> bool:
+    """Whether the photo's own alpha channel shows the product. Raises InvalidRequest if it can fit nowhere."""
     try:
-        photo, product = deps.compositor.product(clean.data)
-        _canvas(request).place(photo, product or (0, 0, 1, 1))
+        size, product = deps.compositor.product(photo)
+        _canvas(request).place(size, product or (0, 0, 1, 1))
     except Unplaceable as no:
-        raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
-    attachment = clean.attached(tenant)
-    return replace(
-        request,
-        task=BACKGROUND,
-        attachment=attachment,
-        reference_key=attachment.key,
-        reference_type=clean.media_type,
-        reference_field=name,
-        warnings=clean.warnings,
-        cut_out=product is not None,
-    )
+        raise _wrong(request, str(no)) from None
+    return product is not None
 
 
 def steps(job: Job, card: ModelCard) -> tuple[ModelCard, ...]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from lambdas.domain import catalogue
 from lambdas.domain.errors import StillInProgress, Unavailable
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.accept import accept
 from lambdas.usecases.jobs.run_job import run_job
-from lambdas.usecases.jobs.submit_job import Caller, submit_job
+from lambdas.usecases.jobs.submit_job import Caller
 
 MIN_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
 
 
-def generate(
-    request: ImageRequest, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float
-) -> tuple[Job, bool]:
+def generate(draft: Draft, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float) -> tuple[Job, bool]:
     """Returns the job, final or not, and whether it is an earlier one answered again.
 
     Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
     to end what it began: this function only waits for it, until `deadline` (Unix seconds). Where a slow start has
     left no time for either, the job goes by the queue.
     """
-    job, replayed = submit_job(request, caller, deps, queued=respond_async)
+    job, replayed = accept(draft, caller, deps, queued=respond_async)
     if replayed:
         if not job.final and not respond_async:
             raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
-from lambdas.domain.errors import IdempotencyMismatch, ServiceError, Unavailable
-from lambdas.domain.jobs.job import Batch, Idempotency, Job, RecordExists
-from lambdas.domain.jobs.request import ImageRequest
-from lambdas.domain.limits.budget import reserving
-from lambdas.domain.projects import DEFAULT
+from lambdas.domain.errors import BudgetExceeded, ServiceError, Unavailable
+from lambdas.domain.jobs.job import Batch, Job, RecordExists
+from lambdas.domain.jobs.request import Draft, ImageRequest
+from lambdas.domain.limits import budget
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.jobs.check_backlog import check_backlog
+from lambdas.usecases.images.attachments import Attachment, Intake
+from lambdas.usecases.jobs.accept import complete
 from lambdas.usecases.jobs.find import find_batch
-from lambdas.usecases.jobs.submit_job import IDEMPOTENCY_SECONDS, WATCHDOG_SECONDS, Caller, attach, planned_job
-from lambdas.usecases.prompts.optimize import most_usd
-from lambdas.usecases.webhooks.announce import announce
+from lambdas.usecases.jobs.submit_job import Caller, check_key, plan_job, record_job
+from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks
 
 WRITERS = 8  # jobs stored at the same time
 
@@ -27,99 +26,105 @@ class Refused:
     """An item that is no valid request: its error, and what could be read of it."""
 
     error: ServiceError
-    prompt: str = ""
-    project_id: str = "default"
-    webhook_url: str | None = None  # a good one: also the refusal is told
+    request: ImageRequest
 
 
-Item = ImageRequest | Refused
+Item = Draft | Refused
 
 
 def submit_batch(items: Sequence[Item], caller: Caller, deps: Deps) -> tuple[Batch, list[Job], bool]:
     """Returns the batch, its jobs in the order of the items, and whether it is an earlier one answered again.
 
     The batch's record names its jobs before they exist; so a second request under the same Idempotency-Key
-    finishes what a first one, that was cut off, had begun, and makes no job twice.
+    finishes what a first one, that was cut off, had begun, and makes no job twice. The pictures of all accepted items
+    are stored before anything is on record, so that a bucket out of reach makes no half of a batch.
     """
-    now = deps.clock.now()
-    expires_at = int(now) + deps.retention_days * 86_400
-    job_ids = tuple(ids.new_job_id(now, place) for place in range(len(items)))
-    batch = Batch(caller.tenant, ids.new_job_id(now), job_ids, now, expires_at)
-    key = caller.idempotency_key
-    until = int(now) + IDEMPOTENCY_SECONDS
-    record = key and Idempotency(caller.tenant, key, caller.fingerprint, batch.id, until)
-    pictured = [item for item in items if isinstance(item, ImageRequest) and item.attachment]
-    if pictured and not (key and deps.jobs.used(caller.tenant, key, now)):
-        _attach(pictured, caller, deps)
-    earlier = deps.batches.create(batch, record or None)
-    if earlier is not None:
-        if earlier.fingerprint != caller.fingerprint:
-            raise IdempotencyMismatch("this Idempotency-Key was used for a different request; use a new key")
-        batch = find_batch(caller.tenant, earlier.job_id, deps)
-    stored = {job.id: job for job in deps.batches.jobs(batch)} if earlier else {}
-    missing = [(job_id, item) for job_id, item in zip(batch.job_ids, items, strict=True) if job_id not in stored]
+    now, key = deps.clock.now(), caller.idempotency_key
+    used = deps.jobs.used(caller.tenant, key, now) if key else None
+    if used is None:
+        job_ids = tuple(ids.new_job_id(now, place) for place in range(len(items)))
+        batch = Batch(caller.tenant, ids.new_job_id(now), job_ids, now, int(now) + deps.retention_days * 86_400)
+        planned = _planned(dict(enumerate(items)), batch, caller, deps)
+        used = deps.batches.create(batch, caller.uses_key(batch.id, now))
+    replayed, stored = used is not None, {}
+    if used is not None:
+        check_key(used, caller)
+        batch = find_batch(caller.tenant, used.job_id, deps)
+        stored = {job.id: job for job in deps.batches.jobs(batch)}
+        missing = {place: item for place, item in enumerate(items) if batch.job_ids[place] not in stored}
+        planned = _planned(missing, batch, caller, deps, resumed=True)
     with ThreadPoolExecutor(WRITERS) as pool:
-        made = pool.map(lambda pair: _submitted(pair[1], replace(caller, idempotency_key=None), deps, pair[0]), missing)
-        stored |= {job.id: job for job in made}
-    return batch, [stored[job_id] for job_id in batch.job_ids], earlier is not None
+        stored |= {job.id: job for job in pool.map(lambda job: _recorded(job, deps), planned)}
+    return batch, [stored[job_id] for job_id in batch.job_ids], replayed
 
 
-def _attach(pictured: Sequence[ImageRequest], caller: Caller, deps: Deps) -> None:
-    """Store what came with those items that can be accepted, before anything of the batch is on record."""
-    for item in pictured:
+def _planned(
+    items: Mapping[int, Item], batch: Batch, caller: Caller, deps: Deps, *, resumed: bool = False
+) -> list[Job]:
+    """The jobs of these items, by their places in the batch, not stored yet; their pictures are."""
+    verdicts = check_webhooks((item.request for item in items.values()), caller.tenant, deps)
+    intake = Intake(caller.tenant, deps)
+    for place, item in items.items():
+        if isinstance(item, Draft) and item.picture is not None:
+            intake.count(item.picture, f"requests.{place}.{item.picture_field}")
+    # The first request of a resumed batch may still be storing these jobs: their reservations may be counted already.
+    caps = budget.NO_CAPS if resumed else deps.caps
+    committed = deps.books.committed(batch.tenant, batch.created_at) if caps.any else budget.Committed()
+    jobs: list[Job] = []
+    pictures: dict[str, Attachment] = {}
+    for place, item in items.items():
+        job_id = batch.job_ids[place]
         try:
-            planned_job(item, caller, deps)
+            if isinstance(item, Refused):
+                raise item.error
+            request, picture = complete(item, verdicts, intake, deps)
+            job = plan_job(request, caller, deps, job_id=job_id, queued=True)
+            committed = budget.check(job, caps, committed)
         except Unavailable:
-            raise
-        except ServiceError:
-            continue  # told by its job
-        attach(item, deps)
+            raise  # nothing was wrong with the item
+        except ServiceError as error:
+            job = _refused(item.request, verdicts, error, caller, deps, job_id)
+        else:
+            if picture and not job.final:
+                pictures[picture.key] = picture
+        jobs.append(job)
+    for picture in pictures.values():
+        picture.store(deps)
+    return jobs
 
 
-def _submitted(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
+def _recorded(job: Job, deps: Deps) -> Job:
     """The job of this id, also where another request under the same key has made it meanwhile."""
     try:
-        return _submit(item, caller, deps, job_id)
+        record_job(job, None, deps)
     except RecordExists:
-        made = deps.jobs.get(caller.tenant, job_id)
+        made = deps.jobs.get(job.tenant, job.id)
         if made is None:
             raise
         return made
-
-
-def _submit(item: Item, caller: Caller, deps: Deps, job_id: str) -> Job:
-    project = item.project_id if isinstance(item, ImageRequest) else DEFAULT
-    deps.projects.ensure(caller.tenant, project, deps.clock.now())
-    try:
-        if isinstance(item, Refused):
-            raise item.error
-        job = reserving(planned_job(item, caller, deps, job_id), deps.caps, most_usd(item, deps.engines))
-        check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
-        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-        deps.jobs.create(job, None, deps.caps)
-    except Unavailable:
-        raise  # nothing was wrong with the item
-    except ServiceError as error:
-        job = _refused(item, error, caller, deps, job_id)
-        if job.request.webhook_url:  # what is not handed over here is by a watchdog
-            deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-        deps.jobs.create(job, None)
-        announce(job, deps)
-        return job
-    deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
+    except BudgetExceeded as error:
+        refused = replace(job, reserved_microusd=0, reserved_images=0)
+        return _recorded(refused.failed(deps.clock.now(), error.code, error.detail), deps)
+    if not job.final:
+        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
     return job
 
 
-def _refused(item: Item, error: ServiceError, caller: Caller, deps: Deps, job_id: str) -> Job:
+def _refused(
+    request: ImageRequest,
+    verdicts: Mapping[str, Verdict],
+    error: ServiceError,
+    caller: Caller,
+    deps: Deps,
+    job_id: str,
+) -> Job:
+    """A failed job, which is announced to its webhook if that is a good one."""
     now = deps.clock.now()
-    if isinstance(item, Refused):
-        request = ImageRequest(item.prompt, project_id=item.project_id, webhook_url=item.webhook_url)
-    else:
-        request = item.bare()
+    url = request.webhook_url
     job = Job(
         tenant=caller.tenant,
         id=job_id,
-        request=request,
+        request=replace(request, webhook_url=url if url and isinstance(verdicts[url], bool) else None),
         model=request.model or "",
         provider=request.provider,
         seed=0,

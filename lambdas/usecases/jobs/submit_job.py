@@ -1,4 +1,4 @@
-"""Accept a request: decide the model, make the job record, and see to it that the job will end."""
+"""Make a job of a checked request: decide its models, store it, and see to it that it will end."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import random
 from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
-from lambdas.domain.errors import IdempotencyMismatch, ServiceError
+from lambdas.domain.errors import IdempotencyMismatch
 from lambdas.domain.jobs.job import Idempotency, Job
 from lambdas.domain.jobs.request import ImageRequest
-from lambdas.domain.limits.budget import reserving
+from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.attachments import Attachment
 from lambdas.usecases.jobs.check_backlog import check_backlog
 from lambdas.usecases.prompts.optimize import most_usd
 from lambdas.usecases.webhooks.announce import announce
@@ -31,52 +32,76 @@ class Caller:
     idempotency_key: str | None = None
     fingerprint: str = ""
 
+    def uses_key(self, job_id: str, now: float) -> Idempotency | None:
+        """The row that marks the key as used for this job or batch; `None` without a key."""
+        if self.idempotency_key is None:
+            return None
+        until = int(now) + IDEMPOTENCY_SECONDS
+        return Idempotency(self.tenant, self.idempotency_key, self.fingerprint, job_id, until)
 
-def submit_job(request: ImageRequest, caller: Caller, deps: Deps, *, queued: bool = False) -> tuple[Job, bool]:
-    """Returns the job, and whether it is an earlier one answered again under its Idempotency-Key.
 
-    `queued`: the job is to go through the queue. Raises the routing errors, Overloaded where a queued job would wait
-    too long, IdempotencyMismatch where the key was used for another request, and BudgetExceeded.
+def submit_job(
+    request: ImageRequest,
+    caller: Caller,
+    deps: Deps,
+    *,
+    attachment: Attachment | None = None,
+    queued: bool = False,
+) -> tuple[Job, bool]:
+    """Returns the job, and whether it is one that another request under the same Idempotency-Key has just made.
+
+    `attachment`: the picture at `reference_key`. Raises as plan_job, BudgetExceeded, and IdempotencyMismatch.
     """
-    key = caller.idempotency_key
-    if key and request.attachment and (used := deps.jobs.used(caller.tenant, key, deps.clock.now())):
-        return _first(used, caller, deps), True  # before anything is stored for it
-    try:
-        job = _recalled(planned_job(request, caller, deps), deps)
-        if queued and not job.final:
-            check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
-    except ServiceError:
-        # what was answered once is answered again, also where it could not be begun now
-        used = deps.jobs.used(caller.tenant, key, deps.clock.now()) if key else None
-        if used is None:
-            raise
-        return _first(used, caller, deps), True
-    now = job.created_at
-    if not job.final:
-        attach(request, deps)
-    # Before the record, so that no crash can leave a record without its watchdog.
-    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    job = reserving(job, deps.caps, most_usd(request, deps.engines))
-    record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
-    deps.projects.ensure(job.tenant, request.project_id, now)
-    earlier = deps.jobs.create(job, record or None, deps.caps)
-    if earlier is not None:
-        return _first(earlier, caller, deps), True
-    announce(job, deps)
-    return job, False
+    job = plan_job(request, caller, deps, queued=queued)
+    if job.reserved_images:
+        budget.check(job, deps.caps, deps.books.committed(job.tenant, job.created_at))
+    if attachment and not job.final:
+        attachment.store(deps)
+    earlier = record_job(job, caller.uses_key(job.id, job.created_at), deps)
+    return (first_job(earlier, caller, deps), True) if earlier else (job, False)
 
 
-def attach(request: ImageRequest, deps: Deps) -> None:
-    """Store the picture that came with an accepted request, where its job will find it."""
-    if picture := request.attachment:
-        deps.blobs.put(picture.key, picture.data, picture.media_type)
+def plan_job(
+    request: ImageRequest, caller: Caller, deps: Deps, *, job_id: str | None = None, queued: bool = False
+) -> Job:
+    """A job with what it reserves, not stored yet; completed, if an equal earlier one has its images.
+
+    `queued`: it is to go through the queue. Raises the routing errors, and Overloaded where a queued job would wait too
+    long.
+    """
+    job = _recalled(_planned(request, caller, deps, job_id), deps)
+    if job.final:
+        return job
+    if queued:
+        check_backlog(job.tenant, WATCHDOG_SECONDS, deps)
+    return budget.reserving(job, deps.caps, most_usd(request, deps.engines))
 
 
-def _first(earlier: Idempotency, caller: Caller, deps: Deps) -> Job:
-    """The job that the key stands for. Raises IdempotencyMismatch."""
-    if earlier.fingerprint != caller.fingerprint:
+def record_job(job: Job, key: Idempotency | None, deps: Deps) -> Idempotency | None:
+    """Store the job, unless the key has a living row: then returns that.
+
+    Raises BudgetExceeded, and RecordExists for a job whose id was given out before.
+    """
+    if not job.final or job.request.webhook_url:
+        # Before the record, so that no crash can leave a record without its watchdog.
+        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
+    deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
+    earlier = deps.jobs.create(job, key, deps.caps)
+    if earlier is None:
+        announce(job, deps)
+    return earlier
+
+
+def check_key(used: Idempotency, caller: Caller) -> None:
+    """Raises IdempotencyMismatch if the key was used for another request."""
+    if used.fingerprint != caller.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for a different request; use a new key for a new one")
-    first = deps.jobs.get(caller.tenant, earlier.job_id)
+
+
+def first_job(used: Idempotency, caller: Caller, deps: Deps) -> Job:
+    """The job that the key stands for. Raises IdempotencyMismatch."""
+    check_key(used, caller)
+    first = deps.jobs.get(caller.tenant, used.job_id)
     if first is None:
         raise IdempotencyMismatch("the job of this Idempotency-Key is gone; use a new key")
     return first
@@ -102,9 +127,8 @@ def _recalled(job: Job, deps: Deps) -> Job:
     return done.completed(job.created_at)
 
 
-def planned_job(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None = None) -> Job:
-    """A job that is not stored yet. Raises the routing errors."""
-    now, request, rng = deps.clock.now(), request.bare(), random.Random()
+def _planned(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None) -> Job:
+    now, rng = deps.clock.now(), random.Random()
     cards = planning.plan(request, deps.house(), now, rng)
     card = cards[0]
     job_id = job_id or ids.new_job_id(now)

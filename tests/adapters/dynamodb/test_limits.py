@@ -19,9 +19,9 @@ from lambdas.domain.ids import new_job_id
 from lambdas.domain.jobs.job import Attempt, Idempotency, Job, StoredImage
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
-from lambdas.domain.limits.budget import Caps, reserving
+from lambdas.domain.limits.budget import Caps, Committed, reserving
 from tests.support.budget_model import Books
-from tests.support.fakes import FakeLimits
+from tests.support.fakes import FakeBooks, FakeJobs, FakeLimits
 
 NOW = 1_790_000_000.0
 CORE, ULTRA = "stability.stable-image-core-v1:1", "stability.stable-image-ultra-v1:1"
@@ -68,6 +68,27 @@ def test_of_forty_callers_exactly_the_cap_is_admitted(jobs: DynamoJobs, caps: Ca
     assert books()["committed_microusd"] == 400_000
     stored = boto3.client("dynamodb").scan(TableName="jobs", Select="COUNT")["Count"]
     assert stored == 10 + 1  # the refused left nothing
+
+
+@pytest.mark.parametrize("store", ["table", "fake"])
+@pytest.mark.parametrize("caps", [Caps(microusd=200_000), Caps(images=6), Caps(200_000, 4), Caps(280_000, 9), Caps()])
+def test_the_check_before_says_what_the_transaction_says(caps: Caps, store: str) -> None:
+    jobs: Any = DynamoJobs("jobs", "images") if store == "table" else FakeJobs()
+    shelf: Any = DynamoBooks("jobs") if store == "table" else FakeBooks(jobs)
+    before = shelf.committed("acme", NOW)
+    assert before == Committed()
+    for n in (1, 8, 3, 2, 1, 1):
+        new = job(caps, n=n)
+        try:
+            after = budget.check(new, caps, before)
+        except BudgetExceeded as refused:
+            assert not try_create(jobs, new, caps)
+            assert str(refused) == str(budget.exceeded(caps, NOW))
+        else:
+            assert try_create(jobs, new, caps)
+            before = after
+        assert shelf.committed("acme", NOW) == before
+    assert shelf.committed("umbrella", NOW) == shelf.committed("acme", NOW + 31 * 86_400) == Committed()
 
 
 def test_a_job_larger_than_the_cap_is_refused_on_empty_books(jobs: DynamoJobs) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from lambdas.adapters.dynamodb.jobs import from_item, to_item
+from lambdas.adapters.dynamodb.items import plain
+from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import Attempt, Job, JobError, Rewriting, StoredImage
@@ -72,8 +73,8 @@ def test_a_record_is_written_to_the_byte_and_read_back() -> None:
     item = to_item(JOB)
     assert item["doc"]["S"] == DOCUMENT
     assert (item["status"], item["status_key"]) == ({"S": "failed"}, {"S": "acme#failed"})
-    assert from_item(item) == JOB
-    assert type(from_item(item).attempts[0].error_code) is Failure
+    assert job_of(plain(item)) == JOB
+    assert type(job_of(plain(item)).attempts[0].error_code) is Failure
 
 
 def test_a_record_from_before_some_fields_were_written_is_read() -> None:
@@ -81,7 +82,7 @@ def test_a_record_from_before_some_fields_were_written_is_read() -> None:
     for newer in ("rewriting", "wrong_field", "cutout", "error", "sizing", "released"):
         del document[newer]
     del document["request"]["ignored"], document["attempts"][0]["paid"]
-    job = from_item({**to_item(JOB), "doc": {"S": json.dumps(document)}})
+    job = job_of(plain({**to_item(JOB), "doc": {"S": json.dumps(document)}}))
     assert (job.rewriting, job.error, job.sizing, job.request.ignored) == (None, None, None, ())
     assert (job.attempts[0].paid, job.attempts[0].unsure) == ("unknown", False)
 
@@ -89,5 +90,5 @@ def test_a_record_from_before_some_fields_were_written_is_read() -> None:
 def test_a_prompts_cost_was_not_always_written() -> None:
     document = json.loads(DOCUMENT)
     del document["rewriting"]["cost_usd"], document["rewriting"]["lost_usd"]
-    job = from_item({**to_item(JOB), "doc": {"S": json.dumps(document)}})
+    job = job_of(plain({**to_item(JOB), "doc": {"S": json.dumps(document)}}))
     assert job.rewriting == Rewriting("llm", "e", 0.5, ("w",))

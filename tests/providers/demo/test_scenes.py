@@ -20,7 +20,7 @@ from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
 from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
-from lambdas.domain.jobs.request import FORMATS, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import FORMATS, Draft, ImageRequest, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
@@ -114,7 +114,7 @@ def service(folder: Path) -> Deps:
 def ask(deps: Deps, **request: Any) -> Job:
     caller = Caller("acme", "req", None, "f")
     asked = ImageRequest("a red star", **request)
-    job, _ = generate(asked, caller, deps, respond_async=False, deadline=deps.clock.now() + 26)
+    job, _ = generate(Draft(asked), caller, deps, respond_async=False, deadline=deps.clock.now() + 26)
     return job
 
 

@@ -9,7 +9,7 @@ import pytest
 from lambdas.domain import catalogue
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
+from lambdas.domain.jobs.request import Draft, GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.ask_provider import MAX_STAY_SECONDS, MAX_WAIT
@@ -186,7 +186,7 @@ def test_the_time_of_a_generation_holds_while_it_sleeps() -> None:
 def test_a_client_that_waits_is_answered_that_it_goes_on() -> None:
     deps, _, _ = gpu()
     job, replayed = generate(
-        ImageRequest("x"), Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 25
+        Draft(ImageRequest("x")), Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 25
     )
     assert (job.status, replayed) == (QUEUED, False)
 

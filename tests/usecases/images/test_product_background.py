@@ -15,13 +15,13 @@ from PIL import Image, ImageOps
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobError
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, Draft, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.candidates import may_ask_next
-from lambdas.usecases.images.product_background import with_product
+from lambdas.usecases.jobs.accept import accept
 from lambdas.usecases.jobs.delete_image import delete_image
 from lambdas.usecases.jobs.run_job import run_job
-from lambdas.usecases.jobs.submit_job import Caller, submit_job
+from lambdas.usecases.jobs.submit_job import Caller
 from tests.gpu_worker.background.products import Product, draw
 from tests.support.real_providers import Deployment, open_house
 from tests.support.tripwire import Tripwire
@@ -46,8 +46,8 @@ def house(running: Deployment) -> Iterator[Deployment]:
 
 def submitted(product: Product, deps: Deps, *, alpha: bool, **asked: Any) -> Job:
     text = base64.b64encode(product.file(alpha)).decode()
-    request = with_product(ImageRequest("on a rock by the sea", seed=7, **asked), text, "acme", deps)
-    return submit_job(request, Caller("acme", "req-1"), deps)[0]
+    draft = Draft(ImageRequest("on a rock by the sea", seed=7, task=BACKGROUND, **asked), text)
+    return accept(draft, Caller("acme", "req-1"), deps)[0]
 
 
 def run(product: Product, deps: Deps, *, alpha: bool, **asked: Any) -> Job:
@@ -101,8 +101,8 @@ def test_a_jpeg_on_its_side_keeps_the_product_s_pixels(house: Deployment, provid
     upright = Image.fromarray(draw(0, 320, 240).rgb)
     upright.transpose(Image.Transpose.ROTATE_90).save(sent, "JPEG", quality=90, exif=exif)
     text = base64.b64encode(sent.getvalue()).decode()
-    request = with_product(ImageRequest("a rock", provider=provider, fallback=False), text, "acme", deps)
-    job = submit_job(request, Caller("acme", "req-1"), deps)[0]
+    draft = Draft(ImageRequest("a rock", provider=provider, fallback=False, task=BACKGROUND), text)
+    job = accept(draft, Caller("acme", "req-1"), deps)[0]
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     assert ended.status == COMPLETED, ended.error

@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.domain.errors import IdempotencyMismatch, Overloaded
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps
 from lambdas.domain.routing.health import NoFailure
 from lambdas.usecases.deps import Deps
@@ -38,7 +38,7 @@ def service(messages: int | None = TOO_MANY, own: int = OWN + 1, **changes: Any)
 def ask(deps: Deps, key: str | None = None, *, respond_async: bool = True, **request: Any) -> tuple[Job, bool]:
     caller = Caller("acme", "req-1", key, "print")
     wanted = ImageRequest("a red fox", **request)
-    return generate(wanted, caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 25)
+    return generate(Draft(wanted), caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 25)
 
 
 def test_what_would_wait_too_long_is_refused_and_leaves_no_trace() -> None:
@@ -120,7 +120,9 @@ def test_a_used_key_answers_again_under_any_load() -> None:
     with pytest.raises(Overloaded):
         ask(deps, "other key")
     with pytest.raises(IdempotencyMismatch):
-        generate(ImageRequest("a wolf"), Caller("acme", "r", "key", "other"), deps, respond_async=True, deadline=FAR)
+        generate(
+            Draft(ImageRequest("a wolf")), Caller("acme", "r", "key", "other"), deps, respond_async=True, deadline=FAR
+        )
 
 
 def test_what_is_remembered_needs_no_worker() -> None:
@@ -137,10 +139,10 @@ def test_what_is_remembered_needs_no_worker() -> None:
 
 def test_an_item_of_a_batch_is_refused_alone() -> None:
     deps = service(caps=Caps(microusd=10**9))
-    [_batch, jobs, _] = submit_batch([ImageRequest("a"), ImageRequest("b")], Caller("acme", "r"), deps)
+    [_batch, jobs, _] = submit_batch([Draft(ImageRequest("a")), Draft(ImageRequest("b"))], Caller("acme", "r"), deps)
     assert [(job.status, job.error and job.error.code) for job in jobs] == [(FAILED, "overloaded")] * 2
     assert deps.queue.sent == []  # type: ignore[attr-defined]
     assert all(job.reserved_microusd == 0 for job in jobs)
     calm = service(PLENTY)
-    [_batch, jobs, _] = submit_batch([ImageRequest("a"), ImageRequest("b")], Caller("acme", "r"), calm)
+    [_batch, jobs, _] = submit_batch([Draft(ImageRequest("a")), Draft(ImageRequest("b"))], Caller("acme", "r"), calm)
     assert [job.status for job in jobs] == [QUEUED] * 2

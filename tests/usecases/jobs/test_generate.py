@@ -7,7 +7,7 @@ import pytest
 from lambdas.domain.errors import IdempotencyMismatch, NoneAvailable, StillInProgress
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import IDEMPOTENCY_SECONDS, Caller
@@ -17,7 +17,7 @@ from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_d
 def ask(deps: Deps, key: str | None = None, fingerprint: str = "f", respond_async: bool = False) -> tuple[Job, bool]:
     caller = Caller("acme", "req", key, fingerprint)
     request = ImageRequest("a fox")
-    return generate(request, caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 26)
+    return generate(Draft(request), caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 26)
 
 
 def bedrock(busy: bool = False) -> tuple[Deps, FakeWorkers, FakeProvider]:
@@ -93,7 +93,9 @@ def test_a_key_is_its_tenants_own() -> None:
     deps, _, _ = bedrock()
     ask(deps, "k")
     other = Caller("umbrella", "req", "k", "f")
-    _, replayed = generate(ImageRequest("a fox"), other, deps, respond_async=False, deadline=deps.clock.now() + 26)
+    _, replayed = generate(
+        Draft(ImageRequest("a fox")), other, deps, respond_async=False, deadline=deps.clock.now() + 26
+    )
     assert not replayed
 
 
@@ -104,13 +106,13 @@ def test_a_long_prompt_is_shortened_before_it_is_sent_and_the_job_says_so() -> N
     )
     prompt = " ".join([words] * 40)[:9000]
     request = ImageRequest(prompt)
-    job, _ = generate(request, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
+    job, _ = generate(Draft(request), Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert job.status == COMPLETED
     assert provider.orders[0].prompt == job.prompt
     assert 0 < len(job.prompt) < 3000
     assert job.rewriting and job.rewriting.method == "deterministic"
     plain = ImageRequest(prompt, optimize_prompt=False)
-    job, _ = generate(plain, Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
+    job, _ = generate(Draft(plain), Caller("acme", "r"), deps, respond_async=False, deadline=deps.clock.now() + 26)
     assert provider.orders[1].prompt == prompt
 
 
@@ -131,7 +133,7 @@ def test_an_answer_is_given_again_also_while_no_provider_could_begin_it() -> Non
 def test_with_no_time_left_the_job_goes_by_the_queue(left: float) -> None:
     deps, workers, provider = bedrock()
     deadline = deps.clock.now() + left
-    job, _ = generate(ImageRequest("a fox"), Caller("acme", "r"), deps, respond_async=False, deadline=deadline)
+    job, _ = generate(Draft(ImageRequest("a fox")), Caller("acme", "r"), deps, respond_async=False, deadline=deadline)
     assert not job.final
     assert [m["delay"] for m in deps.queue.sent if not m["watchdog"]] == [0]  # type: ignore[attr-defined]
     assert (workers.called, provider.orders) == ([], [])

@@ -7,9 +7,10 @@ import pytest
 from lambdas.domain.errors import BudgetExceeded
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps, month
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.jobs.accept import accept
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_batch import submit_batch
@@ -27,7 +28,8 @@ def bedrock(*script: object, caps: Caps) -> Deps:
 
 def submitted(deps: Deps, key: str | None = None, **request: object) -> Job:
     caller = Caller("acme", "req", key, "f")
-    job, _ = submit_job(ImageRequest("a fox", fallback=False, **request), caller, deps)  # type: ignore[arg-type]
+    draft = Draft(ImageRequest("a fox", fallback=False, **request))  # type: ignore[arg-type]
+    job, _ = accept(draft, caller, deps)
     return job
 
 
@@ -92,7 +94,7 @@ def test_failure_gives_back_and_a_call_of_unknown_end_is_written_down() -> None:
 
 def test_items_of_a_batch_reserve_each_on_their_own() -> None:
     deps = bedrock(caps=Caps(images=3))
-    items = [ImageRequest(f"fox {i}", fallback=False, n=n) for i, n in enumerate((1, 1, 8, 1))]
+    items = [Draft(ImageRequest(f"fox {i}", fallback=False, n=n)) for i, n in enumerate((1, 1, 8, 1))]
     _, jobs, _ = submit_batch(items, CALLER, deps)
     assert [job.status for job in jobs] == [QUEUED, QUEUED, FAILED, QUEUED]
     assert jobs[2].error

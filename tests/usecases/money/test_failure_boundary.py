@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lambdas.usecases.images.store_image import raw_key
 
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import failure_boundary
@@ -19,6 +18,7 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.providers._client import http
 from lambdas.usecases.images import ask_provider
+from lambdas.usecases.images.store_image import raw_key
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw

@@ -10,10 +10,10 @@ from PIL import Image
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.jobs.job import COMPLETED
-from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
-from lambdas.usecases.images.product_background import with_product
+from lambdas.domain.jobs.request import BACKGROUND, Draft, GeneratedImage, ImageRequest
+from lambdas.usecases.jobs.accept import accept
 from lambdas.usecases.jobs.run_job import run_job
-from lambdas.usecases.jobs.submit_job import Caller, submit_job
+from lambdas.usecases.jobs.submit_job import Caller
 from tests.gpu_worker.background.products import draw
 from tests.pictures.made import chunk, file, packed, picture, png, scans, seeds
 from tests.support.fakes import FakeProvider, FakeProviders, make_deps
@@ -36,11 +36,11 @@ def test_another_provider_is_asked_and_the_first_one_s_end_is_known(name: str, t
     first = FakeProvider([lambda order: GeneratedImage(SPOILT[name])])
     good = FakeProvider([lambda order: GeneratedImage(file(Image.new("RGB", order.generate, "red"), "png"))])
     deps = make_deps(pictures=PillowPictures(), providers=FakeProviders(bedrock=first, gemini=good))
-    request = ImageRequest("a fox", provider="bedrock")
+    draft = Draft(ImageRequest("a fox", provider="bedrock"))
     if task == "background":
         text = base64.b64encode(draw(0).file(alpha=True)).decode()
-        request = with_product(ImageRequest("a rock"), text, "acme", deps)
-    job, _ = submit_job(request, Caller("acme", "req-1"), deps)
+        draft = Draft(ImageRequest("a rock", task=BACKGROUND), text)
+    job, _ = accept(draft, Caller("acme", "req-1"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     assert (ended.attempts[0].outcome, ended.attempts[0].error_code) == ("failed", "bad_answer")

@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import Dropped, ImageRequest
+from lambdas.domain.jobs.request import Draft, Dropped, ImageRequest
 from lambdas.usecases.jobs.cancel_job import cancel_job
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
@@ -85,10 +85,8 @@ def test_jobs_that_are_made_final_are_told() -> None:
     _run(world, job)
     hit, _ = submit_job(request, Caller("acme", "r"), world.deps)
     assert hit.cached
-    bad = Refused(InvalidRequest("no"), "x", webhook_url=URL)
-    _, jobs, _ = submit_batch(
-        [bad, replace(request, provider="gemini"), Refused(InvalidRequest("no"))], CALLER, world.deps
-    )
+    bad, silent = (Refused(InvalidRequest("no"), ImageRequest("x", webhook_url=url)) for url in (URL, None))
+    _, jobs, _ = submit_batch([bad, Draft(replace(request, provider="gemini")), silent], CALLER, world.deps)
     watched = {m["job_id"] for m in world.deps.queue.sent if m["watchdog"]}  # type: ignore[attr-defined]
     assert {job.id for job in jobs if job.request.webhook_url} <= watched
     world.run()

@@ -1,0 +1,65 @@
+"""Accept a request, or refuse it before anything of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lambdas.domain.errors import BudgetExceeded, Overloaded
+from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.request import BACKGROUND, Draft, ImageRequest
+from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.attachments import Attachment, Intake
+from lambdas.usecases.images.product_background import is_cut_out
+from lambdas.usecases.jobs.submit_job import Caller, first_job, submit_job
+from lambdas.usecases.webhooks.check_url import Verdict, check_webhooks, with_webhook
+
+
+def accept(draft: Draft, caller: Caller, deps: Deps, *, queued: bool = False) -> tuple[Job, bool]:
+    """Returns the job, and whether it is an earlier one, answered again under its Idempotency-Key.
+
+    Such an answer needs the key's row and its job alone: it is the same whatever has become of the webhook's address,
+    of the bucket or of the model. A refused request leaves no upload, message, project or record behind, except that
+    the month's budget may fill up between its check and the transaction that stores the job. Its upload is then left
+    to the bucket's lifecycle rule, because a concurrent request may rely on the same object, and its message finds no
+    job. `queued`: the job is to go through the queue. Raises the errors of the webhook, the picture and submit_job.
+    """
+    if earlier := _answered(caller, deps):
+        return earlier, True
+    try:
+        verdicts = check_webhooks((draft.request,), caller.tenant, deps)
+        request, attachment = complete(draft, verdicts, Intake(caller.tenant, deps), deps)
+        return submit_job(request, caller, deps, attachment=attachment, queued=queued)
+    except (BudgetExceeded, Overloaded):
+        # The same request may have come twice at once, and the other one have taken what was left.
+        if earlier := _answered(caller, deps):
+            return earlier, True
+        raise
+
+
+def complete(
+    draft: Draft, verdicts: Mapping[str, Verdict], intake: Intake, deps: Deps
+) -> tuple[ImageRequest, Attachment | None]:
+    """The request with its webhook and its picture checked. Raises what is wrong with either; stores nothing."""
+    request = with_webhook(draft.request, verdicts)
+    if draft.picture is None:
+        return request, None
+    product = request.task == BACKGROUND
+    picture = intake.take(draft.picture, draft.picture_field, exact=product)
+    request = replace(
+        request,
+        reference_key=picture.key,
+        reference_type=picture.media_type,
+        reference_field=draft.picture_field,
+        warnings=picture.warnings,
+    )
+    if product:
+        request = replace(request, cut_out=is_cut_out(request, picture.data, deps))
+    return request, picture
+
+
+def _answered(caller: Caller, deps: Deps) -> Job | None:
+    """The job that was made under the key before. Raises IdempotencyMismatch."""
+    key = caller.idempotency_key
+    used = deps.jobs.used(caller.tenant, key, deps.clock.now()) if key else None
+    return first_job(used, caller, deps) if used else None

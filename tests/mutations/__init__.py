@@ -1,0 +1,12 @@
+"""Guards taken away one at a time, by hand: the tests that ought to notice are run, and must fail."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutations.images import IMAGES
+from tests.mutations.jobs import JOBS
+from tests.mutations.mutation import Mutation
+from tests.mutations.rules import RULES
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (*IMAGES, *JOBS, *RULES)
