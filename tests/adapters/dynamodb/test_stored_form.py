@@ -54,8 +54,8 @@ DOCUMENT: Final = (
     '"width":null,"height":null,"steps":null,"cfg":null,"seed":null,"n":1,"format":"png","project_id":"default",'
     '"reference_key":null,"reference_type":"","reference_field":"image","task":"background","padding":null,'
     '"cut_out":false,"strategy":"quality","fallback":["gemini"],"optimize_prompt":true,"cache":false,'
-    '"webhook_url":null,"labels":{},"ignored":[{"name":"webhook_url","reason":"410"}],"warnings":[],"given":["seed"],'
-    '"attachment":null},"model":"m","provider":"bedrock","seed":7,"created_at":1.5,"request_id":"","plan":["m","n"],'
+    '"webhook_url":null,"labels":{},"ignored":[{"name":"webhook_url","reason":"410"}],"warnings":[],"given":["seed"]'
+    '},"model":"m","provider":"bedrock","seed":7,"created_at":1.5,"request_id":"","plan":["m","n"],'
     '"prompt":"short","rewriting":{"method":"llm","engine":"e","seconds":0.5,"warnings":["w"],"cost_usd":0.001,'
     '"lost_usd":0.002},"cache_key":null,"cached":false,"started_at":2.0,"finished_at":4.0,"images":[{"id":"i",'
     '"name":"i.png","key":"k","job_id":"0190","project_id":"default","provider":"bedrock","width":1,"height":2,'
@@ -82,6 +82,7 @@ def test_a_record_from_before_some_fields_were_written_is_read() -> None:
     for newer in ("rewriting", "wrong_field", "cutout", "error", "sizing", "released"):
         del document[newer]
     del document["request"]["ignored"], document["attempts"][0]["paid"]
+    document["request"]["attachment"] = None  # which is written no more
     job = job_of(plain({**to_item(JOB), "doc": {"S": json.dumps(document)}}))
     assert (job.rewriting, job.error, job.sizing, job.request.ignored) == (None, None, None, ())
     assert (job.attempts[0].paid, job.attempts[0].unsure) == ("unknown", False)
