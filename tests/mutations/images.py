@@ -15,7 +15,7 @@ ASK: Final = "usecases/images/ask_provider.py"
 
 ROOM: Final = "usecases/images/test_room.py"
 RESTART: Final = "usecases/images/test_restart.py"
-ASLEEP: Final = "usecases/images/test_asleep.py"
+FALLBACK: Final = "usecases/images/test_fallback.py"
 TICKETS: Final = "usecases/images/test_tickets.py"
 RUN: Final = "usecases/jobs/test_run_job.py"
 PAID: Final = "usecases/money/test_what_was_paid.py"
@@ -44,14 +44,7 @@ IMAGES: Final = (
         (RESTART,),
     ),
     Mutation(
-        "a job goes back although its call may be paid",
-        MAKE,
-        'not (failure.code == Failure.UNAVAILABLE and failure.paid == "no")',
-        "not (failure.code == Failure.UNAVAILABLE)",
-        (RESTART,),
-    ),
-    Mutation(
-        "a job goes back although an earlier call may be paid",
+        "a job that has an image goes back",
         MAKE,
         "if reached or job.begun or not cards:",
         "if reached or not cards:",
@@ -62,7 +55,7 @@ IMAGES: Final = (
         MAKE,
         "if failed and not may_ask_next(failed, job, index):",
         "if failed and failed.made and not may_ask_next(failed, job, index):",
-        ("api/test_unified.py",),
+        (FALLBACK,),
     ),
     Mutation(
         "a model is asked after the limit",
@@ -76,7 +69,7 @@ IMAGES: Final = (
         MAKE,
         'sum(availability(other, deps) != "no" for other in cards[position + 1 :])',
         "len(cards[position + 1 :])",
-        (RUN, ROOM),
+        (FALLBACK,),
     ),
     Mutation(
         "a call keeps its slot",
@@ -115,7 +108,7 @@ IMAGES: Final = (
         ATTEMPT,
         "wait = None if others else retry_wait(called.failure, number)",
         "wait = retry_wait(called.failure, number)",
-        (RUN, "api/test_unified.py"),
+        (FALLBACK,),
     ),
     Mutation(
         "a hint past the deadline is waited for",
@@ -129,7 +122,7 @@ IMAGES: Final = (
         ATTEMPT,
         "failure.code == Failure.TIMEOUT and begun.attempts[-1].ticket and leave <= deps.clock.now() < until",
         "failure.code == Failure.TIMEOUT and leave <= deps.clock.now() < until",
-        (ASLEEP, TICKETS),
+        (TICKETS,),
     ),
     Mutation(
         "a slot is taken after the limit",
@@ -151,13 +144,6 @@ IMAGES: Final = (
         'last.outcome != "unknown" or last.error_code:',
         'last.outcome != "unknown":',
         (ROOM,),
-    ),
-    Mutation(
-        "another image's attempt is taken up",
-        RESUME,
-        'if last is None or last.image != index or last.outcome != "unknown"',
-        'if last is None or last.outcome != "unknown"',
-        (RUN, TICKETS),
     ),
     Mutation(
         "an interrupted paid call is made again",
@@ -206,28 +192,28 @@ IMAGES: Final = (
         CANDIDATES,
         "for a in job.attempts[:-1] if a.image == index)",
         "for a in job.attempts if a.image == index)",
-        ("api/test_unified.py",),
+        (FALLBACK,),
     ),
     Mutation(
         "the losses of other images count",
         CANDIDATES,
         "for a in job.attempts[:-1] if a.image == index)",
         "for a in job.attempts[:-1])",
-        ("api/test_unified.py",),
+        (FALLBACK,),
     ),
     Mutation(
         "charges for nothing are not counted as losses",
         CANDIDATES,
         'if a.outcome == "unknown" or (a.cost_usd > 0 and a.outcome != "success"))',
         'if a.outcome == "unknown")',
-        (PAID,),
+        (FALLBACK,),
     ),
     Mutation(
         "a call that may be paid counts as one that did not arrive",
         CANDIDATES,
         'attempt.error_code == Failure.UNAVAILABLE and attempt.paid == "no"',
         "attempt.error_code == Failure.UNAVAILABLE",
-        (RESTART, RUN),
+        (FALLBACK,),
     ),
     Mutation(
         "a cut-out that was called for in vain is paid again",

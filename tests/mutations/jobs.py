@@ -22,35 +22,18 @@ STORED: Final = ("adapters/dynamodb/test_jobs.py", "adapters/dynamodb/test_relea
 
 JOBS: Final = (
     Mutation(
-        "the watchdog is sent after the record",
+        "no watchdog is sent before the record",
         SUBMIT,
-        """    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-    job = reserving(job, deps.caps, most_usd(request, deps.engines))
-    record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
-    deps.projects.ensure(job.tenant, request.project_id, now)
-    earlier = deps.jobs.create(job, record or None, deps.caps)
-""",
-        """    job = reserving(job, deps.caps, most_usd(request, deps.engines))
-    record = key and Idempotency(job.tenant, key, caller.fingerprint, job.id, int(now) + IDEMPOTENCY_SECONDS)
-    deps.projects.ensure(job.tenant, request.project_id, now)
-    earlier = deps.jobs.create(job, record or None, deps.caps)
-    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
-""",
-        ("usecases/jobs/test_generate.py",),
+        "        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)\n",
+        "        pass\n",
+        ("usecases/jobs/test_generate.py", "usecases/jobs/test_accept.py"),
     ),
     Mutation(
         "a key answers for another request",
         SUBMIT,
-        "if earlier.fingerprint != caller.fingerprint:",
+        "if used.fingerprint != caller.fingerprint:",
         "if False:",
         ("usecases/jobs/test_generate.py", "api/test_fine_print.py"),
-    ),
-    Mutation(
-        "a batch's key answers for another request",
-        "usecases/jobs/submit_batch.py",
-        "if earlier.fingerprint != caller.fingerprint:",
-        "if False:",
-        ("api/test_unified.py", "api/test_fine_print.py"),
     ),
     Mutation(
         "a lost finish is ignored",
@@ -118,7 +101,7 @@ JOBS: Final = (
     Mutation(
         "the paid engines are not on record before they are asked",
         RUN_JOB,
-        "        save(replace(job, rewriting=intent), deps)\n",
+        "        save(replace(job, rewriting=Rewriting(warnings=(said,), lost_usd=guessed)), deps)\n",
         "",
         ("usecases/money/test_paid_prompts.py",),
     ),

@@ -158,13 +158,6 @@ RULES: Final = (
         ("domain/test_webhooks.py",),
     ),
     Mutation(
-        "an unfinished job has an event",
-        "domain/webhooks.py",
-        "if not job.request.webhook_url or not job.final or job.finished_at is None:",
-        "if not job.request.webhook_url or job.finished_at is None:",
-        ("domain/test_webhooks.py",),
-    ),
-    Mutation(
         "a provider may ask for any wait",
         "egress/retry_after.py",
         "return min(float(text), most)",

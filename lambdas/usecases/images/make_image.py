@@ -90,7 +90,7 @@ def _ask_models(
 
 def _retry_at(job: Job, cards: list[ModelCard], failure: ProviderFailure | None, deps: Deps) -> float | None:
     """When a job is tried again all of whose providers rest or could not be reached; `None` where it is not."""
-    reached = failure is not None and not (failure.code == Failure.UNAVAILABLE and failure.paid == "no")
+    reached = failure is not None and failure.code != Failure.UNAVAILABLE
     if reached or job.begun or not cards:
         return None
     now, healths = deps.clock.now(), deps.health.snapshot()

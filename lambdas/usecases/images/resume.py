@@ -19,7 +19,7 @@ from lambdas.usecases.images.store_image import settle, store_image, store_unrea
 def resume(job: Job, index: int, limit: float, deps: Deps) -> Made | NotMade | StillWorking | Failed:
     """End the last attempt, if a run was interrupted in it. Nothing is called that may be paid again."""
     last = job.attempts[-1] if job.attempts else None
-    if last is None or last.image != index or last.outcome != "unknown" or last.error_code:
+    if last is None or last.outcome != "unknown" or last.error_code:
         return NotMade(job)
     card = catalogue.card(last.model)
     if card is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.failures import ProviderFailure
+from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.routing.health import Health
@@ -106,6 +106,20 @@ def test_what_may_be_paid_or_is_no_restart_is_not_tried_again(code: str, paid: s
     ended = at_work(deps, accepted(deps))
     assert (ended.status, ended.released) == (FAILED, 0)
     assert len(provider.orders) <= 3
+
+
+def test_a_job_with_an_image_is_not_given_back() -> None:
+    deps, provider = house(back=0.0)
+
+    def then_gone(order: ImageTask, timeout: float) -> GeneratedImage:
+        provider.orders.append(order)
+        if len(provider.orders) == 1:
+            return ANSWER
+        raise ProviderFailure(Failure.UNAVAILABLE, "it could not be reached")
+
+    provider.paint = then_gone  # type: ignore[method-assign]
+    ended = at_work(deps, accepted(deps, n=2))
+    assert (ended.status, ended.released, len(ended.images), len(provider.orders)) == (FAILED, 0, 1, 4)
 
 
 def test_a_job_that_went_back_is_queued_until_then() -> None:

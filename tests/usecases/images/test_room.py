@@ -240,13 +240,14 @@ def test_a_job_past_its_time_is_ended_for_that_also_where_all_rest() -> None:
     assert ended.error.code == "generation_timeout"
 
 
-def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try() -> None:
+@pytest.mark.parametrize("seconds", [60.0, FOREVER])
+def test_a_retry_that_finds_no_room_until_the_limit_ends_as_its_last_try(seconds: float) -> None:
     deps, providers, slots = house("bedrock", caps={"bedrock": 1}, generation_timeout=60.0)
     job = submitted(deps)
 
     def busy(order: ImageTask) -> GeneratedImage:
         slots.held["bedrock"].clear()
-        slots.fill("bedrock")
+        slots.fill("bedrock", seconds=job.created_at + seconds - deps.clock.now())
         raise ProviderFailure(Failure.THROTTLED, "busy", retry_after=1)
 
     providers["bedrock"].script = [busy]
@@ -318,6 +319,21 @@ def test_work_that_is_collected_needs_no_slot() -> None:
     ended = run(deps, job)
     assert (ended.status, len(provider.orders), slots.asked) == (COMPLETED, 1, [])
     assert list(slots.held["runware_ai"]) == ["others0"]
+
+
+def test_stored_bytes_need_no_slot_and_free_that_of_the_dead_run() -> None:
+    deps, providers, slots = house("bedrock", caps={"bedrock": 1})
+    job = submitted(deps)
+    now = deps.clock.now()
+    claimed = deps.jobs.claim("acme", job.id, now, now + LEASE_SECONDS)
+    assert claimed
+    assert deps.jobs.save(replace(claimed, attempts=(Attempt("bedrock", claimed.model, started_at=now),)))
+    deps.blobs.put(f"raw/acme/{job.id}/0", b"1024x1024:paid", "application/octet-stream")
+    slots.held["bedrock"] = {call_id(job.id, 0, job.model, 0): Slot("acme", now + FOREVER)}
+    deps.clock.sleep(LEASE_SECONDS + 1)
+    ended = run(deps, job)
+    assert (ended.status, providers["bedrock"].orders, slots.asked) == (COMPLETED, [], [])
+    assert slots.held["bedrock"] == {}
 
 
 def test_a_free_call_that_was_settled_before_the_job_went_back_is_not_taken_up_again() -> None:

@@ -162,6 +162,7 @@ def test_an_interrupted_paid_call_is_not_repeated() -> None:
     assert ended.error and ended.error.code == "outcome_unknown"
     assert [a.outcome for a in ended.attempts] == ["unknown"]
     assert provider.orders == []
+    assert deps.health.observed == []  # type: ignore[attr-defined]  # our own crash says nothing about the provider
 
 
 def test_an_interrupted_run_that_had_stored_the_bytes_is_finished_from_them() -> None:
@@ -175,16 +176,23 @@ def test_an_interrupted_run_that_had_stored_the_bytes_is_finished_from_them() ->
     assert [(a.outcome, a.cost_usd) for a in ended.attempts] == [("success", 0.04)]
     assert provider.orders == []
     assert deps.meter.takeovers == 1  # type: ignore[attr-defined]
+    assert deps.health.observed == []  # type: ignore[attr-defined]
 
 
-def test_an_interrupted_free_call_is_made_again() -> None:
-    deps = make_deps()
+@pytest.mark.parametrize("times", [1, MAX_RUNS - 1])
+def test_an_interrupted_free_call_is_made_again(times: int) -> None:
+    def dies(order: ImageTask) -> GeneratedImage:
+        raise KeyboardInterrupt
+
+    deps = make_deps(providers=FakeProviders(demo=FakeProvider([dies] * times)))
     job = submitted(deps)
-    interrupted(deps, job)
-    deps.clock.sleep(LEASE_SECONDS + 1)
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            run(deps, job)
+        deps.clock.sleep(LEASE_SECONDS + 1)
     ended = run(deps, job)
     assert ended.status == COMPLETED
-    assert [a.outcome for a in ended.attempts] == ["unknown", "success"]
+    assert [a.outcome for a in ended.attempts] == [*["unknown"] * times, "success"]
 
 
 def test_a_zombie_run_cannot_write_over_its_successor() -> None:
