@@ -1,4 +1,4 @@
-"""Guards of the use cases of jobs and webhooks, and of the table that both are stored in."""
+"""Guards of the use cases that accept and run jobs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ SUBMIT: Final = "usecases/jobs/submit_job.py"
 RUN_JOB: Final = "usecases/jobs/run_job.py"
 HANDLE: Final = "usecases/jobs/handle_message.py"
 REQUEUE: Final = "usecases/jobs/requeue.py"
-DELIVER: Final = "usecases/webhooks/deliver.py"
-TABLE: Final = "adapters/dynamodb/jobs.py"
-BOOKS: Final = "adapters/dynamodb/budget.py"
-
 RUN: Final = "usecases/jobs/test_run_job.py"
 CHAINS: Final = "usecases/jobs/test_chains.py"
 LATE: Final = "usecases/jobs/test_requeue.py"
-HOOKS: Final = ("usecases/webhooks/test_deliver.py", "usecases/webhooks/test_handed_over.py")
-STORED: Final = ("adapters/dynamodb/test_jobs.py", "adapters/dynamodb/test_release.py")
 
 JOBS: Final = (
     Mutation(
-        "no watchdog is sent before the record",
+        "the watchdog is sent after the record",
         SUBMIT,
-        "        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)\n",
-        "        pass\n",
-        ("usecases/jobs/test_generate.py", "usecases/jobs/test_accept.py"),
+        """        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
+    deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
+    earlier = deps.jobs.create(job, key, deps.caps)
+""",
+        """        pass
+    deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
+    earlier = deps.jobs.create(job, key, deps.caps)
+    deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
+""",
+        ("usecases/jobs/test_generate.py",),
     ),
     Mutation(
         "a key answers for another request",
@@ -174,96 +175,5 @@ JOBS: Final = (
         "            with suppress(Exception):\n                goes_on = beat()\n",
         "            goes_on = False\n            with suppress(Exception):\n                goes_on = beat()\n",
         ("usecases/test_heartbeat.py",),
-    ),
-    Mutation(
-        "an event gets a 13th attempt",
-        DELIVER,
-        "if event.attempts >= MAX_ATTEMPTS:",
-        "if event.attempts > MAX_ATTEMPTS:",
-        HOOKS,
-    ),
-    Mutation(
-        "an outage of the queue uses up an attempt",
-        DELIVER,
-        "        d.outbox.move(claimed, event)\n        raise\n",
-        "        raise\n",
-        (*HOOKS, "usecases/webhooks/test_faults.py"),
-    ),
-    Mutation(
-        "two messages of one event deliver at once",
-        DELIVER,
-        "wait = math.ceil(max(due, event.lease_until) - now)",
-        "wait = math.ceil(due - now)",
-        (*HOOKS, "usecases/webhooks/test_faults.py"),
-    ),
-    Mutation(
-        "a superseded message delivers",
-        DELIVER,
-        "if event is None or event.state != PENDING or due < event.due:",
-        "if event is None or event.state != PENDING:",
-        (*HOOKS, "usecases/webhooks/test_faults.py"),
-    ),
-    Mutation(
-        "an address that answered 410 is posted to",
-        DELIVER,
-        "if d.outbox.disabled(tenant, event.url, now):",
-        "if False:",
-        HOOKS,
-    ),
-    Mutation(
-        "a job is taken while its lease holds",
-        TABLE,
-        "(job.status == RUNNING and job.lease_until >= now)",
-        "(job.status == RUNNING and job.lease_until >= now + 10)",
-        STORED,
-    ),
-    Mutation(
-        "a lease that ends now is over",
-        TABLE,
-        "(job.status == RUNNING and job.lease_until >= now)",
-        "(job.status == RUNNING and job.lease_until > now)",
-        STORED,
-    ),
-    Mutation(
-        "an older claim writes",
-        TABLE,
-        '"ConditionExpression": "#status = :running AND fence = :fence",',
-        '"ConditionExpression": "#status = :running AND fence >= :fence",',
-        STORED,
-    ),
-    Mutation(
-        "an older claim ends the job",
-        TABLE,
-        '"ConditionExpression": "#status = :status AND fence = :fence",',
-        '"ConditionExpression": "#status = :status AND fence >= :fence",',
-        STORED,
-    ),
-    Mutation(
-        "a claim does not see that the lease was renewed",
-        TABLE,
-        '" AND lease_until = :lease AND doc = :doc"',
-        '" AND lease_until >= :lease AND doc = :doc"',
-        STORED,
-    ),
-    Mutation(
-        "a claim does not see that a call was put on record",
-        TABLE,
-        '" AND lease_until = :lease AND doc = :doc"',
-        '" AND lease_until = :lease AND (doc = :doc OR attribute_exists(doc))"',
-        STORED,
-    ),
-    Mutation(
-        "the month's last cent cannot be spent",
-        BOOKS,
-        'fits = f"{column} <= :room_{column}"',
-        'fits = f"{column} < :room_{column}"',
-        ("adapters/dynamodb/test_limits.py", "domain/limits/test_budget.py"),
-    ),
-    Mutation(
-        "the first job of a month may pass its cap",
-        BOOKS,
-        "if cap >= amount else fits",
-        "if cap else fits",
-        ("adapters/dynamodb/test_limits.py", "domain/limits/test_budget.py"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Guards of the rules: money, limits, names, routing, prompts, and the addresses that may be reached."""
+"""Guards of the rules: money, limits, names, the cache, routing, and retries of webhooks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ MONEY: Final = "domain/limits/budget.py"
 SLOTS: Final = "domain/limits/slots.py"
 REQUEST: Final = "domain/jobs/request.py"
 JOB: Final = "domain/jobs/job.py"
-GUARD: Final = "domain/prompts/guard.py"
-ADDRESSES: Final = "egress/guard.py"
-
 BUDGET: Final = ("domain/limits/test_budget.py", "usecases/money/test_budget.py")
-REACHED: Final = ("egress/test_guard.py", "providers/_client/test_fetch.py")
 
 RULES: Final = (
     Mutation(
@@ -99,14 +95,14 @@ RULES: Final = (
         REQUEST,
         "if not self.cache or self.seed is None:",
         "if not self.cache:",
-        ("api/test_unified.py",),
+        ("domain/test_cache_key.py",),
     ),
     Mutation(
         "the negative prompt does not count for the cache",
         REQUEST,
         '_THE_CLIENTS_OWN = frozenset({"labels",',
         '_THE_CLIENTS_OWN = frozenset({"labels", "negative_prompt",',
-        ("api/test_unified.py",),
+        ("domain/test_cache_key.py",),
     ),
     Mutation(
         "a seed of 0 is drawn",
@@ -156,89 +152,5 @@ RULES: Final = (
         "min(retry_after or 0.0, MAX_RETRY_AFTER)",
         "retry_after or 0.0",
         ("domain/test_webhooks.py",),
-    ),
-    Mutation(
-        "a provider may ask for any wait",
-        "egress/retry_after.py",
-        "return min(float(text), most)",
-        "return float(text)",
-        ("providers/_client/test_http.py",),
-    ),
-    Mutation(
-        "a date may ask for any wait",
-        "egress/retry_after.py",
-        "return min(max(wait, 0.0), most)",
-        "return max(wait, 0.0)",
-        ("providers/_client/test_http.py",),
-    ),
-    Mutation(
-        "an early answer is lost",
-        "egress/wire.py",
-        "        except OSError as error:\n            broken = error\n",
-        "        except OSError:\n            raise\n",
-        ("egress/test_wire.py",),
-    ),
-    Mutation(
-        "one public address of a name is enough",
-        ADDRESSES,
-        "all(map(is_public, addresses))",
-        "any(map(is_public, addresses))",
-        REACHED,
-    ),
-    Mutation(
-        "IPv4 in IPv6 is not looked into",
-        ADDRESSES,
-        '("::ffff:0:0/96", "64:ff9b::/96")',
-        '("::ffff:0:0/96",)',
-        REACHED,
-    ),
-    Mutation(
-        "addresses for special use are public",
-        ADDRESSES,
-        "return ip.is_global and not any(ip in net for net in _V4_BARRED)",
-        "return ip.is_global",
-        REACHED,
-    ),
-    Mutation(
-        "a trusted host is trusted at every port",
-        ADDRESSES,
-        "free = allow_private or (host, port) in trusted",
-        "free = allow_private or host in {name for name, _ in trusted}",
-        REACHED,
-    ),
-    Mutation(
-        "a fourth redirect is followed",
-        "providers/_client/fetch.py",
-        "for _ in range(MAX_REDIRECTS + 1):",
-        "for _ in range(MAX_REDIRECTS + 2):",
-        ("providers/_client/test_fetch.py",),
-    ),
-    Mutation(
-        "a rewrite may lose most of the prompt",
-        GUARD,
-        "KEPT_SHARE: Final = 0.4",
-        "KEPT_SHARE: Final = 0.2",
-        ("domain/prompts/test_guard.py",),
-    ),
-    Mutation(
-        "a rewrite may add as much as it keeps",
-        GUARD,
-        "OWN_SHARE: Final = 0.4",
-        "OWN_SHARE: Final = 0.6",
-        ("domain/prompts/test_guard.py",),
-    ),
-    Mutation(
-        "a rewrite may be as long as the limit",
-        GUARD,
-        "if len(rewrite) >= limit:",
-        "if len(rewrite) > limit:",
-        ("domain/prompts/test_guard.py",),
-    ),
-    Mutation(
-        "settings hide behind full-width letters",
-        GUARD,
-        'unicodedata.normalize("NFKC", text)',
-        'unicodedata.normalize("NFC", text)',
-        ("domain/prompts/test_guard.py",),
     ),
 )

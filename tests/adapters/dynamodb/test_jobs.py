@@ -10,6 +10,7 @@ import pytest
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb import listing
+from lambdas.adapters.dynamodb.items import Values, get_item
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.domain.errors import InvalidRequest
 from lambdas.domain.ids import new_job_id
@@ -46,7 +47,7 @@ def test_one_claim_at_a_time(jobs: DynamoJobs) -> None:
     jobs.create(new, None)
     first = jobs.claim("acme", new.id, NOW, NOW + 20)
     assert first and (first.status, first.fence, first.started_at) == (RUNNING, 1, NOW)
-    assert jobs.claim("acme", new.id, NOW + 19, NOW + 40) is None
+    assert jobs.claim("acme", new.id, NOW + 20, NOW + 40) is None
     second = jobs.claim("acme", new.id, NOW + 21, NOW + 41)
     assert second and second.fence == 2
     assert not jobs.save(first)
@@ -65,15 +66,26 @@ def test_of_many_claims_at_once_one_wins(jobs: DynamoJobs) -> None:
     assert sum(claim is not None for claim in won) == 1
 
 
-def test_a_claim_fails_when_the_lease_was_renewed_in_between(jobs: DynamoJobs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("between", ["nothing", "renew", "save"])
+def test_a_claim_fails_when_the_holder_wrote_in_between(
+    between: str, jobs: DynamoJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the claim has read the row of a lease that is over, and before it writes."""
     new = job()
     jobs.create(new, None)
     first = jobs.claim("acme", new.id, NOW, NOW + 20)
     assert first
-    stale = jobs.get("acme", new.id)
-    assert jobs.renew(first, NOW + 60)
-    monkeypatch.setattr(jobs, "get", lambda tenant, job_id: stale)
-    assert jobs.claim("acme", new.id, NOW + 30, NOW + 50) is None
+    called = replace(first, attempts=(Attempt("bedrock", "core"),))
+    writes = {"nothing": bool, "renew": lambda: jobs.renew(first, NOW + 60), "save": lambda: jobs.save(called)}
+
+    def then_written(table: str, pk: str, sk: str) -> Values | None:
+        row = get_item(table, pk, sk)
+        assert writes[between]() or between == "nothing"
+        return row
+
+    monkeypatch.setattr("lambdas.adapters.dynamodb.jobs.get_item", then_written)
+    second = jobs.claim("acme", new.id, NOW + 30, NOW + 50)
+    assert (second and second.fence) == (2 if between == "nothing" else None)
 
 
 def test_finishing_stores_the_images_with_the_state(jobs: DynamoJobs) -> None:

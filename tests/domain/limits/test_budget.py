@@ -12,9 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from lambdas.domain import catalogue
+from lambdas.domain.catalogue.cards import bedrock
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import Caps, reserving, settlement
 from tests.support.budget_model import Books
@@ -49,6 +51,16 @@ def test_a_job_reserves_the_dearest_of_its_plan_for_each_image() -> None:
     reserved = reserving(job(CORE, ULTRA, SD35, n=3), Caps(images=10))
     assert (reserved.reserved_microusd, reserved.reserved_images) == (420_000, 3)
     assert reserving(job(CORE), Caps.of(1.0, 0)).reserved_microusd == 40_000
+
+
+def test_a_background_reserves_its_cutting_out_where_that_is_paid_for() -> None:
+    scene = next(card for card in bedrock.CARDS if card.background_remover and card.price_usd)
+    remover = catalogue.card(scene.background_remover)
+    assert remover
+    for cut_out, price in ((False, scene.price_usd + remover.price_usd), (True, scene.price_usd)):
+        request = ImageRequest("x", task=BACKGROUND, cut_out=cut_out)
+        wanted = reserving(replace(job(scene.id), request=request), Caps(1, 1))
+        assert wanted.reserved_microusd == budget.microusd(price)
 
 
 def test_without_a_cap_or_with_its_images_there_a_job_reserves_nothing() -> None:

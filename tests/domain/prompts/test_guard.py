@@ -66,6 +66,43 @@ def test_what_is_refused_and_why(rewrite: str, why: str) -> None:
     assert why in str(guard.objection(ORIGINAL, rewrite))
 
 
+def test_a_rewrite_is_shorter_than_the_limit() -> None:
+    assert guard.objection(ORIGINAL, GOOD, limit=len(GOOD) + 1) is None
+    assert guard.objection(ORIGINAL, GOOD, limit=len(GOOD)) == "was too long"
+
+
+def test_a_rewrite_keeps_two_fifths_of_the_prompt_at_least() -> None:
+    said = GOOD.replace(",", "").split()
+    shares = {}
+    for count in range(1, len(said) + 1):
+        rewrite = " ".join(said[:count])
+        shares[guard.kept_share(ORIGINAL, rewrite)] = guard.objection(ORIGINAL, rewrite)
+    assert [share for share in shares if 0.2 < share < 0.4]
+    assert shares == {share: None if share >= 0.4 else "lost too much of the prompt" for share in shares}
+
+
+def test_a_rewrite_has_two_fifths_of_its_own_at_most() -> None:
+    own = (
+        "whale",
+        "lantern",
+        "carpet",
+        "engine",
+        "violin",
+        "harbour",
+        "castle",
+        "desert",
+        "rocket",
+        "garden",
+        "parrot",
+    )
+    shares = {}
+    for count in range(len(own) + 1):
+        rewrite = " ".join([GOOD, *own[:count]])
+        shares[guard.own_share(ORIGINAL, rewrite)] = guard.objection(ORIGINAL, rewrite)
+    assert [share for share in shares if 0.4 < share < 0.6]
+    assert shares == {share: None if share <= 0.4 else "added too much to the prompt" for share in shares}
+
+
 @pytest.mark.parametrize(
     ("added", "why"),
     [

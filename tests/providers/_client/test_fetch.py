@@ -30,6 +30,9 @@ class Cdn(FakeService):
             return Reply(302, headers={"Location": request.query["url"]})
         if request.path == "/loop":
             return Reply(307, headers={"Location": "/loop"})
+        if request.path.startswith("/hops/"):
+            left = int(request.path.removeprefix("/hops/"))
+            return Reply(308, headers={"Location": f"/hops/{left - 1}" if left > 1 else "/image"})
         return self.download(lambda: b"a picture") if request.path == "/image" else Reply(404)
 
 
@@ -104,6 +107,12 @@ def test_redirects(cdn: Cdn) -> None:
     ):
         assert failed(f"{cdn.url}/to?url={target}", trusted=here(cdn)).code == "bad_answer"
     assert cdn.calls == cdn.calls[:1]
+
+
+def test_three_redirects_are_followed_and_no_fourth(cdn: Cdn) -> None:
+    assert fetch_image(f"{cdn.url}/hops/3", timeout=5, trusted=here(cdn), who=WHO) == b"a picture"
+    refused = failed(f"{cdn.url}/hops/4", trusted=here(cdn))
+    assert (refused.code, "redirected too often" in refused.detail) == ("bad_answer", True)
 
 
 def test_another_port_of_a_trusted_host_is_not_trusted(cdn: Cdn) -> None:

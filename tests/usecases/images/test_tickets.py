@@ -11,6 +11,7 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.ask_provider import MAX_STAY_SECONDS
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, RESERVE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fakes import FakeProviders, make_deps
@@ -99,6 +100,40 @@ def test_work_that_is_not_done_in_time_is_unknown() -> None:
     ended = run(deps, job, 60)
     assert (ended.status, ended.attempts[0].outcome) == (FAILED, "unknown")
     assert ended.error and ended.error.code == "generation_timeout"
+
+
+def test_a_run_that_could_submit_nothing_in_time_leaves_nothing_to_be_notified_of() -> None:
+    """The record took so long that no time is left for the call: there is no ticket, and nobody would notify."""
+    deps, at = office(notifies_completion=True)
+    job = submitted(deps)
+    job = replace(job, plan=job.plan[:1])
+    deps.jobs.rows["acme", job.id] = job  # type: ignore[attr-defined]
+    save = deps.jobs.save
+
+    def slow(job: Job) -> bool:
+        deps.clock.sleep(MAX_STAY_SECONDS + 1)
+        return save(job)
+
+    deps.jobs.save = slow  # type: ignore[method-assign]
+    ended = run(deps, job)
+    assert ended.error and ended.error.code == "generation_timeout"
+    assert ([a.paid for a in ended.attempts], at.orders) == (["no"], [])
+
+
+@pytest.mark.parametrize(("mine", "paid"), [(True, "no"), (False, "unknown"), (False, "no")])
+def test_a_submission_that_is_refused_or_cannot_be_found_is_not_asked_after(mine: bool, paid: str) -> None:
+    refused = ProviderFailure(Failure.NOT_AUTHORIZED, "no", paid=paid)  # type: ignore[arg-type]
+    deps, at = office(client_chooses_id=mine, submit_fails=refused)
+    ended = run(deps, submitted(deps))
+    assert (ended.status, at.asked) == (FAILED, [])
+    assert {a.ticket for a in ended.attempts} == {None}
+
+
+def test_work_that_was_accepted_is_collected_also_after_the_time_for_the_job() -> None:
+    at = TicketOffice(looks=1)
+    deps = make_deps(providers=FakeProviders(bedrock=at), generation_timeout=10.0)  # type: ignore[arg-type]
+    ended = run(deps, interrupted(deps, "ticket-1"))
+    assert (ended.status, at.asked) == (COMPLETED, ["ticket-1"])
 
 
 def test_all_of_a_short_time_is_waited() -> None:

@@ -11,7 +11,7 @@ from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import IDEMPOTENCY_SECONDS, Caller
-from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeWorkers, make_deps
 
 
 def ask(deps: Deps, key: str | None = None, fingerprint: str = "f", respond_async: bool = False) -> tuple[Job, bool]:
@@ -20,9 +20,9 @@ def ask(deps: Deps, key: str | None = None, fingerprint: str = "f", respond_asyn
     return generate(Draft(request), caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 26)
 
 
-def bedrock(busy: bool = False) -> tuple[Deps, FakeWorkers, FakeProvider]:
+def bedrock(busy: bool = False, **changes: object) -> tuple[Deps, FakeWorkers, FakeProvider]:
     workers, provider = FakeWorkers(busy=busy), FakeProvider()
-    return make_deps(workers=workers, providers=FakeProviders(bedrock=provider)), workers, provider
+    return make_deps(workers=workers, providers=FakeProviders(bedrock=provider), **changes), workers, provider
 
 
 def test_an_instant_model_answers_without_a_worker() -> None:
@@ -54,6 +54,18 @@ def test_respond_async_queues_and_does_nothing_else() -> None:
     assert job.status == QUEUED
     assert [(m["watchdog"], m["delay"] == 0) for m in deps.queue.sent] == [(True, False), (False, True)]  # type: ignore[attr-defined]
     assert (workers.called, provider.orders) == ([], [])
+
+
+def test_the_watchdog_is_sent_before_the_record_is_there() -> None:
+    class Looking(FakeQueue):
+        def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
+            super().send(tenant, job_id, watchdog=watchdog, delay=delay)
+            found.append((watchdog, deps.jobs.get(tenant, job_id) is not None))
+
+    found: list[tuple[bool, bool]] = []
+    deps, _, _ = bedrock(queue=Looking())
+    ask(deps, respond_async=True)
+    assert found == [(True, False), (False, True)]
 
 
 def test_the_same_key_gives_the_same_job_and_pays_once() -> None:

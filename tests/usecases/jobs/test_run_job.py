@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.catalogue.sizes import Sizing
-from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, RUNNING, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
-from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
+from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, RESERVE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
 from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, make_deps
 
@@ -208,14 +208,41 @@ def test_a_zombie_run_cannot_write_over_its_successor() -> None:
     assert ended.images == ()
 
 
-def test_a_job_that_kills_its_workers_is_given_up() -> None:
+def test_a_run_that_lost_its_job_makes_no_further_image() -> None:
+    def slow(order: ImageTask) -> GeneratedImage:
+        deps.clock.sleep(LEASE_SECONDS + 1)
+        assert deps.jobs.claim(job.tenant, job.id, deps.clock.now(), deps.clock.now() + LEASE_SECONDS)
+        return GeneratedImage(b"1024x1024:late")
+
+    deps, provider = bedrock(slow)
+    job = submitted(deps, n=2)
+    assert run(deps, job).status == RUNNING
+    assert len(provider.orders) == 1
+
+
+@pytest.mark.parametrize(("died", "status"), [(MAX_RUNS - 1, COMPLETED), (MAX_RUNS, FAILED)])
+def test_a_job_that_kills_its_workers_is_given_up(died: int, status: str) -> None:
     deps, provider = bedrock()
     job = submitted(deps)
-    for _ in range(MAX_RUNS):
+    for _ in range(died):
         assert deps.jobs.claim(job.tenant, job.id, deps.clock.now(), deps.clock.now() + LEASE_SECONDS)
         deps.clock.sleep(LEASE_SECONDS + 1)
-    assert run(deps, job).status == FAILED
-    assert provider.orders == []
+    assert run(deps, job).status == status
+    assert len(provider.orders) == int(status == COMPLETED)
+
+
+def test_the_last_seconds_are_kept_to_store_what_came() -> None:
+    deps, provider = bedrock()
+    job = submitted(deps)
+    assert run_job(job.tenant, job.id, deps.clock.now() + 20, deps)
+    assert provider.timeouts == [20 - RESERVE_SECONDS]
+
+
+@pytest.mark.parametrize(("paid", "stored"), [("unknown", b"no image"), ("no", None)])
+def test_an_answer_that_cannot_be_read_is_kept_where_it_may_be_paid(paid: Paid, stored: bytes | None) -> None:
+    deps, _ = bedrock(ProviderFailure(Failure.BAD_ANSWER, "unreadable", paid=paid, answer=b"no image"))
+    job = run(deps, submitted(deps))
+    assert (job.status, deps.blobs.get(f"raw/acme/{job.id}/0")) == (FAILED, stored)
 
 
 def test_a_final_job_is_not_run_again() -> None:

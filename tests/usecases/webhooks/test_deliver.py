@@ -53,6 +53,21 @@ def test_a_receiver_that_never_answers_is_given_up_after_three_days() -> None:
     assert world.meter.told == ["failed"] * MAX_ATTEMPTS + ["exhausted"]
 
 
+def test_an_event_whose_attempts_all_die_is_given_up() -> None:
+    world = World()
+    job = world.ended()
+
+    def dies(now: float) -> Reply:
+        raise Killed
+
+    world.receiver.answer = dies
+    world.run()
+    event = world.event(job)
+    assert (event.state, event.attempts, event.last_error) == ("exhausted", MAX_ATTEMPTS, "no attempt came to its end")
+    assert len(world.receiver.posts) == MAX_ATTEMPTS
+    assert world.meter.told == ["exhausted"]
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 429, 500, 503])
 def test_what_is_no_success_is_tried_again(status: int) -> None:
     world = World()
