@@ -30,8 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "data", "build", "cdk.out"))
-        if _status(tree, {test for mutation in chosen for test in mutation.tests}, seconds=None):
-            print("These tests do not pass as the code stands; run them first.", file=sys.stderr)  # noqa: T201
+        status, said = _run(tree, sorted({test for mutation in chosen for test in mutation.tests}))
+        if status:
+            print(f"{said}\nThe tests do not pass as the code stands.", file=sys.stderr)  # noqa: T201
             return 1
         survived = [mutation for mutation in chosen if not _killed(mutation, tree)]
     _show(f"{len(survived)} of {len(chosen)} survived")
@@ -42,22 +43,23 @@ def _killed(mutation: Mutation, tree: Path) -> bool:
     path = tree / "lambdas" / mutation.file
     sound = path.read_text("utf-8")
     path.write_text(mutation.applied(tree), "utf-8")
-    status = _status(tree, mutation.tests, SECONDS)
+    status, _ = _run(tree, mutation.tests, SECONDS)
     path.write_text(sound, "utf-8")
     _show(mutation.name, {0: "SURVIVED", FAILED: "killed"}.get(status, f"NOT RUN: pytest ended with {status}"))
     return status == FAILED
 
 
-def _status(tree: Path, tests: Iterable[str], seconds: float | None) -> int:
-    """Pytest's exit status for the tests, in a process without byte code: a file may be changed within its second."""
+def _run(tree: Path, tests: Iterable[str], seconds: float | None = None) -> tuple[int, str]:
+    """Pytest's exit status and output, from a process without byte code: a file may change twice within a second."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(f"tests/{t}" for t in tests)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        return subprocess.run(
-            command, cwd=tree, env=environment, check=False, timeout=seconds, capture_output=True
-        ).returncode
+        done = subprocess.run(
+            command, cwd=tree, env=environment, check=False, timeout=seconds, capture_output=True, text=True
+        )
     except subprocess.TimeoutExpired:
-        return FAILED
+        return FAILED, "took too long"
+    return done.returncode, done.stdout + done.stderr
 
 
 def _show(name: str, what: str = "") -> None:

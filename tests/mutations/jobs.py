@@ -76,7 +76,7 @@ JOBS: Final = (
         RUN_JOB,
         "if not job.begun and now >= job.created_at + deps.generation_timeout:",
         "if now >= job.created_at + deps.generation_timeout:",
-        (RUN, "usecases/images/test_room.py"),
+        ("usecases/images/test_tickets.py",),
     ),
     Mutation(
         "a watchdog without room sends a second message",
