@@ -12,7 +12,7 @@ from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.rendering import RenderedImage
+from lambdas.usecases.images.rendered_image import RenderedImage
 
 
 def steps(job: Job, card: ModelCard) -> tuple[ModelCard, ...]:  # noqa: ARG001 - as the protocol has it

@@ -17,7 +17,7 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images.rendering import RenderedImage
+from lambdas.usecases.images.rendered_image import RenderedImage
 
 GONE = "the photo of the product is no longer there"
 

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from lambdas.domain.catalogue.model_card import ModelCard, Size
-from lambdas.domain.catalogue.sizes import Sizing
+from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
 from lambdas.usecases.deps import Deps
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedImage:
-    """A picture as it is stored. `sizing` says how it came to its size; the rest is of a background alone."""
-
-    data: bytes
-    size: Size
-    sizing: Sizing | None = None
-    mask: bytes | None = None
-    confidence: float | None = None
-    components: Mapping[str, float | None] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+from lambdas.usecases.images import plain_image, product_background
+from lambdas.usecases.images.rendered_image import RenderedImage
 
 
 class Rendering(Protocol):
@@ -40,6 +26,4 @@ class Rendering(Protocol):
 
 
 def rendering_of(request: ImageRequest) -> Rendering:
-    from lambdas.usecases.images import plain_image, product_background
-
     return product_background if request.task == BACKGROUND else plain_image

@@ -15,7 +15,8 @@ from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import NoFailure, Seen
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.outcomes import CutOut, Made, NotMade
-from lambdas.usecases.images.rendering import RenderedImage, rendering_of
+from lambdas.usecases.images.rendered_image import RenderedImage
+from lambdas.usecases.images.rendering import rendering_of
 from lambdas.usecases.retry import retry_while_unavailable
 
 

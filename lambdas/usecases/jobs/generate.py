@@ -28,10 +28,7 @@ def generate(draft: Draft, caller: Caller, deps: Deps, *, respond_async: bool, d
         return job, True
     if job.final:
         return job, False
-    if respond_async:
-        deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
-        return job, False
-    if deadline - deps.clock.now() < MIN_SECONDS:
+    if respond_async or deadline - deps.clock.now() < MIN_SECONDS:
         deps.queue.send(job.tenant, job.id, watchdog=False, delay=0)
         return job, False
     cards = [catalogue.card(model) for model in job.plan]
