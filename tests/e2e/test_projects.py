@@ -16,16 +16,17 @@ def counts(client, project):
 
 
 def test_a_project_is_named_made_counted_and_listed(client):
-    made = client.post("/unified/projects", json={"project_id": "spring", "name": "Spring"})
+    # ids that no other test on the shared stack uses, the README's commands included
+    made = client.post("/unified/projects", json={"project_id": "sowing", "name": "Sowing"})
     assert made.status_code == 201
-    assert client.post("/unified/projects", json={"project_id": "spring"}).status_code == 409
-    for project in ("spring", "summer"):
+    assert client.post("/unified/projects", json={"project_id": "sowing"}).status_code == 409
+    for project in ("sowing", "harvest"):
         body = {"prompt": "a fox", "n": 2, "project_id": project}
         assert client.post("/unified/generate", json=body).status_code == 200
-    assert counts(client, "spring") == counts(client, "summer") == {"jobs": 1, "images": 2, "exact": True}
+    assert counts(client, "sowing") == counts(client, "harvest") == {"jobs": 1, "images": 2, "exact": True}
     listed = {p["project_id"]: p["name"] for p in client.get("/unified/projects").json()["projects"]}
     assert listed["default"] == "default"
-    assert (listed["spring"], listed["summer"]) == ("Spring", "summer")
+    assert (listed["sowing"], listed["harvest"]) == ("Sowing", "harvest")
     assert client.get("/unified/projects/winter").status_code == 404
 
 
