@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
@@ -93,8 +93,8 @@ def expires_at(day: str) -> int:
     return int((datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=KEPT_DAYS)).timestamp())
 
 
-def of_job(job: Job) -> dict[Key, Columns]:
-    """What a job in its final state adds to each row."""
+def of_job(job: Job, deleted: Collection[str] = ()) -> dict[Key, Columns]:
+    """What a job in its final state adds to each row; of its images these were `deleted` before, by their ids."""
     day, project = day_of(job.created_at), job.request.project_id
     made = () if job.cached else job.images
     whole: Counter[str] = Counter(
@@ -103,8 +103,8 @@ def of_job(job: Job) -> dict[Key, Columns]:
         failed=job.status not in (COMPLETED, CANCELLED),
         images=len(made),
         microusd=microusd(job.cost_usd),
-        stored=len(made),
-        bytes=sum(image.bytes for image in made),
+        stored=sum(image.id not in deleted for image in made),
+        bytes=sum(image.bytes for image in made if image.id not in deleted),
         hits=job.cached,
         misses=bool(job.cache_key) and not job.cached,
     )

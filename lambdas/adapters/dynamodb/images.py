@@ -37,22 +37,24 @@ def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
     keys = [item(*_found_by(tenant, image)), item(*_counted_by(tenant, image))]
     deletes: list[Part] = [{"Delete": {"TableName": table, "Key": key}} for key in keys]
     less = adds(jobs_table, tenant, analytics.of_deletion(image, ids.created_at(image.job_id)))
-    left: Values = {}
-    # a job that ended before there were daily sums is in none of them, until they are filled up
-    for rolled_up, also in (("attribute_exists(rolled_up)", less), ("attribute_not_exists(rolled_up)", [])):
+    # a job that ended before there were daily sums is in none of them, until it is added to them
+    for summed in (True, False, True):
         mark = {
             "TableName": jobs_table,
             "Key": item(tenant, image.job_id),
             "UpdateExpression": "ADD deleted :images, deletions :mine",
-            "ConditionExpression": f"attribute_exists(pk) AND NOT contains(deleted, :image) AND {rolled_up}",
+            "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)"
+            f" AND attribute_{'exists' if summed else 'not_exists'}(rolled_up)",
             "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
             **TELL,
         }
-        reasons = transact([{"Update": mark}, *deletes, *also])
-        left = reasons[0].item if reasons else {"deletions": {token}}
-        if not left or image.id in left.get("deleted", ()) or token in left["deletions"]:
-            break
-    return token in left.get("deletions", ())
+        reasons = transact([{"Update": mark}, *deletes, *(less if summed else [])])
+        if not reasons or token in reasons[0].item.get("deletions", ()):
+            return True
+        found = reasons[0].item
+        if not found or image.id in found.get("deleted", ()):
+            return False
+    return False
 
 
 def unmarked(job: Job, found: Values) -> Job:
