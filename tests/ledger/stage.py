@@ -114,6 +114,7 @@ def settings_of(lane: int, doubles: dict[str, str]) -> dict[str, str]:
         "GPU_WORKER_URL": doubles["sagemaker"],
         "PROVIDER_CONCURRENCY": "leonardo_ai:1,comfyui:1",
         "ALLOW_PRIVATE_URLS": "1",
+        "METRICS_ENABLED": "1",
     }
 
 
