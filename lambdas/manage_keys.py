@@ -1,4 +1,4 @@
-"""The operator's command for keys and secrets: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
+"""Manages keys and secrets for the operator: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
 class CommandError(Exception):
-    """What cannot be done; the message is for the operator."""
+    """The command cannot be carried out. The message is for the operator."""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
-    """The key goes to the standard output, once and alone; what is said about it to the standard error.
+    """Write a new key or secret to the standard output, and messages to the standard error.
 
-    So does a secret that is asked for by itself; one that comes with a tenant's first key is said about the key.
+    The secret that is made with a tenant's first key is part of a message.
     """
     options = _parser(environ).parse_args(arguments)
     try:
@@ -124,7 +124,7 @@ def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told
 
 
 def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
-    """The keys of a deployed stack, by the caller's own AWS credentials, or of the running local one."""
+    """Open the keys of a deployed stack, with the caller's AWS credentials, or of the running local stack."""
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -142,7 +142,7 @@ def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
         if not made.has_section("default"):
             raise CommandError(f"{data_dir} has no credentials of a local stack. Start it once more: make run")
         known = made["default"]
-        core = botocore.session.Session({"profile": (None, None, None, None)})  # nothing of the user's AWS account
+        core = botocore.session.Session({"profile": (None, None, None, None)})  # without the user's AWS profile
         session = boto3.Session(
             known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
         )
@@ -178,7 +178,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _signing_elsewhere(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
-    """Tenants whose secret the local run does not take from its table, and where it takes it from."""
+    """Return the tenants whose secret a local run does not read from its table, and where it reads it."""
     if options.stack != "local":
         return {}
     kept = Path(options.data_dir) / "webhook.secrets"  # written by the local run
