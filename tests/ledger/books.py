@@ -1,4 +1,4 @@
-"""The ledger: what the providers charged, against what the records, the bucket and the month's books say."""
+"""Compares the providers' charges with the jobs, the bucket and the month's books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lane runs its cases one after the other, each delivery in a process of its own, and then reads the books."""
+"""A lane runs its cases one after the other, each delivery in its own process, and then compares the books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lane does once, before it forks: its processes then find everything imported and made."""
+"""Imports and creates what a lane's processes need, once before they are forked."""
 
 from __future__ import annotations
 
