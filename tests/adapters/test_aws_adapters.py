@@ -1,4 +1,4 @@
-"""The bucket, the queue, the keys and the worker call over AWS's own client."""
+"""The bucket, the queue, the keys and the worker call over boto3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +17,7 @@ from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queues import SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
+from tests.support.quiet_handler import QuietHandler
 
 
 @pytest.mark.usefixtures("cloud")
@@ -87,7 +88,7 @@ def test_keys_by_hash_and_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of("living") is None
 
 
-class _Slow(BaseHTTPRequestHandler):
+class _Slow(QuietHandler):
     hits = ended = 0
     held: threading.Event | None = None
     status = 200
@@ -102,9 +103,6 @@ class _Slow(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 @pytest.fixture

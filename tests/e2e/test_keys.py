@@ -1,4 +1,4 @@
-"""The life of a key and of a webhook secret on the running local stack: made by the command, used, replaced, ended."""
+"""Keys and webhook secrets on the running local stack: created by the command, used, replaced and ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from queue import Queue
 
 import pytest
@@ -19,6 +19,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from local.settings import ROOT
 from tests.e2e import http
 from tests.e2e.http import Client
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = pytest.mark.e2e
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
@@ -80,14 +81,11 @@ def receiving():
     """The address of a receiver on this machine, and what it was sent: (headers, body), in order."""
     sent = Queue()
 
-    class Receiver(BaseHTTPRequestHandler):
+    class Receiver(QuietHandler):
         def do_POST(self):
             sent.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
-
-        def log_message(self, *_):
-            pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         thread = threading.Thread(target=server.serve_forever)

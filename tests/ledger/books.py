@@ -1,4 +1,4 @@
-"""The ledger: what the providers charged, against what the records, the bucket and the month's books say."""
+"""Compares the providers' charges with the jobs, the bucket and the month's books."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ def read(lane: Lane, cases: list[Case], calls: list[Call], told: list[Told]) -> 
     assert not heard, "webhooks of no case"
     records = [job_of(plain(item)) for item in items]
     account.wrong_books = _wrong_books(lane, records) + _wrong_days(lane, records)
-    account.told = Counter((a.provider, a.model, a.outcome) for job in records if job.final for a in job.attempts)
+    every = [*records, *(job_of(plain(item)) for item in _query(lane.db, "jobs", lane.warm_tenant))]
+    account.told = Counter((a.provider, a.model, a.outcome) for job in every if job.final for a in job.attempts)
     return account
 
 
@@ -276,11 +277,8 @@ def _wrong_days(lane: Lane, jobs: list[Job]) -> list[str]:
         for row in map(plain, _query(lane.db, "jobs", f"{tenant}#analytics")):
             columns = {name: value for name, value in row.items() if name not in ("pk", "sk", "expires_at")}
             found[tenant, row["sk"]].update(columns)
-    return [
-        f"{at}: added {found[at]} and owed {owed[at]}"
-        for at in sorted(owed.keys() | found.keys())
-        if owed[at] != found[at]
-    ]
+    days = sorted(owed.keys() | found.keys())
+    return [f"{day}: added {found[day]} and owed {owed[day]}" for day in days if owed[day] != found[day]]
 
 
 def _number_of(job: Job) -> int:

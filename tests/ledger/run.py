@@ -1,4 +1,4 @@
-"""Runs lanes in processes of their own over one emulator, and collects their books."""
+"""Runs lanes in separate processes on one emulator, and collects their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage: an emulator process with the template's tables, and per lane the providers' doubles in a process."""
+"""The environment of the lanes: an emulator process with the template's tables, and the providers' doubles per lane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In-memory implementations of the ports, strict where the real ones are."""
+"""In-memory implementations of the ports, as strict as the real ones."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import boto3
 import pytest
@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from tests.support.browser import Browser
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = [
     pytest.mark.e2e,
@@ -91,7 +92,7 @@ async (address, fields) => {
 """
 
 
-class Nothing(BaseHTTPRequestHandler):
+class Nothing(QuietHandler):
     """An empty page of whatever name it is asked by."""
 
     def do_GET(self):
@@ -101,9 +102,6 @@ class Nothing(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture(scope="module")

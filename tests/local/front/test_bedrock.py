@@ -1,9 +1,9 @@
-"""The way to the real Bedrock: signed anew with the user's credentials, and closed to those without the word."""
+"""The pass-through to the real Bedrock: signed with the user's credentials, and closed without the token."""
 
 import asyncio
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import boto3
 import pytest
@@ -19,12 +19,13 @@ from local.settings import ROOT
 from local.stack import Stack
 from tests.e2e import http
 from tests.local import standin
+from tests.support.quiet_handler import QuietHandler
 
 USER = {"AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"}
 SCOPE = b"AWS4-HMAC-SHA256 Credential=ASIAFUNCTION/20260101/us-west-2/bedrock/aws4_request, Signature=0"
 
 
-class Bedrock(BaseHTTPRequestHandler):
+class Bedrock(QuietHandler):
     """Writes down what it gets; answers 200, or the status that the body asks for."""
 
     def do_POST(self):
@@ -40,9 +41,6 @@ class Bedrock(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture
