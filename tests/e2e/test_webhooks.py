@@ -93,7 +93,7 @@ def verified(attempt: tuple[str, dict[str, str], bytes]) -> dict[str, object]:
     return told
 
 
-def test_a_completed_job_is_told_after_a_failure(client, receiver):
+def test_a_completed_job_is_told_after_a_failure(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "A fox 🦊", "webhook_url": f"{receiver.url}/hook?a=1", "metadata": {"order": "7"}}
     made = client.post("/unified/generate", json=body, headers=ASYNC)
     assert made.status_code == 202
@@ -111,7 +111,7 @@ def test_a_completed_job_is_told_after_a_failure(client, receiver):
     assert (delivered["attempts"], delivered["last_status"]) == (2, 204)
 
 
-def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
+def test_a_failed_and_a_cancelled_job_are_told(client: Client, receiver: Receiver) -> None:
     url = f"{receiver.url}/hook"
     batch = client.post("/unified/generate/batch", json={"requests": [{"prompt": "", "webhook_url": url}]})
     failed = batch.json()["jobs"][0]["generation_id"]
@@ -129,7 +129,7 @@ def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
         state_of(client, job_id, "delivered")
 
 
-def test_a_receiver_that_is_gone_and_a_replay(client, receiver):
+def test_a_receiver_that_is_gone_and_a_replay(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "x", "webhook_url": f"{receiver.url}/gone"}
     made = client.post("/unified/generate", json=body).json()
     assert made["metadata"]["dropped_params"] == []

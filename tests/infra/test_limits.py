@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
 from lambdas.domain.limits import slots
 from lambdas.usecases.jobs import submit_job
 from lambdas.usecases.webhooks import replay
+from tests.infra.conftest import Templates
 from tests.support.fakes import make_deps
 
 WIDE = "\U0001f98a"  # four bytes in UTF-8
@@ -23,12 +26,12 @@ REFERENCE = 160  # characters that a reference in a template comes to at the mos
 
 
 @pytest.fixture(params=[("dev", "off"), ("prod", "off"), ("dev", "async"), ("prod", "async"), ("prod", "realtime")])
-def made(request, synthesised):
+def made(request: pytest.FixtureRequest, synthesised: Callable[..., Templates]) -> Templates:
     environment, gpu = request.param
     return synthesised(environment, gpu=gpu)
 
 
-def length(value):
+def length(value: Any) -> int:
     """Of a value in a template, with the references in it at their longest."""
     if isinstance(value, str):
         return len(value)
@@ -37,7 +40,7 @@ def length(value):
     return REFERENCE
 
 
-def test_stacks(made):
+def test_stacks(made: Templates) -> None:
     for name in made.files:
         template = made.template(name)
         assert len(template["Resources"]) <= 500
@@ -46,7 +49,7 @@ def test_stacks(made):
         assert all(len(id) <= 255 for id in template["Resources"])
 
 
-def test_variables_of_functions(made):
+def test_variables_of_functions(made: Templates) -> None:
     """4 KB for all of a function's, and room in it for the settings of a deployment."""
     for function in made.properties("AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
@@ -55,14 +58,14 @@ def test_variables_of_functions(made):
         assert len(function.get("Description", "")) <= 256
 
 
-def test_settings_that_would_not_fit_are_refused():
+def test_settings_that_would_not_fit_are_refused() -> None:
     names = ",".join(["m" * 99] * (config.MAX_SETTINGS // 100 + 1))
     with pytest.raises(SystemExit, match="4 KB"):
         config.settings({"ALLOWED_MODELS": names})
     assert config.settings({"ALLOWED_MODELS": names[: config.MAX_SETTINGS - 120]})
 
 
-def test_policies_of_roles(made):
+def test_policies_of_roles(made: Templates) -> None:
     """10,240 characters without blanks for all of a role's own, 2,048 for who may take it."""
     policies = made.properties("AWS::IAM::Policy").values()
     for id, role in made.properties("AWS::IAM::Role").items():
@@ -71,7 +74,7 @@ def test_policies_of_roles(made):
         assert written(role["AssumeRolePolicyDocument"]) <= 2_048
 
 
-def written(node):
+def written(node: Any) -> int:
     """How long a policy is as IAM counts it."""
     if isinstance(node, dict):
         if set(node) & {"Ref", "Fn::GetAtt", "Fn::ImportValue", "Fn::Join"}:
@@ -96,31 +99,31 @@ def written(node):
         ("AWS::CloudWatch::Alarm", "AlarmDescription", 1024),
     ],
 )
-def test_names(made, kind, name, most):
+def test_names(made: Templates, kind: str, name: str, most: int) -> None:
     assert all(len(p.get(name, "")) <= most for p in made.properties(kind).values())
 
 
-def test_answers_of_the_gateway(made):
+def test_answers_of_the_gateway(made: Templates) -> None:
     """A static header stands between single quotes, and so can hold none."""
     for response in made.properties("AWS::ApiGateway::GatewayResponse").values():
         for source in response["ResponseParameters"].values():
             assert source == "context.requestId" or source.strip("'").count("'") == 0
 
 
-def test_delays_of_messages():
+def test_delays_of_messages() -> None:
     """15 minutes at the most."""
     pauses = (submit_job.WATCHDOG_SECONDS, webhooks.MAX_DELAY, replay.SAFE_SECONDS, slots.MAX_PAUSE)
     assert all(0 <= pause <= 900 for pause in (*pauses, webhooks.LEASE_SECONDS))
 
 
-def test_the_group_of_a_message_is_a_tenant():
+def test_the_group_of_a_message_is_a_tenant() -> None:
     """Up to 128 letters, digits and signs of ASCII."""
     assert ids.TENANT.fullmatch("a" * 63)
     assert not ids.TENANT.fullmatch("a" * 64)
     assert not any(ids.TENANT.fullmatch(tenant) for tenant in ("ä", "a b", "a#b", ""))
 
 
-def test_the_record_of_the_largest_job():
+def test_the_record_of_the_largest_job() -> None:
     """400 KB for an item; and its end is written with its images in one transaction of 100 items and 4 MB."""
     request = ImageRequest(
         WIDE * MAX_PROMPT,
@@ -155,7 +158,7 @@ IMAGE = {
 }
 
 
-def size_of(item):
+def size_of(item: Any) -> int:
     """As DynamoDB counts: names and texts by their bytes, numbers and what holds others a little more."""
     if isinstance(item, dict):
         [(kind, value)] = item.items() if len(item) == 1 else [(None, item)]
@@ -171,7 +174,7 @@ def size_of(item):
     raise TypeError(item)
 
 
-def test_pages_of_a_batch_of_records():
+def test_pages_of_a_batch_of_records() -> None:
     """100 keys for a read of several, of which a page asks for no more."""
     from lambdas.api.schemas.jobs import JobsQuery
     from lambdas.api.schemas.webhooks import WebhooksQuery

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.doubles.gpu import SCENES
 from tests.e2e.conftest import make_stack
+from tests.e2e.gpu.process import WorkerProcess
 from tests.e2e.http import Client
 from tests.e2e.test_backgrounds import KEY, KEYS, by_form, check, ended
 from tests.gpu_worker.background.products import draw
@@ -13,7 +16,7 @@ from tests.gpu_worker.background.products import draw
 pytestmark = pytest.mark.e2e
 
 
-def test_by_a_real_worker_with_tiny_weights(gpu_worker, tmp_path):
+def test_by_a_real_worker_with_tiny_weights(gpu_worker: WorkerProcess, tmp_path: Path) -> None:
     """The worker's own process and code, with weights that were never trained: what is around the product is noise."""
     with (
         make_stack(tmp_path, GPU_WORKER_URL=gpu_worker.url, **KEYS) as stack,

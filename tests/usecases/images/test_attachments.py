@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -119,7 +120,7 @@ def test_each_picture_is_decoded_once_and_has_one_key() -> None:
     taken = []
 
     class Counted(PillowPictures):
-        def take(self, data, warn=str, *, exact=False):  # type: ignore[no-untyped-def]
+        def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:  # type: ignore[no-untyped-def]
             taken.append(data)
             return super().take(data, warn, exact=exact)
 
