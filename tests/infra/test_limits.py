@@ -13,13 +13,14 @@ from infra import config
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain import ids, webhooks
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import Attempt, StoredImage
 from lambdas.domain.jobs.request import MAX_PROMPT, ImageRequest
 from lambdas.domain.limits import slots
 from lambdas.usecases.jobs import submit_job
 from lambdas.usecases.webhooks import replay
 from tests.infra.conftest import Templates
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 
 WIDE = "\U0001f98a"  # four bytes in UTF-8
 REFERENCE = 160  # characters that a reference in a template comes to at the most: an ARN, a queue's address
@@ -133,8 +134,8 @@ def test_the_record_of_the_largest_job() -> None:
         webhook_url="https://a.example/" + "h" * 1_982,
         labels={f"{n:02d}" + WIDE * 62: WIDE * 500 for n in range(16)},
     )
-    job, _ = submit_job.submit_job(request, submit_job.Caller("t" * 63, "r" * 36), make_deps())
-    attempt = Attempt("leonardo_ai", "m" * 200, ticket="s3://" + "k" * 1_000, error_code="outcome_unknown")
+    job, _ = submit_job.submit_job(request, submit_job.Caller("t" * 63, "r" * 36), Fakes())
+    attempt = Attempt("leonardo_ai", "m" * 200, ticket="s3://" + "k" * 1_000, error_code=Failure.OUTCOME_UNKNOWN)
     images = tuple(StoredImage(id=f"im_{n}", **IMAGE) for n in range(8))
     largest = replace(job, prompt=WIDE * MAX_PROMPT, attempts=(attempt,) * 8 * 10, images=images)
     assert size_of(to_item(largest)) < 400 * 1024
@@ -143,7 +144,7 @@ def test_the_record_of_the_largest_job() -> None:
     to_item(strange)["doc"]["S"].encode()
 
 
-IMAGE = {
+IMAGE: dict[str, Any] = {
     "key": "k" * 300,
     "name": "n" * 60,
     "project_id": "p" * 63,

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_what_is_not_configured_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_states_of_bedrock(world: World) -> None:
     editing = model("stability.stable-outpaint-v1:0", ways=("INFERENCE_PROFILE",))
-    life = {"legacyTime": "2026-10-01T00:00:00Z", "publicExtendedAccessTime": "2027-01-01T00:00:00Z"}
+    life: dict[str, Any] = {"legacyTime": "2026-10-01T00:00:00Z", "publicExtendedAccessTime": "2027-01-01T00:00:00Z"}
     world.aws.models["us-west-2"] = [
         model(CORE, status="LEGACY", endOfLifeTime="2027-04-01T00:00:00Z", **life),
         model(SD35, ways=("PROVISIONED",)),
@@ -88,7 +89,7 @@ def test_the_editing_services_are_found_by_their_profiles(world: World) -> None:
         ({"status": "RESTING"}, "unchecked: its lifecycle is not told"),
     ],
 )
-def test_a_models_dates_count_whatever_its_status(world: World, life: dict[str, str], state: str) -> None:
+def test_a_models_dates_count_whatever_its_status(world: World, life: dict[str, Any], state: str) -> None:
     world.aws.models["us-west-2"][0] = model(CORE, **life)
     assert world.states("BEDROCK")[CORE] == state
 
@@ -133,7 +134,7 @@ def test_an_endpoint_that_is_not_there(world: World) -> None:
 
 
 def test_a_worker_at_hand_is_asked_instead_of_the_endpoint(world: World) -> None:
-    settings = {"GPU_WORKER_URL": world.gpu.url, "SAGEMAKER_ENDPOINT": "another"}
+    settings: dict[str, Any] = {"GPU_WORKER_URL": world.gpu.url, "SAGEMAKER_ENDPOINT": "another"}
     assert world.states("-", **settings) == dict.fromkeys(GPU_MODELS, "ok: the worker is ready")
     world.gpu.inject("busy", at="ask")
     told = "could not be asked: the GPU worker answered HTTP 503: these are the worker's words"
