@@ -78,7 +78,7 @@ def by_form(
     return client.post(path, data=fields, files=files, headers=headers or {})
 
 
-def ended(client: Client, accepted: requests.Response) -> dict[str, Any]:
+def ended(client: Client, accepted: requests.Response) -> Any:
     """The job of a 202, when it has ended."""
     assert accepted.status_code == 202, accepted.text
     until = time.monotonic() + 120

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from local.stack import Stack
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
@@ -28,12 +29,14 @@ def bedrock() -> Iterator[FakeBedrock]:
 
 
 @pytest.fixture(scope="module")
-def client(bedrock: FakeBedrock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with (
-        make_stack(tmp_path_factory.mktemp("bedrock"), AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack,
-        Client(stack.url) as client,
-    ):
-        client.stack = stack
+def stack(bedrock: FakeBedrock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with make_stack(tmp_path_factory.mktemp("bedrock"), AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.url) as client:
         yield client
 
 
@@ -94,7 +97,7 @@ def test_work_that_outlasts_the_gateway_is_not_lost(client: Client, bedrock: Fak
     assert paid(bedrock) == before + 1
 
 
-def test_a_worker_killed_during_a_paid_call(client: Client, bedrock: FakeBedrock) -> None:
+def test_a_worker_killed_during_a_paid_call(stack: Stack, client: Client, bedrock: FakeBedrock) -> None:
     bedrock.inject("hang")
     before = len(bedrock.calls)
     accepted = client.post("/generate", json={"prompt": "killed"}, headers={"Prefer": "respond-async"})
@@ -104,7 +107,7 @@ def test_a_worker_killed_during_a_paid_call(client: Client, bedrock: FakeBedrock
             break
         time.sleep(0.1)
     time.sleep(1)
-    for pid in client.stack.function_pids("worker"):
+    for pid in stack.function_pids("worker"):
         os.kill(pid, signal.SIGKILL)
     job = ended(client, accepted.json()["generation_id"], 90)
     assert (job["status"], job["error"]["code"]) == ("failed", "outcome_unknown")

@@ -29,7 +29,7 @@ def made_by_the_stack(stack: Stack, id: str) -> str:
         for r in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     ]
     [found] = [r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"][:-8] == id]
-    return found
+    return str(found)
 
 
 def left_behind(stack: Stack, job_id: str, url: str) -> None:

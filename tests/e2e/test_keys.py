@@ -51,7 +51,7 @@ def test_a_key_is_made_used_replaced_and_revoked(start: Start) -> None:
     with start(REQUIRE_API_KEY="1") as stack:
         made = command(stack, "key", "acme", "--name", "laptop")
         key = made.stdout.strip()
-        key_id = re.search(r"key_[0-9a-f]{12}", made.stderr)[0]
+        [key_id] = re.findall(r"key_[0-9a-f]{12}", made.stderr)[:1]
         assert status(stack, key) == 200
         assert status(stack, key[:-1] + ("A" if key[-1] != "A" else "B")) == 403
 
@@ -82,7 +82,7 @@ def test_a_key_is_made_used_replaced_and_revoked(start: Start) -> None:
 @contextmanager
 def receiving() -> Iterator[tuple[str, Queue[Told]]]:
     """The address of a receiver on this machine, and what it was sent: (headers, body), in order."""
-    sent = Queue()
+    sent: Queue[Told] = Queue()
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -151,7 +151,7 @@ def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start: Start
 
 
 def test_the_receiver_of_the_readme_takes_a_webhook(start: Start) -> None:
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[:1]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -168,6 +168,7 @@ def test_the_receiver_of_the_readme_takes_a_webhook(start: Start) -> None:
         try:
             body = {"prompt": "A fox", "webhook_url": f"http://127.0.0.1:{port}/"}
             made = http.post(f"{stack.url}/unified/generate", json=body).json()
+            assert receiver.stdout
             assert receiver.stdout.readline().split() == ["generation.completed", made["generation_id"]]
         finally:
             receiver.kill()

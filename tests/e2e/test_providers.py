@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
-House = tuple[Client, dict[str, FakeService]]
+Double = FakeBedrock | FakeService
+House = tuple[Client, dict[str, Double]]
 
-DOUBLES = {
+DOUBLES: dict[str, tuple[Callable[[], Any], Callable[[str], dict[str, str]]]] = {
     "bedrock": (FakeBedrock, lambda url: {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url}),
     "leonardo_ai": (
         leonardo.FakeLeonardo,
@@ -39,8 +40,8 @@ DOUBLES = {
 }
 
 
-def settings_of(doubles: Mapping[str, FakeService]) -> dict[str, str]:
-    found = {}
+def settings_of(doubles: Mapping[str, Double]) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name, double in doubles.items():
         found |= DOUBLES[name][1](double.url)
     return found
@@ -56,7 +57,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield client, doubles
 
 
-def check(answer: requests.Response, provider: str) -> dict[str, Any]:
+def check(answer: requests.Response, provider: str) -> Any:
     assert answer.status_code == 200, answer.text[:600]
     body = answer.json()
     assert body["provider"] == provider

@@ -36,7 +36,7 @@ def test_the_served_document_is_kept(stack: Stack, tmp_path: Path) -> None:
         CHECKS,
         "--max-examples",
         str(examples(25).max_examples),
-        *(["--seed", "7"] if settings.default.derandomize else []),  # else it draws one, and prints it
+        *(["--seed", "7"] if settings().derandomize else []),  # else it draws one, and prints it
         "--workers",
         "2",
         "--request-timeout",

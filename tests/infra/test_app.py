@@ -104,7 +104,7 @@ def test_documentation_lists_every_setting() -> None:
 def test_environments_are_complete_and_frozen() -> None:
     assert list(config.ENVIRONMENTS) == ["dev", "prod"]
     with pytest.raises(AttributeError):
-        config.ENVIRONMENTS["prod"].protected = False
+        config.ENVIRONMENTS["prod"].protected = False  # type: ignore[misc]
 
 
 def test_node_comes_from_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

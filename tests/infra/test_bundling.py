@@ -102,7 +102,7 @@ def locked() -> dict[str, str]:
     lines = [line for line in bundling.LOCK.read_text("utf-8").splitlines() if not line.startswith("#")]
     found = [re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
     assert all(found), "each is pinned, to one wheel"
-    return {canonicalize_name(line[1]): line[2] for line in found}
+    return {canonicalize_name(line[1]): line[2] for line in found if line}
 
 
 def pinned(file: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import aws_iam as iam
@@ -61,7 +62,7 @@ def test_a_bare_wildcard_is_accepted_only_where_nothing_else_stands(templates: T
 
 
 def test_a_role_accepts_wildcards_for_the_objects_it_may_touch_and_no_others(templates: Templates) -> None:
-    found = {}
+    found: dict[str, set[str]] = {}
     for path, rule, _ in acknowledged(templates):
         if "ImageBucketArn" in rule:
             found.setdefault(path.split("/")[2], set()).add(rule.rpartition("ImageBucketArn/")[2].removesuffix("]"))
@@ -78,8 +79,8 @@ def test_a_role_accepts_wildcards_for_the_objects_it_may_touch_and_no_others(tem
 )
 def test_a_new_wildcard_stops_the_synthesis(tmp_path: Path, action: str, resource: str, finding: str) -> None:
     app = build({"env": "dev", "gpu": "off", **NOT_BUNDLED}, outdir=str(tmp_path))
-    role = app.node.find_child("image-api-dev-service").node.find_child("Api").role
-    role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    api: Any = app.node.find_child("image-api-dev-service").node.find_child("Api")
+    api.role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     assert finding in (tmp_path / "validation-report.json").read_text("utf-8")
@@ -87,8 +88,8 @@ def test_a_new_wildcard_stops_the_synthesis(tmp_path: Path, action: str, resourc
 
 def test_what_cloudformation_would_refuse_stops_the_synthesis(tmp_path: Path) -> None:
     app = build({"env": "dev", "gpu": "off", **NOT_BUNDLED}, outdir=str(tmp_path))
-    function = app.node.find_child("image-api-dev-service").node.find_child("Api").function
-    function.add_environment("A", "names of one letter are not allowed")
+    api: Any = app.node.find_child("image-api-dev-service").node.find_child("Api")
+    api.function.add_environment("A", "names of one letter are not allowed")
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
 

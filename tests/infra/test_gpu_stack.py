@@ -46,7 +46,7 @@ ALONE = [
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture
@@ -497,7 +497,7 @@ def test_a_wildcard_of_the_endpoint_stops_the_synthesis(tmp_path: Path) -> None:
     from aws_cdk import aws_iam as iam
 
     app = build({"env": "dev", "gpu": "async", **NOT_BUNDLED}, outdir=str(tmp_path))
-    role = app.node.find_child("image-api-dev-gpu").node.find_child("Gpu").node.find_child("Role")
+    role: Any = app.node.find_child("image-api-dev-gpu").node.find_child("Gpu").node.find_child("Role")
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()

@@ -61,6 +61,7 @@ def test_every_call_is_granted_and_every_grant_is_of_a_call(
     """As the service calls: each card in its own region, and the text model in that of the setting."""
     granted = statements(synthesised("dev", **given), function)
     settings = Settings.of({**given, "BEDROCK": "1"})
+    text: Any
     [text] = [engine for engine in engines(settings) if engine.name == "bedrock"]
     cards = [card for card in catalogue.CARDS if card.provider == "bedrock"]
     called = {(card.region or settings.bedrock_region, card.id) for card in cards} | {(text._region, text.model)}

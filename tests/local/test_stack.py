@@ -215,7 +215,10 @@ def test_no_address_leads_out_of_the_api(stack: Stack, path: str) -> None:
 
 def test_signed_links_expire_and_are_checked(client: Client) -> None:
     url = client.get("/presign?key=images/a.png").json()["url"]
-    get = lambda link: http.get(link).status_code  # noqa: E731
+
+    def get(link: str) -> int:
+        return http.get(link).status_code
+
     assert get(url) == 200
     assert get(url.replace("a.png", "b.png")) == 403
     assert get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=9999")) == 403
@@ -326,6 +329,7 @@ def test_a_hard_kill_leaves_no_process_and_keeps_the_state(
         [sys.executable, "-c", LAUNCHER, given], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as launcher:
         try:
+            assert launcher.stdout
             url, pid, _ = launcher.stdout.readline().split()
             with Client(url, timeout=30) as client:
                 link = client.get("/presign?key=images/a.png").json()["url"]

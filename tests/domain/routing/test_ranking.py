@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.failures import Failure
+from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.health import TRIP_AFTER, Health, NoFailure, Seen, observed, probing
-from lambdas.domain.routing.ranking import SCORES, STRATEGIES, Ranking, Strategy, rank
+from lambdas.domain.routing.ranking import SCORES, STRATEGIES, Ranking, rank
 
 T = 1_790_000_000.0
 
@@ -107,7 +108,7 @@ def test_a_missing_model_rests_alone() -> None:
 def test_a_provider_due_for_its_probe_keeps_its_place_and_is_first_in_balanced() -> None:
     down = seen((Failure.UNAVAILABLE, 0.1), times=TRIP_AFTER, ago=60)
     for strategy in ("cheapest", "quality"):
-        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))  # type: ignore[arg-type]
+        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))
     assert order(ranked("fastest", {"c": down})) == order(ranked("fastest"))
     assert all(ranked("balanced", {"c": down}, seed).ready[0] == C1 for seed in range(20))
     claimed = ranked("balanced", {"c": probing(down, T)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES, PROMPT_MAX, RATIOS, SIDE, WORDS
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
 from lambdas.domain.failures import Failure
-from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, ImageRequest, Strategy
 from lambdas.domain.providers import ALL, PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
@@ -30,8 +30,7 @@ DEMO = Deployment(frozenset({"demo"}), TURBO, vocabulary_limited=SMALL)
 GPU = Deployment(frozenset({"bedrock", "sagemaker"}), TURBO, vocabulary_limited=SMALL)
 SCENE = "Two red stars on a white background."
 STRATEGY = ("default", *STRATEGIES)
-card = catalogue.card(DEMO_SCENES)
-assert card
+[card] = [c for c in catalogue.CARDS if c.id == DEMO_SCENES]
 
 
 def plan(house: Deployment, prompt: str = SCENE, **request: Any) -> list[str]:
@@ -150,7 +149,7 @@ PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min
 
 @given(HOUSES, PROMPTS, st.sampled_from(STRATEGY), st.sampled_from([True, False]), st.integers(0, 9))
 def test_no_other_prompt_is_ever_handed_to_it_nor_routed_otherwise_because_of_it(
-    house: Deployment, prompt: str, strategy: str, fallback: bool, seed: int
+    house: Deployment, prompt: str, strategy: Strategy | Literal["default"], fallback: bool, seed: int
 ) -> None:
     request = ImageRequest(prompt, strategy=strategy, fallback=fallback)
     planned = planning.plan(request, house, NOW, random.Random(seed))

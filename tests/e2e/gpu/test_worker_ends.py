@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def plain(number: int, *, later: bool = False) -> Wish:
 
 @pytest.mark.parametrize("whose", ["service", "worker"])
 def test_an_image_that_is_not_painted_in_its_time(whose: str, tmp_path: Path) -> None:
-    limit = {"GENERATION_TIMEOUT_SECONDS": "8"}
+    limit: dict[str, Any] = {"GENERATION_TIMEOUT_SECONDS": "8"}
     with (
         HeldWorker(tmp_path, **(limit if whose == "worker" else {})) as worker,
         make_stack(tmp_path / "data", GPU_WORKER_URL=worker.url, **KEYS, **(limit if whose == "service" else {})) as s,

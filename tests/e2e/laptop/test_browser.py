@@ -142,7 +142,7 @@ def known(url: str, service: str, path: str) -> str:
     """An address signed with the key that emulators take, as a page can sign it."""
     request = AWSRequest("POST", f"{url}{path}")
     SigV4QueryAuth(Credentials("test", "test"), service, "us-east-1").add_auth(request)
-    return request.url
+    return str(request.url)
 
 
 def behind(stack: Stack, client: Client) -> tuple[Any, ...]:

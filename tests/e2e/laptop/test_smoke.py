@@ -100,7 +100,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     process.wait()
 
 
-def group(pid: int) -> list[str]:
+def group(pid: str) -> list[str]:
     """Living processes of the session that the emulator of a run leads."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -126,7 +126,7 @@ def api_variables(client: Callable[[str], Any]) -> dict[str, str]:
         for function in client("lambda").list_functions()["Functions"]
         if function["Handler"] == "lambdas.handlers.api.handler"
     ]
-    return function["Environment"]["Variables"]
+    return dict(function["Environment"]["Variables"])
 
 
 def test_bootstrap_deploy_update_and_destroy(cdk: Callable[..., str], client: Callable[[str], Any]) -> None:

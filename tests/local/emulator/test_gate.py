@@ -25,7 +25,7 @@ EVIL = {"Origin": "http://evil.example"}
 
 
 def ask(
-    method: str = "GET", path: str = "/", headers: Mapping[str, str] = (), body: bytes = b"", query: str = ""
+    method: str = "GET", path: str = "/", headers: Mapping[str, str] | None = None, body: bytes = b"", query: str = ""
 ) -> tuple[int, bytes, list[Any]]:
     """Status and body of the answer, and what of the request reached the application behind."""
     seen, sent = [], []
@@ -44,7 +44,7 @@ def ask(
 
     door = Gate(behind, OURS)
     door.admit(FUNCTION.access_key, FUNCTION.secret_key, FUNCTION.token)
-    given = dict(headers)
+    given = dict(headers or {})
     given.setdefault("Host", "127.0.0.1:4566")
     fields = [(k.lower().encode(), v.encode()) for k, v in given.items()]
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": fields}
@@ -79,7 +79,7 @@ def linked(
     return ask(method, path, headers, query=request.url.partition("?")[2])
 
 
-class S3Query(SigV4QueryAuth):
+class S3Query(SigV4QueryAuth):  # type: ignore[misc]
     def payload(self, request: AWSRequest) -> str:
         return "UNSIGNED-PAYLOAD"
 
@@ -160,25 +160,17 @@ def test_a_signature_is_of_one_request() -> None:
 
 
 def test_an_old_signature_and_an_expired_link_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Yesterday(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime.now(tz) - datetime.timedelta(days=1)
-
-        @classmethod
-        def utcnow(cls) -> datetime.datetime:
-            return datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(days=1)
-
+    yesterday = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(days=1)
     assert linked(ROOT, expires=8 * 86_400)[0] == 403
     assert linked(ROOT, expires=-1)[0] == 403
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: Yesterday.utcnow())
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: yesterday)
     assert signed(ROOT)[0] == 403
     assert linked(ROOT)[0] == 403
     assert linked(ROOT, expires=2 * 86_400)[0] == 200
 
 
 @pytest.mark.parametrize("headers", [EVIL, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
-def test_a_page_gets_what_was_signed_for_it_and_nothing_else(headers: Mapping[str, str]) -> None:
+def test_a_page_gets_what_was_signed_for_it_and_nothing_else(headers: dict[str, Any]) -> None:
     assert linked(FUNCTION, **headers)[0] == 200
     assert linked(FUNCTION, "HEAD", **headers)[0] == 200
     assert form(FUNCTION, **headers)[0] == 200

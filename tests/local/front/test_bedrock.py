@@ -141,6 +141,7 @@ def test_an_sdk_client_of_a_function_gets_through(upstream: Upstream, tmp_path: 
     environment = {**USER, "BEDROCK": "1", "APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     service = standin.write(tmp_path / "service")
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
+        assert stack.bedrock
         stack.bedrock.upstream = f"http://127.0.0.1:{upstream.server_port}/{{region}}"
         given = http.get(f"{stack.url}/env").json()
         assert "secret" not in given.values()
