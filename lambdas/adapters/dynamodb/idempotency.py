@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import TELL, Values, item, values
 from lambdas.adapters.dynamodb.transactions import transact
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain.jobs.job import Idempotency, RecordExists
-
-Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 
 
 class ConditionFailed(Exception):

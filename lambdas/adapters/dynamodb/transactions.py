@@ -25,13 +25,13 @@ class Reason(NamedTuple):
     item: Values
 
 
-def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
+def transact(items: Sequence[dict[str, Any]], db: Any = None) -> list[Reason]:
     """Empty when everything is written; else nothing is by this call, and there is a reason for each item.
 
     A condition also fails where the writing was done and its answer lost, so that it was sent again: DynamoDB knows it
     again by its token, but for ten minutes only, and no emulator does. Whoever cares looks at the reason's item.
     """
-    db = aws.client("dynamodb")
+    db = db or aws.client("dynamodb")
     token = str(uuid.uuid4())  # one for all tries: of those whose end is not known, one at the most is written
     for number in attempts(TRIES, 0.02, MAX_WAIT):
         try:

@@ -15,6 +15,7 @@ MAX_PARTS: Final = 20
 MAX_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
 MAX_WARNINGS: Final = 10
 MAX_MODELS: Final = 100
+MAX_SECONDS: Final = 3600.0  # no call lasts longer
 FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer side
 
 
@@ -35,6 +36,13 @@ def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> Gene
         warnings=tuple(str(text)[:200] for text in said[:MAX_WARNINGS]) if isinstance(said, list) else (),
         at=_corner(answer.get("at"), who),
     )
+
+
+def with_times(painted: GeneratedImage, answer: dict[str, Any]) -> GeneratedImage:
+    """The image with the seconds that the answer tells of; what is no such number is left out."""
+    times = mapping(answer.get("timings"))
+    known = {name: float(times[name]) for name in ("paint", "load") if _is_seconds(times.get(name))}
+    return replace(painted, painted=known.get("paint"), loaded=known.get("load"))
 
 
 def to_purged(answer: object, who: str) -> Purged:
@@ -61,6 +69,10 @@ def _parts(parts: dict[str, Any]) -> dict[str, float | None]:
         for name, value in list(parts.items())[:MAX_PARTS]
         if value is None or (_is_number(value) and abs(value) < MAX_OF_A_PART)
     }
+
+
+def _is_seconds(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= MAX_SECONDS  # type: ignore[operator]
 
 
 def _is_number(value: object) -> bool:
