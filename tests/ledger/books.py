@@ -174,7 +174,8 @@ def _enter(
     row["changed"] += sum(job.id in changed for job in jobs)
     row["spoilt"] += sum(len(job.images) - len(stored[job.id]) for job in jobs)
     row["spoilt"] += sum(job.status == COMPLETED and len(job.images) != job.request.n for job in jobs)
-    charged = Counter((call.provider, call.seed) for call in calls if call.paid and call.provider not in FREE)
+    charged: Counter[tuple[str, int | None]] = Counter()
+    charged.update((call.provider, call.seed) for call in calls if call.paid and call.provider not in FREE)
     told: dict[tuple[str, int | None], Counter[str]] = defaultdict(Counter)
     sums: Counter[tuple[str, int | None]] = Counter()
     for call in calls:
@@ -184,10 +185,10 @@ def _enter(
             row["needless"] += job.request.n - len(job.images)
         for attempt in job.attempts:
             if attempt.provider not in FREE:
-                at = attempt.provider, _seed_of(job, attempt)
-                told[at][_says(attempt, stored[job.id])] += 1
-                told[at]["cost"] += budget.microusd(attempt.cost_usd)
-    for at in charged.keys() | told.keys():
+                by = attempt.provider, _seed_of(job, attempt)
+                told[by][_says(attempt, stored[job.id])] += 1
+                told[by]["cost"] += budget.microusd(attempt.cost_usd)
+    for at in {*charged, *told}:
         paid, images, losses = charged[at], told[at]["image"], told[at]["loss"]
         row["charges"] += paid
         row["images"] += min(paid, images)
@@ -256,13 +257,13 @@ def _wrong_books(lane: Lane, jobs: list[Job]) -> list[str]:
         month["images"] += len(job.images)
         month["committed_images"] += len(job.images)
     wrong = []
-    for (tenant, month), expected in sorted(sums.items()):
-        key = {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": month}}
+    for (tenant, of), expected in sorted(sums.items()):
+        key = {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": of}}
         row = lane.db.get_item(TableName="jobs", Key=key, ConsistentRead=True).get("Item", {})
         found = {name: int(value["N"]) for name, value in row.items() if name in expected}
         differs = {name: (found.get(name, 0), owed) for name, owed in expected.items() if found.get(name, 0) != owed}
         if differs:
-            wrong.append(f"{tenant} {month}: booked and owed {differs}")
+            wrong.append(f"{tenant} {of}: booked and owed {differs}")
     return wrong
 
 

@@ -42,7 +42,7 @@ def _run(work: Sequence[Work], seed: int, at_once: int) -> tuple[list[Account], 
     with stage.emulator() as emulator:
         stage.clean_environment(emulator)
         stage.build(len(work))
-        waiting, running = list(enumerate(work)), []
+        waiting, running = list(enumerate(work)), list[tuple[int, int]]()
         while waiting or running:
             while waiting and len(running) < at_once:
                 number, (cases, guard) = waiting.pop(0)
@@ -55,7 +55,7 @@ def _end(pid: int, told: int) -> Account:
     with os.fdopen(told, "rb") as answer:
         text = answer.read()
     os.waitpid(pid, 0)
-    found = pickle.loads(text)
+    found: Account | str = pickle.loads(text)
     if isinstance(found, str):
         raise RuntimeError(f"a lane broke:\n{found}")
     return found

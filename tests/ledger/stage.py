@@ -153,7 +153,7 @@ def _serve(tell: int, wait: int) -> None:
     shapes = models.RATIOS
     from tests.doubles.bedrock import service as bedrock
 
-    bedrock.paint = lambda body: plain(repr(body), shapes[body.get("aspect_ratio", "1:1")])
+    bedrock.paint = lambda body: plain(repr(body), shapes[body.get("aspect_ratio", "1:1")])  # type: ignore[attr-defined]
     with ExitStack() as stack:
         fakes = {name: stack.enter_context(kind()) for name, kind in DOUBLES.items()}
         os.write(tell, json.dumps({name: fake.url for name, fake in fakes.items()}).encode() + b"\n")
