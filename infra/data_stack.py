@@ -61,6 +61,7 @@ class DataStack(cdk.Stack):
         self.bucket_arn_export = f"{self.stack_name}:ImageBucketArn"
         self.bucket_arn = self.export_value(self.bucket.bucket_arn, name=self.bucket_arn_export)
         self.secret = ProviderSecret(self, "ProviderSecret", protected=protected).secret
+        cdk.CfnOutput(self, "JobsTable", value=self.jobs.name, description="Where jobs and their sums are kept")
         cdk.CfnOutput(self, "KeysTable", value=self.keys.name, description="Where API keys are kept, as hashes")
         cdk.CfnOutput(self, "ImagesBucket", value=self.bucket.bucket_name, description="Empty it before deleting it")
         cdk.CfnOutput(self, "Secret", value=self.secret.secret_arn, description="Put the providers' keys here")

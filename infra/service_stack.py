@@ -41,7 +41,7 @@ class ServiceStack(cdk.Stack):
         functions = Functions(self, environment, settings)
         generation = Generation(environment, settings, data, gpu_mode=gpu_mode)
         webhooks = Webhooks(self, functions, data, settings, concurrency=environment.webhook_concurrency)
-        jobs = Jobs(self, functions, data, generation, webhooks, concurrency=environment.worker_concurrency)
+        jobs = Jobs(self, functions, data, generation, webhooks, settings, concurrency=environment.worker_concurrency)
         api = Api(self, functions, data, generation, jobs, webhooks, environment=environment, settings=settings)
         watched = {
             "api": api.handler,

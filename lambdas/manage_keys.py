@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import configparser
 import os
 import re
 import sys
@@ -19,14 +18,11 @@ from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb.keys import CACHE_SECONDS
 from lambdas.domain.api_keys import ApiKey, checked_tenant, new_key, new_webhook_secret
 from lambdas.domain.ids import TENANT
+from lambdas.operators_stack import CommandError, reason, stack_of
 
 HELP = "Make, list and end API keys and webhook secrets of a deployed stack, or of the one that `make run` serves."
 DAY = 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
-
-
-class CommandError(Exception):
-    """The command cannot be carried out. The message is for the operator."""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
@@ -43,7 +39,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> in
         sys.stderr.write(f"{error}\n")
         return 1
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"{_reason(error, options)}\n")
+        sys.stderr.write(f"{reason(error, options.stack, options.data_dir)}\n")
         return 1
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
@@ -124,33 +120,8 @@ def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told
 
 
 def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
-    """Open the keys of a deployed stack, with the caller's AWS credentials, or of the running local stack."""
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
-    session: Any
-    if stack != "local":
-        name, session, extra = f"image-api-{stack}-data", boto3.Session(), {}
-    else:
-        kept = data_dir / "emulator.port"  # written by the local run
-        if not kept.is_file():
-            raise CommandError(f"No local stack has run on {data_dir}. Start one: make run")
-        config = Config(proxies={}, connect_timeout=2, retries={"total_max_attempts": 1})
-        made = configparser.RawConfigParser()
-        made.read(data_dir / "emulator.credentials", "utf-8")  # written by the local run
-        if not made.has_section("default"):
-            raise CommandError(f"{data_dir} has no credentials of a local stack. Start it once more: make run")
-        known = made["default"]
-        core = botocore.session.Session({"profile": (None, None, None, None)})  # without the user's AWS profile
-        session = boto3.Session(
-            known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
-        )
-        name = "image-api-data"
-        extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text('utf-8').strip()}", "config": config}
-    answer = session.client("cloudformation", **extra).describe_stacks(StackName=name)
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0].get("Outputs", [])}
-    return DynamoKeyRing(session.client("dynamodb", **extra), outputs["KeysTable"])
+    found = stack_of(stack, data_dir)
+    return DynamoKeyRing(found.client("dynamodb"), found.outputs["KeysTable"])
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -193,12 +164,6 @@ def _seconds(text: str) -> int:
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 0, 30m, 24h or 7d")
     return int(match[1]) * UNITS[match[2] or "s"]
-
-
-def _reason(error: Exception, options: argparse.Namespace) -> str:
-    if options.stack == "local":
-        return f"The local stack on {options.data_dir} does not answer. Is `make run` running? ({error})"
-    return f"The stack {options.stack} could not be reached with these AWS credentials: {error}"
 
 
 def _state(key: ApiKey, now: float) -> str:

@@ -16,7 +16,7 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.request import BACKGROUND, MAX_SEED, GeneratedImage, ImageTask, Ticket
 from lambdas.domain.ports.providers import Provider, Purged, TicketProvider
 from lambdas.providers._client import http, sagemaker
-from lambdas.providers._client.gpu_answers import to_purged, with_mask
+from lambdas.providers._client.gpu_answers import to_purged, with_mask, with_times
 from lambdas.providers._client.hostile_json import image, mapping, parsed
 from lambdas.settings import Settings
 
@@ -184,9 +184,8 @@ def to_image(body: bytes, task: ImageTask) -> GeneratedImage:
     if answer.get("id") != task.id:
         raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered another request")
     seed = answer.get("seed")
-    generated = GeneratedImage(
-        image(answer.get("image", "")), seed if type(seed) is int and 0 <= seed <= MAX_SEED else None
-    )
+    seed = seed if type(seed) is int and 0 <= seed <= MAX_SEED else None
+    generated = with_times(GeneratedImage(image(answer.get("image", "")), seed), answer)
     return with_mask(generated, answer, WHO) if task.task == BACKGROUND else generated
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lambdas.adapters.images.compositing import PillowCompositor
-from lambdas.domain import ids
+from lambdas.domain import analytics, ids, metrics
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import UnsupportedMediaType
 from lambdas.domain.failures import Failure, ProviderFailure
@@ -28,6 +29,7 @@ from lambdas.domain.limits.budget import NO_CAPS, Caps, Committed
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.ports.jobs import Page
 from lambdas.domain.ports.media import NO_NOTES
+from lambdas.domain.ports.metrics import Counted, Figures, GpuModel
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 from lambdas.usecases.deps import Deps
@@ -60,6 +62,11 @@ class FakeJobs:
         self.cache: dict[tuple[str, str], str] = {}
         self.books: dict[tuple[str, str], Books] = {}
         self.outbox = FakeOutbox()
+        self.sums: dict[tuple[str, analytics.Key], Counter[str]] = {}
+
+    def add(self, tenant: str, rows: Mapping[analytics.Key, analytics.Columns]) -> None:
+        for key, columns in rows.items():
+            self.sums.setdefault((tenant, key), Counter()).update(columns)
 
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
@@ -73,6 +80,8 @@ class FakeJobs:
             self.keys[idempotency.tenant, idempotency.key] = idempotency
         self.rows[job.tenant, job.id] = job
         self.outbox.put(job)
+        if job.final:
+            self.add(job.tenant, analytics.of_job(job))
         return None
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
@@ -127,6 +136,7 @@ class FakeJobs:
         self.of_month(job).settle(job)
         self.outbox.put(job)
         self.images |= {(job.tenant, image.name): image for image in job.images}
+        self.add(job.tenant, analytics.of_job(job))
         return True
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
@@ -136,6 +146,7 @@ class FakeJobs:
         self.rows[tenant, job_id] = cancelled = replace(job, status=CANCELLED, finished_at=now)
         self.of_month(job).settle(cancelled)
         self.outbox.put(cancelled)
+        self.add(tenant, analytics.of_job(cancelled))
         return True
 
     def of_month(self, job: Job) -> Books:
@@ -161,6 +172,7 @@ class FakeJobs:
         if owner is None or image not in owner.images:
             return False
         del self.images[tenant, image.name]
+        self.add(tenant, analytics.of_deletion(image, owner.created_at))
         self.rows[tenant, owner.id] = replace(owner, images=tuple(i for i in owner.images if i != image))
         return True
 
@@ -349,6 +361,8 @@ def make_deps(**changes: Any) -> Deps:
     ports.setdefault("batches", FakeBatches(ports["jobs"]))
     ports.setdefault("projects", FakeProjects(ports["jobs"]))
     ports.setdefault("books", FakeBooks(ports["jobs"]))
+    ports.setdefault("analytics", FakeAnalytics(ports["jobs"]))
+    ports.setdefault("counters", None)
     if "outbox" not in ports:
         ports["outbox"] = ports["jobs"].outbox
     ports.setdefault("events", FakeEvents(ports["clock"].now))
@@ -449,11 +463,57 @@ class FakeBooks:
             raise budget.exceeded(caps, at)
         month.committed_microusd += amount
 
-    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+    def settle(
+        self,
+        tenant: str,
+        at: float,
+        held: int,
+        spent: int,
+        lost: int,
+        sums: Mapping[analytics.Key, analytics.Columns],
+    ) -> None:
+        self._jobs.add(tenant, sums)
         month = self._month(tenant, at)
         month.committed_microusd += spent - held
         month.spent_microusd += spent
         month.lost_microusd += lost
+
+
+class FakeAnalytics:
+    """The sums that the jobs have added."""
+
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+
+    def rows(
+        self, tenant: str, days: analytics.Range, project_id: str | None
+    ) -> list[tuple[analytics.Key, analytics.Columns]]:
+        first, last = days.first.isoformat(), days.last.isoformat()
+        return [
+            (key, columns)
+            for (whose, key), columns in sorted(self._jobs.sums.items())
+            if whose == tenant and first <= key.day <= last and project_id in (None, key.project)
+        ]
+
+
+class FakeCounters:
+    """The counters of requests, and of jobs those that are given."""
+
+    def __init__(self, **gpu: GpuModel) -> None:
+        self.series: dict[metrics.Series, Counter[str]] = {}
+        self.gpu = gpu
+        self.running = 0
+
+    def request(self, series: metrics.Series, columns: metrics.Columns, now: float) -> None:
+        self.series.setdefault(series, Counter()).update(columns)
+
+    def unloaded(self, models: Iterable[str], now: float) -> None:
+        for model in models:
+            before = self.gpu.get(model)
+            self.gpu[model] = GpuModel(False, before.load_seconds if before else None, now)
+
+    def read(self, now: float) -> Figures:
+        return Figures({s: Counted(c, 1_780_000_000.0) for s, c in self.series.items()}, self.gpu, self.running)
 
 
 class FakeProjects:

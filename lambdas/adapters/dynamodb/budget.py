@@ -6,10 +6,14 @@ job, so nothing is reserved, charged or given back twice. DynamoBooks books cost
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from lambdas.adapters.dynamodb.items import get_item, item, values
-from lambdas.adapters.dynamodb.transactions import Part, transact
+from lambdas.adapters.dynamodb.analytics import adds
+from lambdas.adapters.dynamodb.items import get_item, values
+from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part, adding
+from lambdas.domain.analytics import Columns, Key
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import Caps, Committed
@@ -64,17 +68,14 @@ class DynamoBooks:
         if transact(_reserve(self._table, tenant, at, wanted)):
             raise budget.exceeded(caps, at)
 
-    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int, sums: Mapping[Key, Columns]) -> None:
         change = {"committed_microusd": spent - held, "spent_microusd": spent, "lost_microusd": lost}
-        transact([{"Update": _update(self._table, tenant, at, change)}])
+        parts = [{"Update": _update(self._table, tenant, at, change)}] if any(change.values()) else []
+        if parts := [*parts, *adds(self._table, tenant, sums)]:
+            transact(parts)
 
 
 def _update(table: str, tenant: str, at: float, added: dict[str, int]) -> Part:
     kept_until = int((budget.month_end(at) + budget.KEPT).timestamp())
     added = {column: amount for column, amount in added.items() if amount}
-    return {
-        "TableName": table,
-        "Key": item(f"{tenant}#budget", budget.month(at)),
-        "UpdateExpression": "SET expires_at = :kept ADD " + ", ".join(f"{column} :{column}" for column in added),
-        "ExpressionAttributeValues": values(kept=kept_until, **added),
-    }
+    return adding(table, f"{tenant}#budget", budget.month(at), added, {"expires_at": kept_until})

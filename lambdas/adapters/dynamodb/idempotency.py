@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, item, values
-from lambdas.adapters.dynamodb.transactions import Part, transact
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain.jobs.job import Idempotency, RecordExists
 
 

@@ -7,9 +7,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from lambdas.adapters.dynamodb.analytics import adds
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, item, values
 from lambdas.adapters.dynamodb.listing import read_items
-from lambdas.adapters.dynamodb.transactions import Part, transact
+from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part
+from lambdas.domain import analytics, ids
 from lambdas.domain.jobs.job import Job, StoredImage
 
 READ_AT_ONCE = 100  # records of one BatchGetItem
@@ -26,19 +29,32 @@ def puts(table: str, job: Job) -> list[Part]:
 
 
 def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
-    """Delete an image's items and mark the image as deleted on its job; False if it was deleted before."""
+    """Delete an image's items, mark it as deleted on its job, and subtract it from the daily sums that have it.
+
+    False if it was deleted before.
+    """
     token = uuid.uuid4().hex  # identifies this deletion if its response is lost and it is sent again
-    mark = {
-        "TableName": jobs_table,
-        "Key": item(tenant, image.job_id),
-        "UpdateExpression": "ADD deleted :images, deletions :mine",
-        "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)",
-        "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
-        **RETURN_OLD,
-    }
     keys = [item(*_found_by(tenant, image)), item(*_counted_by(tenant, image))]
-    reasons = transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": key}} for key in keys)])
-    return not reasons or token in reasons[0].item.get("deletions", ())
+    deletes: list[Part] = [{"Delete": {"TableName": table, "Key": key}} for key in keys]
+    less = adds(jobs_table, tenant, analytics.of_deletion(image, ids.created_at(image.job_id)))
+    # a job that ended before the daily sums existed is in none, until the backfill adds it
+    for summed in (True, False, True):
+        mark = {
+            "TableName": jobs_table,
+            "Key": item(tenant, image.job_id),
+            "UpdateExpression": "ADD deleted :images, deletions :mine",
+            "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)"
+            f" AND attribute_{'exists' if summed else 'not_exists'}(rolled_up)",
+            "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
+            **RETURN_OLD,
+        }
+        reasons = transact([{"Update": mark}, *deletes, *(less if summed else [])])
+        if not reasons or token in reasons[0].item.get("deletions", ()):
+            return True
+        found = reasons[0].item
+        if not found or image.id in found.get("deleted", ()):
+            return False
+    return False
 
 
 def unmarked(job: Job, found: Values) -> Job:

@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb import analytics as dynamodb_analytics
 from lambdas.adapters.dynamodb import budget as dynamodb_budget
+from lambdas.adapters.dynamodb import counters, outbox
 from lambdas.adapters.dynamodb import images as dynamodb_images
-from lambdas.adapters.dynamodb import outbox
 from lambdas.adapters.dynamodb.idempotency import ConditionFailed, put_once
 from lambdas.adapters.dynamodb.idempotency import partition as idempotency_partition
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Raw, Values, get_item, item, unmarshal, values
 from lambdas.adapters.dynamodb.listing import list_jobs
-from lambdas.adapters.dynamodb.transactions import Part, transact
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part, refused
+from lambdas.domain import analytics, metrics
 from lambdas.domain.jobs.job import (
     CANCELLED,
     COMPLETED,
@@ -40,11 +42,12 @@ _OUTSIDE = ("status", "fence", "lease_until")  # attributes that are not in the 
 
 
 class DynamoJobs:
-    """Implements the port Jobs with the tables `jobs` and `images`."""
+    """Implements the port Jobs with the tables `jobs` and `images`. `metrics`: count jobs for the deployment."""
 
-    def __init__(self, jobs_table: str, images_table: str) -> None:
+    def __init__(self, jobs_table: str, images_table: str, *, metrics: bool = False) -> None:
         self._jobs = jobs_table
         self._images = images_table
+        self._metrics = metrics
 
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
@@ -54,7 +57,11 @@ class DynamoJobs:
                 idempotency,
                 job.created_at,
                 lambda found: _same(job_of(found), job),
-                [*dynamodb_budget.reserve(self._jobs, job, caps), *outbox.put(self._jobs, job)],
+                [
+                    *dynamodb_budget.reserve(self._jobs, job, caps),
+                    *outbox.put(self._jobs, job),
+                    *dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job) if job.final else {}),
+                ],
             )
         except ConditionFailed:
             raise budget.exceeded(caps, job.created_at) from None
@@ -81,7 +88,11 @@ class DynamoJobs:
         # The previous holder may have renewed its lease since the read, or recorded a call that it is about to pay for.
         put["ConditionExpression"] += " AND lease_until = :lease AND doc = :doc"
         put["ExpressionAttributeValues"] |= values(lease=found["lease_until"], doc=found["doc"])
-        return claimed if self._put(put) else None
+        if not self._put(put):
+            return None
+        if self._metrics:
+            counters.running(self._jobs, claimed, now)
+        return claimed
 
     def renew(self, job: Job, lease_until: float) -> bool:
         return self._update(job, "lease_until", lease_until)
@@ -93,7 +104,10 @@ class DynamoJobs:
         return self._put(_put_of(job.given_back(), expected=job))
 
     def finish(self, job: Job) -> bool:
-        return self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
+        done = self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
+        if done and self._metrics:
+            counters.gpu_models(self._jobs, metrics.gpu_reports(job), job.finished_at or 0.0)
+        return done
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
         job = self.get(tenant, job_id)
@@ -122,11 +136,12 @@ class DynamoJobs:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
     def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
-        """Write the final state, the images, the budget and the event in one transaction."""
+        """Write the final state, images, budget, event, daily sums and counters in one transaction."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]
-        if not also:
-            return self._put(put)
+        also += dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job))
+        if self._metrics:
+            also += counters.ended(self._jobs, job, job.finished_at or 0.0)
         reasons = transact([{"Put": {"TableName": self._jobs, **put}}, *also])
         return not reasons or _is(reasons[0].item, put)
 
@@ -185,6 +200,7 @@ def to_item(job: Job, **more: str) -> Raw:
         provider_key=f"{job.tenant}#{job.provider}",
         expires_at=job.expires_at,
         doc=_document(job),
+        rolled_up=1 if job.final else None,  # it is in the daily sums
         **more,
     )
 

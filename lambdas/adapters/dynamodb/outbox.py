@@ -9,8 +9,7 @@ from dataclasses import asdict, fields
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Raw, Values, get_item, item, plain, values
 from lambdas.adapters.dynamodb.listing import just_below, read_items
-from lambdas.adapters.dynamodb.transactions import Part
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.webhooks import EventPage
 from lambdas.domain.webhooks import Event, State, event_of

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import Values, plain
-from lambdas.adapters.dynamodb.writes import attempts
+from lambdas.adapters.dynamodb.writes import Part, attempts
 from lambdas.domain.errors import Unavailable
 
-Part = dict[str, Any]  # a write in DynamoDB's form
 TRIES: Final = 25
 MAX_WAIT: Final = 0.5  # seconds; all waits together take about five seconds
 # Another write of the same item was in progress, or the table was throttled: the transaction may be tried again.
@@ -26,13 +25,13 @@ class Reason(NamedTuple):
     item: Values
 
 
-def transact(items: Sequence[Part]) -> list[Reason]:
+def transact(items: Sequence[Part], db: Any = None) -> list[Reason]:
     """Return an empty list if everything was written; else a reason for each part, and this call wrote nothing.
 
     A condition also fails if an earlier try wrote the items and its response was lost. DynamoDB knows such a try by
     its token for ten minutes, emulators do not; callers for whom it matters compare the reason's item.
     """
-    db = aws.client("dynamodb")
+    db = db or aws.client("dynamodb")
     token = str(uuid.uuid4())  # the same for all tries, so that at most one of them writes
     for number in attempts(TRIES, 0.02, MAX_WAIT):
         try:

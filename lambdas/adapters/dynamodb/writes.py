@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, get_item, item, plain, values
 from lambdas.domain.errors import Unavailable
+
+Part = dict[str, Any]  # a part of a transaction, or the arguments of one write, in DynamoDB's form
 
 
 def attempts(tries: int, wait: float, max_wait: float = 60.0) -> Iterator[int]:
@@ -78,4 +80,28 @@ def _swap(attributes: Values, found: Values | None) -> dict[str, Any]:
         "ConditionExpression": "version = :seen" if found else "attribute_not_exists(pk)",
         "ExpressionAttributeValues": values(**written, **({"seen": version} if found else {})),
         **RETURN_OLD,
+    }
+
+
+def adding(
+    table: str,
+    pk: str,
+    sk: str,
+    columns: Mapping[str, int],
+    put: Mapping[str, object],
+    first: Mapping[str, object] | None = None,
+) -> Part:
+    """Return an update that adds to the columns, sets `put`, and sets `first` where it does not exist yet."""
+    names = [*columns, *put, *(first or {})]
+    placed = {name: number for number, name in enumerate(names)}
+    sets = [f"#{placed[name]} = :{placed[name]}" for name in put]
+    sets += [f"#{placed[name]} = if_not_exists(#{placed[name]}, :{placed[name]})" for name in first or ()]
+    adds = [f"#{placed[name]} :{placed[name]}" for name in columns]
+    given = {**columns, **put, **(first or {})}
+    return {
+        "TableName": table,
+        "Key": item(pk, sk),
+        "UpdateExpression": f"SET {', '.join(sets)} ADD {', '.join(adds)}",
+        "ExpressionAttributeNames": {f"#{number}": name for name, number in placed.items()},
+        "ExpressionAttributeValues": values(**{str(number): given[name] for name, number in placed.items()}),
     }

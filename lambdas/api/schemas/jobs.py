@@ -17,6 +17,7 @@ from lambdas.domain.jobs.request import Format
 from lambdas.domain.ports.media import Blobs
 
 DAY = 86_400.0  # seconds
+LAST_YEAR = 9999  # whose last day may be none of UTC
 
 
 def _moment(value: object) -> object:
@@ -28,8 +29,8 @@ def _moment(value: object) -> object:
     except ValueError:
         raise ValueError("must be a time in ISO 8601, such as 2026-11-20T12:00:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment.year < 1971:
-        raise ValueError("must be later than 1970")
+    if not 1971 <= moment.year < LAST_YEAR:
+        raise ValueError(f"must be of the years from 1971 to {LAST_YEAR - 1}")
     return moment.timestamp()
 
 

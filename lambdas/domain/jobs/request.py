@@ -156,6 +156,8 @@ class GeneratedImage:
     components: dict[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
+    painted: float | None = None  # seconds, as the project's own GPU says: of painting, and of its last load
+    loaded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ MAX_PARTS: Final = 20
 MAX_OF_A_PART: Final = 1e9  # the parts of a confidence are shares and ratios
 MAX_WARNINGS: Final = 10
 MAX_MODELS: Final = 100
+MAX_SECONDS: Final = 3600.0  # no call lasts longer
 MAX_OFFSET: Final = 25_000_000  # pixels; no upload has more in total, so no side is longer
 
 
@@ -35,6 +36,13 @@ def with_mask(image: GeneratedImage, answer: dict[str, Any], who: str) -> Genera
         warnings=tuple(str(text)[:200] for text in said[:MAX_WARNINGS]) if isinstance(said, list) else (),
         at=_corner(answer.get("at"), who),
     )
+
+
+def with_times(image: GeneratedImage, answer: dict[str, Any]) -> GeneratedImage:
+    """Return the image with the seconds of the answer, without invalid numbers."""
+    times = mapping(answer.get("timings"))
+    known = {name: float(times[name]) for name in ("paint", "load") if _is_seconds(times.get(name))}
+    return replace(image, painted=known.get("paint"), loaded=known.get("load"))
 
 
 def to_purged(answer: object, who: str) -> Purged:
@@ -61,6 +69,10 @@ def _parts(parts: dict[str, Any]) -> dict[str, float | None]:
         for name, value in list(parts.items())[:MAX_PARTS]
         if value is None or (_is_number(value) and abs(value) < MAX_OF_A_PART)
     }
+
+
+def _is_seconds(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= MAX_SECONDS  # type: ignore[operator]
 
 
 def _is_number(value: object) -> bool:

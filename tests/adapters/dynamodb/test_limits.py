@@ -209,7 +209,7 @@ def test_what_is_no_jobs_is_held_and_settled_in_the_same_books(jobs: DynamoJobs)
             assert not fits
         else:
             assert fits
-    shelf.settle("acme", NOW, 2_000, 243, 396)
+    shelf.settle("acme", NOW, 2_000, 243, 396, {})
     found = books()
     assert (found["committed_microusd"], found["spent_microusd"], found["lost_microusd"]) == (40_243, 243, 396)
     shelf.hold("acme", NOW, 2_000, caps)
