@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -106,14 +107,14 @@ class _Slow(QuietHandler):
 
 
 @pytest.fixture
-def fake_lambda(monkeypatch: pytest.MonkeyPatch) -> type[_Slow]:
+def fake_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Slow]]:
     handler = type("Handler", (_Slow,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that has gone is no news
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
     aws.client.cache_clear()
-    yield handler  # type: ignore[misc]
+    yield handler
     aws.client.cache_clear()
     server.shutdown()
     server.server_close()

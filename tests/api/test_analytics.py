@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.domain.failures import Failure, ProviderFailure
 from tests.api.client import Client
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 THEIRS = {"tenant": "umbrella", "auth": "ok"}
 ZEROS = {"requests": 0, "succeeded": 0, "failed": 0, "images": 0, "cost_usd": 0.0}
@@ -96,7 +96,7 @@ def test_400_days_are_the_most() -> None:
 
 def test_as_csv_there_is_a_line_a_day_project_and_provider() -> None:
     down = ProviderFailure(Failure.INVALID_REQUEST, "no", paid="no")
-    client = Client(make_deps(providers=FakeProviders(demo=FakeProvider([down]))))
+    client = Client(Fakes(providers=FakeProviders(demo=FakeProvider([down]))))
     client("POST", "/unified/generate", {"prompt": "a fox", "project_id": "shoes"})
     client("POST", "/unified/generate", {"prompt": "a fox", "project_id": "hats"})
     answer = client("GET", "/unified/analytics?format=csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -14,7 +15,7 @@ from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.ports.metrics import GpuModel
 from lambdas.settings import Settings
 from tests.api.client import Answer, Client
-from tests.support.fakes import FakeCounters, FakeLimits, make_deps
+from tests.support.fakes import FakeCounters, FakeLimits, Fakes
 
 OPERATOR = {"tenant": "operator", "auth": "ok"}
 NOW = 1_790_000_000.0  # by the clock of the fakes
@@ -33,8 +34,8 @@ NAMES = {
 }
 
 
-def operator(counters: FakeCounters | None = None, **ports: object) -> Client:
-    return Client(make_deps(counters=counters or FakeCounters(), **ports), identity=OPERATOR)
+def operator(counters: FakeCounters | None = None, **ports: Any) -> Client:
+    return Client(Fakes(counters=counters or FakeCounters(), **ports), identity=OPERATOR)
 
 
 def samples(answer: Answer) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -109,7 +110,7 @@ def test_8_2_the_two_formats_say_the_same() -> None:
     assert other.body.decode().endswith("# EOF\n")
     known = {
         (s.name, tuple(sorted(s.labels.items()))): s.value
-        for family in openmetrics(other.body.decode())
+        for family in openmetrics(other.body.decode())  # type: ignore[no-untyped-call]
         for s in family.samples
     }
     created = {key for key in known if key[0].endswith("_created")}
@@ -164,7 +165,7 @@ def test_a_refusal_for_the_rate_is_a_hit_and_one_for_the_budget_is_not() -> None
     ],
 )
 def test_12_8_metrics_are_for_the_operator(identity: dict[str, str], required: bool, status: int) -> None:
-    client = Client(make_deps(counters=FakeCounters()), Settings(require_api_key=required), identity)
+    client = Client(Fakes(counters=FakeCounters()), Settings(require_api_key=required), identity)
     assert client("GET", "/metrics").status == status
 
 
@@ -174,7 +175,7 @@ def test_12_8_metrics_are_404_while_they_are_off() -> None:
 
 
 def test_no_label_names_a_tenant_a_path_or_a_prompt() -> None:
-    client = Client(make_deps(counters=FakeCounters()), identity={"tenant": "acme-secret", "auth": "ok"})
+    client = Client(Fakes(counters=FakeCounters()), identity={"tenant": "acme-secret", "auth": "ok"})
     client("POST", "/unified/generate", {"prompt": "secret-prompt"})
     client("GET", "/files/secret-name.png")
     client.identity = OPERATOR

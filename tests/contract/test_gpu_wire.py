@@ -259,8 +259,7 @@ def test_a_background_s_answer_has_more_where_there_is_more() -> None:
     assert sagemaker.to_image(full.to_json(), ORDER) == GeneratedImage(b"a picture", 0)
 
 
-SCENES = catalogue.card("diffusers/stable-diffusion-xl-1.0-inpainting-0.1")
-assert SCENES
+[SCENES] = [card for card in catalogue.CARDS if card.id == "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"]
 AROUND = ImageTask(
     SCENES, "a beach", 7, (0, 0), id=ID, task="background", reference=b"\x89PNG", reference_type="image/png"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from lambdas.domain import analytics
 from lambdas.domain.analytics import Key
-from lambdas.domain.jobs.job import CANCELLED, Attempt, Job, Rewriting, StoredImage
+from lambdas.domain.failures import Outcome
+from lambdas.domain.jobs.job import CANCELLED, Attempt, Job, JobStatus, Rewriting, StoredImage
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits.budget import settlement
 
@@ -26,7 +28,7 @@ def image(number: int = 0, provider: str = "bedrock") -> StoredImage:
     return StoredImage(f"im_{number}", f"im_{number}.png", "k", "job", "shoes", provider, 8, 8, "png", 1000, 1, AT)
 
 
-def job(**changes: object) -> Job:
+def job(**changes: Any) -> Job:
     request = ImageRequest("x" * 500, project_id="shoes", n=2)
     made = Job("acme", "job", request, "m", "bedrock", 1, AT, attempts=(REFUSED, PAID, PAID))
     return replace(made, images=(image(), image(1)), **changes).completed(AT + 9)
@@ -55,7 +57,7 @@ def test_an_image_from_the_cache_is_a_hit_and_nothing_made() -> None:
 
 
 @pytest.mark.parametrize(("status", "column"), [("failed", "failed"), (CANCELLED, None)])
-def test_a_job_that_gave_nothing_is_a_request(status: str, column: str | None) -> None:
+def test_a_job_that_gave_nothing_is_a_request(status: JobStatus, column: str | None) -> None:
     ended = replace(job(), status=status, images=(), attempts=())
     assert analytics.of_job(ended) == {Key(DAY, "shoes"): {"requests": 1} | ({column: 1} if column else {})}
 
@@ -77,7 +79,7 @@ def test_a_prompt_that_was_left_as_it_is_is_not_counted() -> None:
 
 
 @given(st.lists(st.sampled_from(["success", "failed", "refused", "unknown"]), max_size=6), st.integers(0, 10**6))
-def test_the_sums_are_those_of_the_books(outcomes: list[str], cost: int) -> None:
+def test_the_sums_are_those_of_the_books(outcomes: list[Outcome], cost: int) -> None:
     attempts = tuple(replace(PAID, outcome=outcome, cost_usd=cost / 1e6) for outcome in outcomes)
     ended = replace(job(), attempts=attempts, images=())
     rows = analytics.of_job(ended)

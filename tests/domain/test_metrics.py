@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ NOW = 1_790_000_000.0
 GPU = Attempt("sagemaker", "sdxl", "success", duration=90.0, painted=0.7, loaded=21.5)
 
 
-def job(*attempts: Attempt, **request: object) -> Job:
+def job(*attempts: Attempt, **request: Any) -> Job:
     made = Job("acme", "job", ImageRequest("x", **request), "sdxl", "sagemaker", 1, NOW, attempts=attempts)
     return made.completed(NOW + 100)
 

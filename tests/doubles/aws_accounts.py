@@ -17,7 +17,7 @@ MODALITIES = ("TEXT", "IMAGE", "EMBEDDING")
 
 
 def _error(status: int, name: str, message: str) -> Reply:
-    return json_reply(status, {"message": message}, **{"x_amzn_ErrorType": name})
+    return json_reply(status, {"message": message}, x_amzn_ErrorType=name)
 
 
 def model(name: str, output: str = "IMAGE", *, ways: tuple[str, ...] = ("ON_DEMAND",), **life: Any) -> dict[str, Any]:

@@ -138,9 +138,8 @@ class FakeComfyUI(FakeService):
         form = BytesParser().parsebytes(head + request.body)
         if not form.is_multipart():
             raise RefusedError(Reply(400, b""))
-        fields: dict[str, Any] = {
-            str(part.get_param("name", header="content-disposition")): part for part in form.get_payload()
-        }
+        parts: Any = form.get_payload()
+        fields = {str(part.get_param("name", header="content-disposition")): part for part in parts}
         unknown = fields.keys() - {"image", "type", "subfolder", "overwrite"}
         if unknown or not fields.get("image") or not fields["image"].get_filename():
             raise RefusedError(Reply(400, b""))

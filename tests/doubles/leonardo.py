@@ -142,7 +142,8 @@ class FakeLeonardo(FakeService):
         if found := re.fullmatch(r"/cdn/([0-9a-f-]{36})\.jpg", request.path):
             if "Authorization" in request.headers:
                 raise RefusedError(Reply(403))
-            return self.download(lambda: _picture(self.generations[found[1]].parameters), "image/jpeg")
+            name = found[1]
+            return self.download(lambda: _picture(self.generations[name].parameters), "image/jpeg")
         key = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if not UUID.fullmatch(key):
             raise RefusedError(self.refusals["key_no_uuid"])

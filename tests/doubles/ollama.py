@@ -123,7 +123,8 @@ class FakeOllama(FakeService):
         if kind in ANSWERS:
             return Reply(200, ANSWERS[kind], {"Content-Type": "application/json"})
         system = next((m["content"] for m in body["messages"] if m["role"] == "system"), "")
-        text = WRITES.get(kind or "", lambda system, prompt: shorten(prompt))(system, body["messages"][-1]["content"])
+        prompt = body["messages"][-1]["content"]
+        text = WRITES[kind](system, prompt) if kind in WRITES else shorten(prompt)
         content = text
         if "format" in body:
             content = json.dumps({"prompt": text})

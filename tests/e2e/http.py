@@ -25,6 +25,12 @@ class Client(requests.Session):
         given = {"timeout": self.timeout, **given, "allow_redirects": False}
         return super().request(method, self.base + url if url.startswith("/") else url, **given)
 
+    def get(self, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
+        return self.request("GET", url, **given)
+
+    def post(self, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
+        return self.request("POST", url, **given)
+
     def verbatim(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body, for a path sent as it stands: requests rewrites `%2f` and `%2e%2e`."""
         with closing(HTTPConnection(self.base.removeprefix("http://"), timeout=self.timeout)) as connection:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -74,7 +75,7 @@ def client(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield client
 
 
-def state_of(client: Client, job_id: str, wanted: str) -> dict[str, object]:
+def state_of(client: Client, job_id: str, wanted: str) -> Any:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         found = client.get("/unified/webhooks", params={"state": wanted, "limit": 100}).json()["webhooks"]
@@ -84,14 +85,14 @@ def state_of(client: Client, job_id: str, wanted: str) -> dict[str, object]:
     raise AssertionError(f"the webhook did not become {wanted}")
 
 
-def verified(attempt: tuple[str, dict[str, str], bytes]) -> dict[str, object]:
+def verified(attempt: tuple[str, dict[str, str], bytes]) -> Any:
     _, headers, body = attempt
     assert len(body) < 20_000
     told: dict[str, object] = Webhook(SECRET).verify(body, headers)
     return told
 
 
-def test_a_completed_job_is_told_after_a_failure(client, receiver):
+def test_a_completed_job_is_told_after_a_failure(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "A fox 🦊", "webhook_url": f"{receiver.url}/hook?a=1", "metadata": {"order": "7"}}
     made = client.post("/unified/generate", json=body, headers=ASYNC)
     assert made.status_code == 202
@@ -109,7 +110,7 @@ def test_a_completed_job_is_told_after_a_failure(client, receiver):
     assert (delivered["attempts"], delivered["last_status"]) == (2, 204)
 
 
-def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
+def test_a_failed_and_a_cancelled_job_are_told(client: Client, receiver: Receiver) -> None:
     url = f"{receiver.url}/hook"
     batch = client.post("/unified/generate/batch", json={"requests": [{"prompt": "", "webhook_url": url}]})
     failed = batch.json()["jobs"][0]["generation_id"]
@@ -127,7 +128,7 @@ def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
         state_of(client, job_id, "delivered")
 
 
-def test_a_receiver_that_is_gone_and_a_replay(client, receiver):
+def test_a_receiver_that_is_gone_and_a_replay(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "x", "webhook_url": f"{receiver.url}/gone"}
     made = client.post("/unified/generate", json=body).json()
     assert made["metadata"]["dropped_params"] == []

@@ -30,7 +30,7 @@ def injector() -> Iterator[Injector]:
 
 
 @pytest.fixture
-def world_of(injector: Injector, monkeypatch: pytest.MonkeyPatch) -> Callable[[Flow], World]:
+def world_of(injector: Injector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flow], World]]:
     """Opens the world of a flow, prepared."""
 
     def opened(flow: Flow) -> World:

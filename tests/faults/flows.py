@@ -36,7 +36,7 @@ def _unified(provider: str, **more: Any) -> dict[str, Any]:
 
 
 def _job_id(world: World) -> str:
-    return world.rows()[0]["sk"]["S"]
+    return str(world.rows()[0]["sk"]["S"])
 
 
 def _made(world: World) -> None:

@@ -131,7 +131,7 @@ def _error(request: Any, service: str, status: int, code: str) -> AWSResponse:
 
 
 def _answer(request: Any, status: int, body: str, headers: dict[str, str] | None = None) -> AWSResponse:
-    return AWSResponse(request.url, status, headers or {}, MockRawResponse(body))  # type: ignore[arg-type]
+    return AWSResponse(request.url, status, headers or {}, MockRawResponse(body))
 
 
 def sent_to_queue(request: Any) -> tuple[dict[str, Any], dict[str, Any]]:

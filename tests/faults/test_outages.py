@@ -18,8 +18,8 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED
 from lambdas.handlers import worker
 from lambdas.usecases import retry
 from tests.faults.checks import check_all
-from tests.faults.flow import Flow
-from tests.faults.flows import BATCH, CACHED, FLOWS, KEY, REFERENCE
+from tests.faults.flow import KEY, Flow
+from tests.faults.flows import BATCH, CACHED, FLOWS, REFERENCE
 from tests.faults.injector import FAULTS, Injector, Plan
 from tests.faults.test_every_call import is_clean
 from tests.faults.world import EVENTS, PAID_SHOT, Context, World

@@ -162,7 +162,3 @@ class Slots(FakeSlots):
     def release(self, *args: Any) -> None:
         self._world.pause("free slot")
         super().release(*args)
-
-
-class NoProjects:
-    def ensure(self, *_: Any) -> None: ...

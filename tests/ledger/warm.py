@@ -18,7 +18,7 @@ def warm(lane: Lane) -> None:
     """Import and make everything that a process would need, then let go of all connections."""
     made = hook(lane.wire, lane.clock)
     lane.clock.set(BEGINNING)
-    nobody = f"{lane.tenants[0]}-warm"
+    nobody = lane.warm_tenant
     for tenant in (nobody, *lane.tenants):
         keys = {"pk": {"S": f"{tenant}#webhook"}, "sk": {"S": "secret"}}
         lane.db.put_item(TableName="keys", Item={**keys, "secret": {"S": secret_of(tenant)}})

@@ -66,7 +66,7 @@ class Api:
     def get(self, path: str, **query: str) -> requests.Response:
         return self._session.get(self._url + path, params=query, timeout=60)
 
-    def generate(self, **body: object) -> requests.Response:
+    def generate(self, **body: Any) -> requests.Response:
         return self._session.post(f"{self._url}/unified/generate", json={"prompt": "a fox", **body}, timeout=60)
 
 

@@ -228,7 +228,7 @@ def test_the_prompt_is_not_logged(
 def test_within_hands_on_what_the_call_does() -> None:
     assert within(1, lambda: 3) == 3
     with pytest.raises(KeyError):
-        within(1, lambda: {}["x"])
+        within(1, lambda: dict[str, int]()["x"])
     over = threading.Event()
     with pytest.raises(TimeoutError):
         within(0.05, lambda: over.wait(60))

@@ -170,23 +170,16 @@ def test_a_generation_and_its_seed() -> None:
     assert to_image(_answer(_found("PENDING", ()))) is None
 
 
+ODD: list[Any] = [[{"moderationClassification": []}], [], None, "x", [None, 7, "x"], {"moderationClassification": 1}]
+
+
 @pytest.mark.parametrize(
     ("status", "said", "code"),
     [
         (200, _found("FAILED"), "failed"),
         (200, _found("FAILED", prompt_moderations=[{"moderationClassification": ["SEXUAL"]}]), "content_policy"),
         (200, _found("FAILED", (), prompt_moderations=[{}, {"moderationClassification": ["X"]}]), "content_policy"),
-        *[
-            (200, _found("FAILED", prompt_moderations=odd), "failed")
-            for odd in (
-                [{"moderationClassification": []}],
-                [],
-                None,
-                "x",
-                [None, 7, "x"],
-                {"moderationClassification": 1},
-            )
-        ],
+        *[(200, _found("FAILED", prompt_moderations=odd), "failed") for odd in ODD],
         (200, _found(images=[{"url": "https://cdn/x", "nsfw": True}]), "content_policy"),
         (200, _found(images=[]), "bad_answer"),
         (200, _found(images=None), "bad_answer"),

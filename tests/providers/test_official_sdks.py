@@ -25,7 +25,7 @@ from runware.types import task_map
 
 from lambdas.domain.catalogue.cards import gemini as gemini_cards
 from lambdas.domain.catalogue.cards import runware_ai as runware_cards
-from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.catalogue.model_card import ModelCard, Size
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini, runware_ai
@@ -42,7 +42,7 @@ PNG = paint("a cat", (64, 64))
 
 def orders(card: ModelCard) -> list[ImageTask]:
     """Of every shape, with and without all that the model honours."""
-    sizes = [*card.ratios.items()] or [(None, (1024, 1024))]
+    sizes: list[tuple[str | None, Size]] = [*card.ratios.items()] or [(None, (1024, 1024))]
     plain = [ImageTask(card, "a cat", 7, size, ratio=ratio, id=str(uuid.uuid4())) for ratio, size in sizes]
     full = replace(
         plain[0],

@@ -109,7 +109,7 @@ QUOTA = {
         ],
     }
 }
-RUNWARE = {
+RUNWARE: dict[str, Any] = {
     "data": [
         {
             "taskUUID": ID,
@@ -149,7 +149,7 @@ PAINTED = {
         "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 2}],
     },
 }
-HISTORY = {
+HISTORY: dict[str, Any] = {
     "status": {"status_str": "success", "messages": [["execution_error", {"exception_type": "x"}]]},
     "outputs": {"10": {"images": [{"filename": "a.png", "subfolder": "image-api", "type": "output"}]}},
 }
@@ -263,6 +263,6 @@ def test_an_id_that_no_address_can_hold_is_not_taken(text: object) -> None:
 @pytest.mark.parametrize("name", ["a\ud800.png", "a\x00.png", "a\n.png"])
 def test_a_file_name_that_no_address_can_hold_is_not_asked_for(name: str) -> None:
     entry = copy.deepcopy(HISTORY)
-    entry["outputs"]["10"]["images"][0]["filename"] = name  # type: ignore[index]
+    entry["outputs"]["10"]["images"][0]["filename"] = name
     with pytest.raises(ProviderFailure):
         comfyui.to_file(entry)

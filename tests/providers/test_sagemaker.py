@@ -18,7 +18,7 @@ from moto import mock_aws
 from lambdas.domain import catalogue, ids
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import MAX_SEED, Format, GeneratedImage, ImageTask, Ticket
-from lambdas.domain.ports.providers import TicketProvider
+from lambdas.domain.ports.providers import Provider, TicketProvider
 from lambdas.providers import sagemaker
 from lambdas.providers.sagemaker import (
     to_aws_failure,
@@ -175,7 +175,8 @@ def provider(request: pytest.FixtureRequest, fake: FakeGpu, endpoint: sagemaker.
     return endpoint if request.param == "endpoint" else sagemaker.build(Settings(gpu_worker_url=f"{fake.url}/"))
 
 
-def _finish(provider: Any, ticket: Ticket, order: ImageTask) -> GeneratedImage:
+def _finish(provider: Provider | TicketProvider, ticket: Ticket, order: ImageTask) -> GeneratedImage:
+    assert isinstance(provider, TicketProvider)
     for _ in range(200):
         if painted := provider.collect(ticket, order, 5):
             return painted

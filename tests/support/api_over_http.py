@@ -15,7 +15,7 @@ from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
 from tests.api.client import Client
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 from tests.support.quiet_handler import QuietHandler
 
 
@@ -42,7 +42,7 @@ def serve(client: Client) -> ThreadingHTTPServer:
 
 def main() -> None:
     settings = Settings.of(os.environ)
-    deps = make_deps(providers=ProviderRegistry(settings), pictures=PillowPictures())
+    deps = Fakes(providers=ProviderRegistry(settings), pictures=PillowPictures())
     sys.stderr.write(f"http://127.0.0.1:{serve(Client(deps, settings)).server_port}\n")
     sys.stdin.read()
 

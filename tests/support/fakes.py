@@ -28,8 +28,10 @@ from lambdas.domain.limits import budget, rate, slots
 from lambdas.domain.limits.budget import NO_CAPS, Caps, Committed
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.ports.jobs import Page
-from lambdas.domain.ports.media import NO_NOTES
-from lambdas.domain.ports.metrics import Counted, Figures, GpuModel
+from lambdas.domain.ports.media import NO_NOTES, Compositor, Pictures
+from lambdas.domain.ports.metrics import Counted, Counters, Figures, GpuModel
+from lambdas.domain.ports.providers import Provider, Providers, TicketProvider
+from lambdas.domain.ports.webhooks import WebhookUrls
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 from lambdas.usecases.deps import Deps
@@ -252,13 +254,13 @@ class FakeProvider:
 
 
 class FakeProviders:
-    def __init__(self, **providers: FakeProvider) -> None:
+    def __init__(self, **providers: Provider | TicketProvider) -> None:
         self.providers = providers
 
     def configured(self) -> frozenset[str]:
         return frozenset(self.providers)
 
-    def get(self, provider_id: str) -> FakeProvider:
+    def get(self, provider_id: str) -> Provider | TicketProvider:
         return self.providers[provider_id]
 
 
@@ -335,40 +337,6 @@ class FakeMeter:
 
     def job(self, job: Job) -> None:
         self.jobs.append(job.status)
-
-
-def make_deps(**changes: Any) -> Deps:
-    """A service with the demo provider alone, or what `changes` give instead."""
-    workers = changes.pop("workers", None) or FakeWorkers()
-    ports: dict[str, Any] = {
-        "jobs": FakeJobs(),
-        "blobs": FakeBlobs(),
-        "pictures": FakePictures(),
-        "queue": FakeQueue(),
-        "workers": workers,
-        "providers": FakeProviders(demo=FakeProvider()),
-        "clock": FakeClock(),
-        "meter": FakeMeter(),
-        "health": FakeHealth(),
-        "limits": FakeLimits(),
-        "webhook_urls": FakeUrls(),
-        "compositor": PillowCompositor(),
-        "slots": FakeSlots(),
-        "backlog": FakeBacklog(),
-        "default_model": "stabilityai/sdxl-turbo",
-    }
-    ports |= changes
-    ports.setdefault("batches", FakeBatches(ports["jobs"]))
-    ports.setdefault("projects", FakeProjects(ports["jobs"]))
-    ports.setdefault("books", FakeBooks(ports["jobs"]))
-    ports.setdefault("analytics", FakeAnalytics(ports["jobs"]))
-    ports.setdefault("counters", None)
-    if "outbox" not in ports:
-        ports["outbox"] = ports["jobs"].outbox
-    ports.setdefault("events", FakeEvents(ports["clock"].now))
-    deps = Deps(**ports)
-    workers.deps = deps
-    return deps
 
 
 class FakeHealth:
@@ -537,3 +505,53 @@ class FakeProjects:
         jobs = sum(t == tenant and job.request.project_id == project_id for (t, _), job in self.all.rows.items())
         images = sum(t == tenant and image.project_id == project_id for (t, _), image in self.all.images.items())
         return Counts(jobs, images)
+
+
+MADE_OF_THE_OTHERS: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fakes(Deps):
+    """A service with the demo provider alone, or what the test gives; where a port is a fake, its type says so."""
+
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    blobs: FakeBlobs = field(default_factory=FakeBlobs)
+    pictures: Pictures = field(default_factory=FakePictures)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    workers: FakeWorkers = field(default_factory=FakeWorkers)
+    providers: Providers = field(default_factory=lambda: FakeProviders(demo=FakeProvider()))
+    clock: FakeClock = field(default_factory=FakeClock)
+    meter: FakeMeter = field(default_factory=FakeMeter)
+    health: FakeHealth = field(default_factory=FakeHealth)
+    batches: FakeBatches = MADE_OF_THE_OTHERS
+    limits: FakeLimits = field(default_factory=FakeLimits)
+    books: FakeBooks = MADE_OF_THE_OTHERS
+    projects: FakeProjects = MADE_OF_THE_OTHERS
+    slots: FakeSlots = field(default_factory=FakeSlots)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    outbox: FakeOutbox = MADE_OF_THE_OTHERS
+    events: FakeEvents = MADE_OF_THE_OTHERS
+    analytics: FakeAnalytics = MADE_OF_THE_OTHERS
+    counters: Counters | None = None
+    webhook_urls: WebhookUrls = field(default_factory=FakeUrls)
+    compositor: Compositor = field(default_factory=PillowCompositor)
+    default_model: str = "stabilityai/sdxl-turbo"
+
+    def __post_init__(self) -> None:
+        made: dict[str, Callable[[], object]] = {
+            "batches": lambda: FakeBatches(self.jobs),
+            "books": lambda: FakeBooks(self.jobs),
+            "projects": lambda: FakeProjects(self.jobs),
+            "analytics": lambda: FakeAnalytics(self.jobs),
+            "outbox": lambda: self.jobs.outbox,
+            "events": lambda: FakeEvents(self.clock.now),
+        }
+        for name, make in made.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, make())
+        self.workers.deps = self
+
+
+def deps_on_fakes() -> Deps:
+    """To `replace` some of them by ports that are no fakes."""
+    return Fakes()

@@ -18,6 +18,7 @@ def register() -> None:
 
 def times() -> int:
     """How many times the usual number of examples is drawn."""
+    assert settings.default
     return settings.default.max_examples // _USUAL
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event
 
 from lambdas.usecases.heartbeat import heartbeat
 
 
 def test_a_beat_that_fails_is_made_again() -> None:
-    answers = iter([ConnectionError("the table was out of reach"), True, False])
+    answers: Iterator[Exception | bool] = iter([ConnectionError("the table was out of reach"), True, False])
     last = Event()
 
     def beat() -> bool:

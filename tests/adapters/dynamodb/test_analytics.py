@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -30,7 +31,7 @@ def jobs(cloud: None) -> DynamoJobs:
     return DynamoJobs("jobs", "images")
 
 
-def job(at: float = NOW, **changes: object) -> Job:
+def job(at: float = NOW, **changes: Any) -> Job:
     made = Job("acme", ids.new_job_id(at), ImageRequest("x", project_id="shoes"), "m", "demo", 1, at)
     return replace(made, expires_at=int(NOW) + 86_400, **changes)
 

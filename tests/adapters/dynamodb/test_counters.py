@@ -124,7 +124,7 @@ def unlucky(counted: DynamoCounters, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 THROTTLED = ClientError(
-    {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
+    {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},
     "UpdateItem",
 )
 

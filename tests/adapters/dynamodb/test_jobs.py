@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -76,7 +77,11 @@ def test_a_claim_fails_when_the_holder_wrote_in_between(
     first = jobs.claim("acme", new.id, NOW, NOW + 20)
     assert first
     called = replace(first, attempts=(Attempt("bedrock", "core"),))
-    writes = {"nothing": bool, "renew": lambda: jobs.renew(first, NOW + 60), "save": lambda: jobs.save(called)}
+    writes: dict[str, Callable[[], bool]] = {
+        "nothing": lambda: False,
+        "renew": lambda: jobs.renew(first, NOW + 60),
+        "save": lambda: jobs.save(called),
+    }
 
     def then_written(table: str, pk: str, sk: str) -> Values | None:
         row = get_item(table, pk, sk)

@@ -45,8 +45,9 @@ def test_nothing_else_opens_a_picture() -> None:
     where = set()
     for path in Path("lambdas").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            calls = isinstance(node, ast.Attribute) and node.attr in ("open", "WebPAnimDecoder")
-            if calls and isinstance(node.value, ast.Name) and node.value.id in ("Image", "_webp"):
+            if not isinstance(node, ast.Attribute) or node.attr not in ("open", "WebPAnimDecoder"):
+                continue
+            if isinstance(node.value, ast.Name) and node.value.id in ("Image", "_webp"):
                 where.add(path.as_posix())
     assert where == {"lambdas/adapters/images/decoding.py"}
 

@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,7 +112,7 @@ def test_a_note_of_any_kind_makes_it_encoded_anew() -> None:
     exif = Image.Exif()
     exif[0x8825] = {1: "N", 2: (52.0, 30.0, 0.0)}
     icc = b"\0" * 128
-    for fmt, options in [
+    made: list[tuple[str, dict[str, Any]]] = [
         ("png", {"pnginfo": text}),
         ("png", {"exif": exif}),
         ("png", {"icc_profile": icc}),
@@ -122,7 +123,8 @@ def test_a_note_of_any_kind_makes_it_encoded_anew() -> None:
         ("webp", {"exif": exif}),
         ("webp", {"xmp": b"<x/>"}),
         ("webp", {"icc_profile": icc}),
-    ]:
+    ]
+    for fmt, options in made:
         data = _bytes(fmt=fmt, **options)
         answer, came = fit(data, (96, 64), fmt)
         assert answer != data, (fmt, options)
@@ -264,7 +266,7 @@ def test_palette_with_transparency_keeps_it() -> None:
     for fmt in ("png", "webp"):
         answer = _open(fit(data, (48, 32), fmt)[0])
         assert answer.mode == "RGBA"
-        assert answer.getextrema()[3] == (0, 255)
+        assert answer.getchannel("A").getextrema() == (0, 255)
 
 
 def test_transparency_becomes_white_paper_in_jpeg() -> None:
@@ -279,7 +281,7 @@ def test_scaling_lets_no_hidden_colour_bleed() -> None:
     picture = Image.new("RGBA", (64, 64), (0, 0, 255, 255))
     picture.paste((255, 0, 0, 0), (0, 0, 32, 64))
     answer = _open(fit(_bytes(picture), (24, 24), "png")[0])
-    assert all(r < 10 for r, _, _, a in answer.get_flattened_data() if a > 100)
+    assert all(r < 10 for r, _, _, a in np.asarray(answer).reshape(-1, 4) if a > 100)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])

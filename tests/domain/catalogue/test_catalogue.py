@@ -31,7 +31,7 @@ def test_each_card_holds_together(card: ModelCard) -> None:
     if card.background_remover not in ("", BORDER):
         remover = catalogue.card(card.background_remover)
         assert remover
-        assert (remover.provider, remover.capabilities) == (card.provider, {"remove-background"})
+        assert (remover.provider, remover.capabilities) == (card.provider, frozenset({"remove-background"}))
     assert not card.background_remover or "background" in card.capabilities
     for ratio, (width, height) in card.ratios.items():
         across, down = map(int, ratio.split(":"))

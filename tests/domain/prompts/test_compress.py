@@ -14,7 +14,7 @@ import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.prompts import LIMIT, segments
+from lambdas.domain.prompts import LIMIT, segments, terms
 from lambdas.domain.prompts.analysis import analyse
 from lambdas.domain.prompts.compress import compress
 from tests.support.prompt_corpus import CORPUS, Sample
@@ -71,7 +71,7 @@ def test_any_text_is_short_enough_and_twice_is_once(text: str) -> None:
 @settings(examples(60), suppress_health_check=list(HealthCheck))
 def test_words_are_whole_and_in_order(text: str) -> None:
     def of(text: str) -> list[str]:  # a word ends where a group begins, for a piece may end there
-        return re.sub(f"[{segments.MARKS},.;!?\u2026|{segments.DASHES}([{{<-]", " ", text).split()
+        return re.sub(f"[{terms.MARKS},.;!?\u2026|{segments.DASHES}([{{<-]", " ", text).split()
 
     left = iter(of(text))
     assert all(word in left for word in of(compress(text)) if len(word) < segments.MAX_PIECE)

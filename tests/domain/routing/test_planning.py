@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
 from lambdas.domain.failures import Failure
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, ImageRequest
 from lambdas.domain.providers import PROVIDERS
-from lambdas.domain.routing import planning
+from lambdas.domain.routing import fallback, planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
 
@@ -196,7 +197,7 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
 
 EVERYBODY = Deployment(frozenset(PROVIDERS), TURBO)
 STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
-WISHES = {
+WISHES: dict[str, dict[str, Any]] = {
     "reference": {"reference_key": "k"},
     "background": {"task": "background", "reference_key": "k"},
     "seed 0": {"seed": 0, "given": ("seed",)},
@@ -213,10 +214,11 @@ WISHES = {
 @pytest.mark.parametrize("wish", WISHES)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
-    asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"prompt": "x", "provider": provider, "strategy": strategy}
+    asked = ImageRequest(**given | WISHES[wish])
     cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]
     unsupported_reason = [
-        c for c in cards if planning.fallback.unsupported_reason(c, asked, int(asked.reference_key is not None)) is None
+        c for c in cards if fallback.unsupported_reason(c, asked, int(asked.reference_key is not None)) is None
     ]
     for allowed in (True, False):
         request = replace(asked, fallback=allowed)
@@ -255,7 +257,7 @@ def test_a_named_provider_makes_all_of_the_size_where_a_model_of_its_can() -> No
         ({"negative_prompt": "dogs", "given": ("negative_prompt",)}, None, ["negative_prompt"]),
         ({"cfg": 1.0, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, None, ["negative_prompt"]),
         ({"cfg": 6.5, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, "dogs", []),
-        ({"cfg": 6.5, "given": ("cfg",)}, planning.SAFE_NEGATIVE_PROMPT, []),
+        ({"cfg": 6.5, "given": ("cfg",)}, SAFE_NEGATIVE_PROMPT, []),
         ({"cfg": 7.0}, None, []),  # a route's own guidance is none of turbo's
     ],
 )

@@ -109,7 +109,7 @@ def test_a_missing_model_rests_alone() -> None:
 def test_a_provider_due_for_its_probe_keeps_its_place_and_is_first_in_balanced() -> None:
     down = seen((Failure.UNAVAILABLE, 0.1), times=TRIP_AFTER, ago=60)
     for strategy in ("cheapest", "quality"):
-        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))  # type: ignore[arg-type]
+        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))
     assert order(ranked("fastest", {"c": down})) == order(ranked("fastest"))
     assert all(ranked("balanced", {"c": down}, seed).ready[0] == C1 for seed in range(20))
     claimed = ranked("balanced", {"c": probing(down, T)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -28,9 +28,8 @@ SMALL = frozenset({DEMO_SCENES, GPU_SCENES})
 DEMO = Deployment(frozenset({"demo"}), TURBO, vocabulary_limited=SMALL)
 GPU = Deployment(frozenset({"bedrock", "sagemaker"}), TURBO, vocabulary_limited=SMALL)
 SCENE = "Two red stars on a white background."
-STRATEGY = ("default", *get_args(Strategy))
-card = catalogue.card(DEMO_SCENES)
-assert card
+STRATEGY: tuple[Literal["default"] | Strategy, ...] = ("default", *get_args(Strategy))
+[card] = [c for c in catalogue.CARDS if c.id == DEMO_SCENES]
 
 
 def plan(house: Deployment, prompt: str = SCENE, **request: Any) -> list[str]:
@@ -149,7 +148,7 @@ PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min
 
 @given(HOUSES, PROMPTS, st.sampled_from(STRATEGY), st.sampled_from([True, False]), st.integers(0, 9))
 def test_no_other_prompt_is_ever_handed_to_it_nor_routed_otherwise_because_of_it(
-    house: Deployment, prompt: str, strategy: str, fallback: bool, seed: int
+    house: Deployment, prompt: str, strategy: Strategy | Literal["default"], fallback: bool, seed: int
 ) -> None:
     request = ImageRequest(prompt, strategy=strategy, fallback=fallback)
     planned = planning.plan(request, house, NOW, random.Random(seed))

@@ -14,7 +14,7 @@ from PIL import Image
 from lambdas import USER_AGENT
 from lambdas.domain import catalogue
 from lambdas.domain.failures import ProviderFailure
-from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
+from lambdas.domain.jobs.request import ImageTask, Ticket
 from lambdas.domain.prompts import LIMIT
 from lambdas.providers import comfyui, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.providers._client import fetch
@@ -102,7 +102,7 @@ def begun(pair: Pair) -> Any:
     return pair.provider.paint(pair.order, 20)
 
 
-def image(pair: Pair, ticket: Ticket) -> GeneratedImage:
+def image(pair: Pair, ticket: Ticket) -> Any:
     for _ in range(50):
         if painted := pair.provider.collect(ticket, pair.order, 20):
             return painted

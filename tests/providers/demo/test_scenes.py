@@ -24,10 +24,9 @@ from lambdas.domain.jobs.request import Draft, Format, ImageRequest, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import Caller
-from tests.support.fakes import FakeProviders, make_deps
+from tests.support.fakes import FakeProviders, Fakes
 
 MODEL = Path(__file__).parents[3] / "gpu_worker" / "scenes" / "weights"  # the one that `make run` has
 SCENES, DRAWING = catalogue.cards_of("demo")
@@ -104,14 +103,12 @@ def settings(folder: Path) -> Settings:
     return Settings(demo_model_dir=str(folder))
 
 
-def service(folder: Path) -> Deps:
-    there = FakeProviders(demo=build(settings(folder)))  # type: ignore[arg-type]
-    return make_deps(
-        providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder))
-    )
+def service(folder: Path) -> Fakes:
+    there = FakeProviders(demo=build(settings(folder)))
+    return Fakes(providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder)))
 
 
-def ask(deps: Deps, **request: Any) -> Job:
+def ask(deps: Fakes, **request: Any) -> Job:
     caller = Caller("acme", "req", None, "f")
     asked = ImageRequest("a red star", **request)
     job, _ = generate(Draft(asked), caller, deps, respond_async=False, deadline=deps.clock.now() + 26)

@@ -133,7 +133,7 @@ def test_nothing_is_sent_without_time(local: Ollama, cloud: BedrockText, server:
         with pytest.raises(ProviderFailure) as caught:
             engine.rewrite(LONG, LIMIT, 0)
         assert caught.value.code == "timeout"
-    assert server.calls == fake.calls == []
+    assert (server.calls, fake.calls) == ([], [])
 
 
 JSON = st.recursive(

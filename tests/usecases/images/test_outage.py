@@ -20,7 +20,7 @@ from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.usecases.images.candidates import PATIENCE, PATIENCE_SECONDS
 from lambdas.usecases.jobs import submit_job
 from tests.api.client import Client
-from tests.support.fakes import FakeClock, FakeProviders, make_deps
+from tests.support.fakes import FakeClock, FakeProviders, Fakes
 
 BEST = "runware_ai"
 SECONDS = {BEST: 4.0, "gemini": 8.0, "bedrock": 6.0}
@@ -104,7 +104,7 @@ def lived(kind: str, seed: int, patch: pytest.MonkeyPatch) -> tuple[list[Seen], 
     clock = FakeClock()
     start = clock.now()
     providers = {name: Simulated(clock, die, seconds) for name, seconds in SECONDS.items()}
-    client = Client(make_deps(clock=clock, providers=FakeProviders(**providers)))  # type: ignore[arg-type]
+    client = Client(Fakes(clock=clock, providers=FakeProviders(**providers)))
     seen: list[Seen] = []
     while (at := clock.now() - start) < LATEST:
         providers[BEST].down = KINDS[kind][0] if BEGINS <= at < ENDS else None
@@ -119,7 +119,7 @@ def lived(kind: str, seed: int, patch: pytest.MonkeyPatch) -> tuple[list[Seen], 
 
 def share(seen: list[Seen], start: float, end: float) -> float:
     within = [s for s in seen if start <= s.at < end]
-    return sum(s.body["provider"] == BEST for s in within) / len(within)
+    return [s.body["provider"] for s in within].count(BEST) / len(within)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
