@@ -1,4 +1,4 @@
-"""The operator's command for keys and secrets: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
+"""Manages keys and secrets for the operator: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
-    """The key goes to the standard output, once and alone; what is said about it to the standard error.
+    """Write a new key or secret to the standard output, and messages to the standard error.
 
-    So does a secret that is asked for by itself; one that comes with a tenant's first key is said about the key.
+    The secret that is made with a tenant's first key is part of a message.
     """
     options = _parser(environ).parse_args(arguments)
     try:
@@ -120,6 +120,7 @@ def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told
 
 
 def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
+    """Open the keys of a deployed stack, with the caller's AWS credentials, or of the running local stack."""
     found = stack_of(stack, data_dir)
     return DynamoKeyRing(found.client("dynamodb"), found.outputs["KeysTable"])
 
@@ -149,7 +150,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _signing_elsewhere(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
-    """Tenants whose secret the local run does not take from its table, and where it takes it from."""
+    """Return the tenants whose secret a local run does not read from its table, and where it reads it."""
     if options.stack != "local":
         return {}
     kept = Path(options.data_dir) / "webhook.secrets"  # written by the local run

@@ -1,4 +1,4 @@
-"""What happens at a function's start: nothing, except where it is deployed."""
+"""A function's start does nothing, except when deployed."""
 
 from __future__ import annotations
 

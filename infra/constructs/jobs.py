@@ -1,4 +1,4 @@
-"""Jobs: their queue, the worker that runs them, and the function that ends those which failed for good."""
+"""Defines the job queue, the worker, and the function that fails dead-lettered jobs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from infra.constructs.retry_queue import RetryQueue, feed
 from infra.constructs.webhooks import Webhooks
 from infra.data_stack import DataStack
 
-WORKER = FunctionSpec(  # a job's watchdog sends its successor, for a day at the most
+WORKER = FunctionSpec(  # a job's watchdog message sends the next one, for at most a day
     "lambdas.handlers.worker.handler", 900, 1769, "Runs the jobs that outlast a request", goes_round=True
 )
 DEAD_LETTER = FunctionSpec("lambdas.handlers.dead_letter.handler", 60, 256, "Ends the jobs that failed for good")
 
 
 class Jobs:
-    """What accepts a job gets `variables` and `send`.
+    """The queue and its functions; `variables` and `send` are for functions that accept jobs.
 
-    Children of `scope` itself: a construct between would change their logical ids, and with them the queue.
+    The children belong to `scope` itself: a construct in between would change their logical ids, and replace the queue.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Jobs:
     def _dead_letter(
         self, functions: Functions, data: DataStack, webhooks: Webhooks, settings: Mapping[str, str]
     ) -> lambda_.Function:
-        """Gives a job its final state, with its money, its event and the images that it has so far."""
+        """Add the function that fails a job, settles its budget, and stores its event and the images so far."""
         return functions.add(
             "DeadLetter",
             DEAD_LETTER,

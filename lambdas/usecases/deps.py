@@ -55,7 +55,7 @@ class Deps:
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
     heartbeat: Heartbeat = heartbeat  # keeps a run's lease
 
-    def house(self) -> Deployment:
+    def deployment(self) -> Deployment:
         """What the deployment offers now."""
         return Deployment(
             self.providers.configured(),

@@ -1,4 +1,4 @@
-"""The bucket, the queue, the keys and the worker call over AWS's own client."""
+"""The bucket, the queue, the keys and the worker call over boto3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import boto3
@@ -18,6 +18,7 @@ from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queues import SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
+from tests.support.quiet_handler import QuietHandler
 
 
 @pytest.mark.usefixtures("cloud")
@@ -88,7 +89,7 @@ def test_keys_by_hash_and_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of("living") is None
 
 
-class _Slow(BaseHTTPRequestHandler):
+class _Slow(QuietHandler):
     hits = ended = 0
     held: threading.Event | None = None
     status = 200
@@ -103,9 +104,6 @@ class _Slow(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The function gpu_result on the real adapters: a notice becomes one message that a worker can read."""
+"""The function gpu_result on the real adapters: a notification becomes one message for a worker."""
 
 from __future__ import annotations
 

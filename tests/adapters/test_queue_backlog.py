@@ -1,4 +1,4 @@
-"""What waits for the workers, as the queue and the index tell it."""
+"""The backlog by the queue's length and the index of jobs by status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that speaks to the API in process, through API Gateway's event and answer."""
+"""A client that calls the API in process, with API Gateway's event and answer."""
 
 from __future__ import annotations
 

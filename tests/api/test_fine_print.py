@@ -1,4 +1,4 @@
-"""Contract 1.4, 1.6, 1.7, 5.3, 5.6 and 12.1 in their small words, in process with in-memory ports."""
+"""Contract 1.4, 1.6, 1.7, 5.3, 5.6 and 12.1 in detail, in process with in-memory ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract 12.4 and 12.10: images by every way in, over the routes, and what is said of them or refused."""
+"""Contract 12.4 and 12.10: uploads by every route, their warnings and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate and budget as a client meets them: headers on what is admitted, 429 and how long to wait on what is not."""
+"""Rate limit and budget over the API: headers on admitted requests, 429 with Retry-After on others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Too much work, as a client meets it."""
+"""The API's answers under overload."""
 
 from __future__ import annotations
 

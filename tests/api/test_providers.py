@@ -1,4 +1,4 @@
-"""Contract 5.9: GET /unified/providers, what each offers and how it is."""
+"""Contract 5.9: GET /unified/providers, what each provider offers and its status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lambdas.domain.routing.health import TRIP_AFTER, NoFailure
 from tests.api.client import Client
 from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, Fakes
 
-CORE = catalogue.default_of("bedrock")
+CORE = catalogue.cards_of("bedrock")[0]
 
 
 @pytest.fixture

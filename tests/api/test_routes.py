@@ -1,4 +1,4 @@
-"""The contract's sentences about routes, held in process with in-memory ports."""
+"""The contract's statements about routes, in process with in-memory ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract 9.1 and 12.9: webhooks named at submit, their bodies, and the routes that tell what became of them."""
+"""Contract 9.1 and 12.9: webhooks of a request, their bodies, and the routes that list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an event is sent again, and what a job's end makes of it."""
+"""The retry schedule of webhooks, and the event of a job's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for a ComfyUI server: checks graphs as it does, queues, paints, keeps a history, fails on demand.
+"""A strict double of a ComfyUI server: graph checks as its, a queue, pictures, a history, and faults on demand.
 
 It has one GPU: what is queued is painted one after the other. What it can do besides: tests/doubles/service.py.
 """

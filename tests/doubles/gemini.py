@@ -1,4 +1,4 @@
-"""A strict stand-in for the Gemini API's generateContent: refuses what Google would refuse, paints, fails on demand.
+"""A strict double of the Gemini API's generateContent: input checks as Google's, pictures, and faults on demand.
 
 What it can do besides: tests/doubles/service.py.
 """

@@ -1,4 +1,4 @@
-"""A strict stand-in for the GPU worker: at hand (`/invocations`), and behind both kinds of SageMaker endpoint.
+"""A strict double of the GPU worker: direct (`/invocations`), and behind both kinds of SageMaker endpoint.
 
 An asynchronous endpoint reads its requests from S3 and writes there, through the AWS of the environment. What it can do
 besides: tests/doubles/service.py.

@@ -1,4 +1,4 @@
-"""Backgrounds of the fake GPU worker: its own placing, putting back and scoring, around a scene that is only drawn."""
+"""Backgrounds of the GPU worker's double: its own placement, compositing and scoring, around a drawn scene."""
 
 from __future__ import annotations
 

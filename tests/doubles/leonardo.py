@@ -1,4 +1,4 @@
-"""A strict stand-in for the API of Leonardo.Ai: v2 creates, v1 tells the state, the images lie on its own CDN path."""
+"""A strict double of Leonardo.Ai: v2 creates, v1 gives the state, and the images have their own CDN path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for Ollama: refuses what it would refuse, shortens prompts, fails on demand.
+"""A strict double of Ollama: input checks as its, shortened prompts, and faults on demand.
 
 What it can do besides: tests/doubles/service.py. By hand: `python -m tests.doubles.ollama --port 11434`, then
 `OLLAMA_URL=http://127.0.0.1:11434 make run`.

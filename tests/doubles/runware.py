@@ -1,4 +1,4 @@
-"""A strict stand-in for Runware: one address for all tasks, asynchronous delivery, images on a path of its own."""
+"""A strict double of Runware: one URL for all tasks, asynchronous delivery, and images on their own path."""
 
 from __future__ import annotations
 

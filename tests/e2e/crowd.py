@@ -1,4 +1,4 @@
-"""Many clients at once: what each asks for, how it insists, and what it got."""
+"""Many concurrent clients: their requests, retries and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP client of the tests, on requests: paths of one server, timeouts, nothing of the environment."""
+"""The tests' HTTP client, on requests: paths of one server, timeouts, no settings of the environment."""
 
 from __future__ import annotations
 

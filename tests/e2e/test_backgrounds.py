@@ -1,4 +1,4 @@
-"""Product backgrounds on the local stack: by the demo, the GPU's double and Bedrock's; the purge."""
+"""Product backgrounds on the local stack: by the demo and the doubles of the GPU worker and Bedrock; the purge."""
 
 from __future__ import annotations
 

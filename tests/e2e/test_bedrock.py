@@ -1,4 +1,4 @@
-"""The same stack with Bedrock behind it: a strict stand-in that checks each request as AWS would."""
+"""The local stack with the strict Bedrock double."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the workers could not handle ends by the dead-letter function, under its own role: images and event kept."""
+"""Dead-lettered jobs are failed by the dead-letter function under its own role; images and event are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of a key and of a webhook secret on the running local stack: made by the command, used, replaced, ended."""
+"""Keys and webhook secrets on the running local stack: created by the command, used, replaced and ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from queue import Queue
 
 import pytest
@@ -22,6 +22,7 @@ from local.stack import Stack
 from tests.e2e import http
 from tests.e2e.conftest import Start
 from tests.e2e.http import Client
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = pytest.mark.e2e
 Told = tuple[dict[str, str], bytes]  # headers and body
@@ -84,14 +85,11 @@ def receiving() -> Iterator[tuple[str, Queue[Told]]]:
     """The address of a receiver on this machine, and what it was sent: (headers, body), in order."""
     sent: Queue[Told] = Queue()
 
-    class Receiver(BaseHTTPRequestHandler):
+    class Receiver(QuietHandler):
         def do_POST(self) -> None:
             sent.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         thread = threading.Thread(target=server.serve_forever)

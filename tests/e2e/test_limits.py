@@ -1,4 +1,4 @@
-"""Forty callers at once against a budget and a rate, on the local stack with paid models behind it."""
+"""Forty concurrent callers against a budget and a rate limit, on the local stack with paid models."""
 
 from __future__ import annotations
 

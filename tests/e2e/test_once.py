@@ -1,4 +1,4 @@
-"""Twenty equal requests at once under one Idempotency-Key: one job, and one payment."""
+"""Twenty concurrent equal requests with one Idempotency-Key: one job, and one payment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every provider behind one interface, on the local stack: each alone, and each failing while others are there."""
+"""Every provider on the local stack: each alone, and each failing while others are available."""
 
 from __future__ import annotations
 

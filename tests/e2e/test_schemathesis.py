@@ -1,4 +1,4 @@
-"""Schemathesis against the served OpenAPI document: no 5xx, and every answer as the document says."""
+"""Schemathesis against the served OpenAPI document: no 5xx, and every answer matches the document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two tenants on one stack: whatever belongs to the one is, for the other, as if it had never been."""
+"""Two tenants on one stack: neither can see that anything of the other exists."""
 
 from __future__ import annotations
 

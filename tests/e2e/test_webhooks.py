@@ -1,4 +1,4 @@
-"""Webhooks on the local stack: a receiver on this machine that fails first, and the public library that verifies."""
+"""Webhooks on the local stack: a receiver that fails first, and verification by the public library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = pytest.mark.e2e
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -29,7 +30,7 @@ class Receiver:
         self.known = threading.Condition()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -40,9 +41,6 @@ class Receiver:
                 self.send_response(410 if self.path == "/gone" else 503 if first else 204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on the test's output."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"

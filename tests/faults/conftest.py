@@ -1,4 +1,4 @@
-"""AWS in process for all tests of this folder, with faults on demand; each test has a tenant of its own."""
+"""Fixtures: AWS in process with faults on demand; each test has its own tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write down which AWS calls each flow makes: `python -m tests.faults.record`."""
+"""Records which AWS calls each flow makes: `python -m tests.faults.record`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of AWS is out of reach for longer than anybody tries: nothing is accepted that nobody would finish."""
+"""An AWS service is unreachable for longer than all retries: no job is accepted that cannot be finished."""
 
 from __future__ import annotations
 

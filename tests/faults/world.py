@@ -1,4 +1,4 @@
-"""One tenant's service over the emulated AWS, with a clock, workers and providers of the test."""
+"""One tenant's service on emulated AWS, with the test's clock, workers and providers."""
 
 from __future__ import annotations
 

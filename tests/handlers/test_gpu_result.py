@@ -1,4 +1,4 @@
-"""Notices of SageMaker: those of our work bring its job, all else is let go."""
+"""SageMaker's notifications: those of the service's work requeue its job, all others are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The handlers: events in, the right use case called, failures by name."""
+"""The handlers: events in, the right use case called, failed messages reported by id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One synthesis per environment, shared by every test of the templates."""
+"""Fixtures: one synthesis per environment, shared by all tests of the templates."""
 
 from __future__ import annotations
 

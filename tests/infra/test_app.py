@@ -1,4 +1,4 @@
-"""The app as it is started by people: environments, settings, no account, and the snapshot it must equal."""
+"""The CDK app: environments, settings, no account needed, and the snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The function between CloudFormation and CodeBuild: every request gets exactly one answer, sooner or later."""
+"""The function between CloudFormation and CodeBuild: every request gets exactly one answer."""
 
 from __future__ import annotations
 

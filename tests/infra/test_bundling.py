@@ -1,4 +1,4 @@
-"""The package that Lambda gets: for its machine, with byte code it will use, and with nothing it does not need."""
+"""The Lambda package: for Lambda's platform, with usable byte code, and nothing unneeded."""
 
 from __future__ import annotations
 

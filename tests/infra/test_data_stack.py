@@ -1,4 +1,4 @@
-"""What the packs of rules do not ask of tables, bucket and secret."""
+"""The data stack: properties of tables, bucket and secret that cdk-nag does not check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packs of rules: both cdk-nag packs run inside every synthesis, and cfn-lint over its result."""
+"""Both cdk-nag packs run in every synthesis, and cfn-lint checks its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU stack: it costs nothing while it sleeps, it wakes, it is seen, and it may do little."""
+"""The GPU stack: no cost while scaled to zero, scaling, alarms, and least privilege."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS's own limits, which no emulator and no linter looks at, over every template and what the code sends."""
+"""AWS's limits that no emulator or linter checks, over every template and the code's requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the functions may call of Bedrock is what they call, under any setting."""
+"""The grants for Bedrock match the calls of the functions, under any setting."""
 
 from __future__ import annotations
 

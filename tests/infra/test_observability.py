@@ -1,4 +1,4 @@
-"""Contract 8.1: the alarms ring one topic, and the dashboard shows every figure that the service writes."""
+"""Contract 8.1: the alarms notify one topic, and the dashboard shows every metric of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway: who must show a key, how long it waits, what it logs and what it says by itself."""
+"""The gateway: authorization, timeout, logs, and its own error answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the templates and the service must agree, though they share no code."""
+"""The values on which templates and service must agree without sharing code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the packs of rules do not ask of functions, queues and roles."""
+"""The service stack: properties of functions, queues and roles that cdk-nag does not check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The durations that the protocol counts on lie partly in the templates and partly in the code: they must agree."""
+"""The durations of the job protocol in templates and code agree."""
 
 from __future__ import annotations
 

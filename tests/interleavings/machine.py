@@ -1,4 +1,4 @@
-"""Histories drawn by hypothesis: what happens next is a rule, what must hold is the model's."""
+"""The state machine for hypothesis: rules choose the next step, and the model has the invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports beside the records and the providers, whose calls stop and take effect in the world of the test."""
+"""The ports other than records and providers; each call yields to the scheduler."""
 
 from __future__ import annotations
 

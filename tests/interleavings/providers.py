@@ -1,4 +1,4 @@
-"""Providers that charge, in a ledger of their own, and end each call as the test has said."""
+"""Providers that charge into their own ledger, and whose calls end as the test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two implementations of the records that are put to the test, and a look at their rows past all adapters."""
+"""The two stores under test, and direct access to their items."""
 
 from __future__ import annotations
 

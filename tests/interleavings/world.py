@@ -1,4 +1,4 @@
-"""The world that the service runs in: its processes, its queue, its clock, its bucket, all at the scheduler's word."""
+"""The environment of the service: processes, queue, clock and bucket under the scheduler's control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the forked processes do: the api's submission, and what the other functions' handlers do with a message."""
+"""The work of the forked processes: the api's submission, and the handling of a message by the other functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guards of the protocol, each of which can be taken away, to see that the ledger notices.
+"""The guards of the protocol; each can be disabled, to show that the ledger notices.
 
 A guard is taken away at a port, at the calls of AWS, or at the one function that is it: the code itself stays as it is.
 """

@@ -1,4 +1,4 @@
-"""Which jobs the ledger runs, and where each of their processes is killed."""
+"""Plans the jobs of the ledger, and where each of their processes is killed."""
 
 from __future__ import annotations
 

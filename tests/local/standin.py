@@ -1,4 +1,4 @@
-"""A tiny service of three functions with its templates, to try the local run without the real one."""
+"""A minimal service of three functions with its templates, to test the local run without the real service."""
 
 import json
 from collections.abc import Mapping

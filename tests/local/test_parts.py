@@ -1,4 +1,4 @@
-"""The small parts: metrics from logs, the zip, the fitted template, the gateway's answers, the banner."""
+"""The small parts of the local run: metrics, package, template, gateway answers and banner."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Settings: what is read, what is refused and how, and what the functions receive."""
+"""The local settings: which are read, which are refused, and which the functions receive."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole local run with a stand-in service: limits, errors, signed links, metrics, kills and restarts."""
+"""The whole local run with a minimal service: limits, errors, signed links, metrics, kills and restarts."""
 
 import contextlib
 import datetime

@@ -1,4 +1,4 @@
-"""The secrets of webhooks that the local run makes: for whom, kept where and how, and beside which that are given."""
+"""The generated webhook secrets of the local run: tenants, storage and precedence."""
 
 import base64
 import os

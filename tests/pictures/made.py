@@ -1,4 +1,4 @@
-"""Picture files made byte by byte, and sound ones of every kind that is taken: the seeds of what is spoilt."""
+"""Picture files made byte by byte, and valid ones of every accepted kind: the seeds of corrupted ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spoilt pictures: sound ones changed by lot, so that the same number is the same bytes wherever it is made."""
+"""Corrupted pictures: random changes of valid ones, deterministic by number."""
 
 from __future__ import annotations
 

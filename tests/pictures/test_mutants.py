@@ -1,4 +1,4 @@
-"""A few spoilt pictures by every way; `make fuzz` sends the many."""
+"""A few corrupted pictures through every way in; `make fuzz` sends many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way by which a picture comes in, each with the ends that it may have; anything else has escaped."""
+"""Every way in for a picture, with its permitted outcomes; any other outcome is an error."""
 
 from __future__ import annotations
 

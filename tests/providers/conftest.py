@@ -1,4 +1,4 @@
-"""A fake Bedrock runtime and the real provider pointed at it."""
+"""Fixtures: a Bedrock double, and the real provider that calls it."""
 
 from __future__ import annotations
 

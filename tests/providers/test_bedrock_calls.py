@@ -1,4 +1,4 @@
-"""Calls of the Bedrock provider over HTTP: one each, whatever happens, and all within their time."""
+"""The Bedrock provider's calls over HTTP: one per image, in time, after any fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.edges import EDGES
 from tests.doubles.service_wire import Reply
 
-CORE = catalogue.default_of("bedrock")
+CORE = catalogue.cards_of("bedrock")[0]
 ORDER = ImageTask(CORE, "a cat", 7, (1024, 1024), ratio="1:1")
 
 OUTCOMES = {

@@ -1,4 +1,4 @@
-"""Every provider of the table can be named and configured, and is in each list that cannot be made from the table."""
+"""Every provider of the table is configurable, and is in each list that is not derived from the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leonardo: what is sent, how each answer is read, and one paid call whatever happens."""
+"""Leonardo: requests, the reading of answers, and one paid call after any fault."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def test_a_strict_service_takes_every_order(
     from PIL import Image
 
     assert card.sides
-    least, most = card.sides.least, min(card.sides.most, 1024)
+    least, most = card.sides.min, min(card.sides.max, 1024)
     negative = SAFE_NEGATIVE_PROMPT if "negative_prompt" in card.honours else None
     order = ImageTask(card, "ein Käfer 🐞", card.seed_max, (least, most), negative_prompt=negative)
     painted = collected(provider, provider.submit(order, 5))

@@ -1,4 +1,4 @@
-"""What is sent is of the official SDKs' own types, and what they read of an answer is what the adapter reads of it.
+"""Requests match the official SDKs' own types, and adapters read an answer as the SDKs do.
 
 The services cannot be asked here; facts, adapter and stand-in may agree and all be wrong. These packages come from the
 services themselves, so each payload and each stand-in is held against them. (Leonardo's SDK knows only API v1.)

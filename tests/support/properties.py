@@ -1,4 +1,4 @@
-"""How the property tests draw examples: the same ones in every run, or in `make fuzz` others and ten times as many."""
+"""Settings of the property tests: the same examples in every run, or in `make fuzz` others and ten times as many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The six real provider modules against their strict doubles, and every fault that these know."""
+"""The six real provider modules against their strict doubles, and all faults of these."""
 
 from __future__ import annotations
 

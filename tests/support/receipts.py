@@ -1,4 +1,4 @@
-"""What a job's receipt and the providers' own ledgers must say of the same calls, and how a job may end."""
+"""Checks that a job's receipt and the providers' ledgers agree, and that its final state is permitted."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def check_after_kills(job: Job, house: Deployment) -> int:
     for name in PROVIDERS:
         calls = house.ledger(name)
         paid = [call.seed for call in calls if call.paid]
-        free = catalogue.default_of(name).price_usd == 0
+        free = catalogue.cards_of(name)[0].price_usd == 0
         assert free or len(set(paid)) == len(paid), (name, calls)
         attempts = [a for a in job.attempts if a.provider == name]
         told = {(a.model, seed_of(job, a)) for a in attempts}

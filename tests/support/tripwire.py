@@ -1,4 +1,4 @@
-"""Ports that a run can be killed at: real providers, and the others in memory."""
+"""Ports at which a run can be killed: real providers, and the others in memory."""
 
 from __future__ import annotations
 

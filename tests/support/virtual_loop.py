@@ -1,4 +1,4 @@
-"""An event loop without waiting: where nothing is to be done until a timer, its time is that timer's at once."""
+"""An event loop that does not wait: an idle loop moves the time to the next timer."""
 
 from __future__ import annotations
 

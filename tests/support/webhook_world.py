@@ -1,4 +1,4 @@
-"""The service, its webhooks function and the queue between them, on the clock of the test."""
+"""The service, its webhooks function and the queue between them, on the test's clock."""
 
 from __future__ import annotations
 

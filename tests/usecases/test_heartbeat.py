@@ -1,4 +1,4 @@
-"""The beat that keeps a run's lease: it goes on after a failure, and ends with the work or when it is told no."""
+"""The heartbeat of a run's lease: it goes on after a failure, and ends with the work or a lost lease."""
 
 from __future__ import annotations
 

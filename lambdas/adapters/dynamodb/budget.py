@@ -1,7 +1,7 @@
-"""A month's books in the table `jobs`: parts of the transactions that accept and end a job, and what is no job's.
+"""Keeps a month's books in the table `jobs`, as parts of the transactions that accept and end a job.
 
-Each part is one update of the row `{tenant}#budget`, `{month}`; because it is written with the job's own conditional
-move or not at all, nothing is reserved, charged or given back twice.
+Each part updates the item `{tenant}#budget`, `{month}`. It is in the same transaction as the conditional write of the
+job, so nothing is reserved, charged or given back twice. DynamoBooks books costs that belong to no job.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lambdas.domain.limits.budget import Caps, Committed
 
 
 def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
-    """Adds the job's reservation, on the condition that no cap is passed; nothing where it reserves nothing."""
+    """Return the part that adds the job's reservation if it fits the caps; none if the job reserves nothing."""
     wanted = {
         "committed_microusd": (job.reserved_microusd, caps.microusd),
         "committed_images": (job.reserved_images, caps.images),
@@ -29,7 +29,7 @@ def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
 
 
 def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, int]]) -> list[Part]:
-    """`wanted` has an amount and its cap for each column."""
+    """Return the part that adds amounts; `wanted` has an amount and its cap for each column."""
     added = {column: amount for column, (amount, _) in wanted.items() if amount}
     if not added:
         return []
@@ -48,20 +48,21 @@ def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, in
 
 
 def settle(table: str, job: Job) -> list[Part]:
-    """Replaces the reservation of a job in its final state by what it cost; nothing where nothing changes."""
+    """Return the part that replaces the reservation of a final job by its cost; none if nothing changes."""
     change = budget.settlement(job)
     return [{"Update": _update(table, job.tenant, job.created_at, asdict(change))}] if change.any else []
 
 
 class DynamoBooks:
-    """The port Books over the table `jobs`."""
+    """Implements the port Books with the table `jobs`."""
 
     def __init__(self, table: str) -> None:
         self._table = table
 
     def committed(self, tenant: str, at: float) -> Committed:
         books = get_item(self._table, f"{tenant}#budget", budget.month(at)) or {}
-        return Committed(books.get("committed_microusd", 0), books.get("committed_images", 0))
+        columns = ("committed_microusd", "committed_images", "spent_microusd", "images")
+        return Committed(*(books.get(column, 0) for column in columns))
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         wanted = {"committed_microusd": (amount, caps.microusd)}

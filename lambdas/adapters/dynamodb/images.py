@@ -1,4 +1,4 @@
-"""The rows of stored images: one by which an image is found, and one by which its project counts it."""
+"""Stores two items per image in DynamoDB: one to find it by name, and one to count the images of its project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from lambdas.adapters.dynamodb.analytics import adds
-from lambdas.adapters.dynamodb.items import TELL, Values, item, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, item, values
 from lambdas.adapters.dynamodb.listing import read_items
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.adapters.dynamodb.writes import Part
@@ -19,7 +19,7 @@ READ_AT_ONCE = 100  # records of one BatchGetItem
 
 
 def puts(table: str, job: Job) -> list[Part]:
-    """Parts of a transaction that store the rows of a job's images; they expire with the job's record."""
+    """Return the transaction parts that store the items of a job's images; they expire with the job."""
     rows = []
     for image in job.images:
         document = json.dumps(asdict(image), separators=(",", ":"))
@@ -46,7 +46,7 @@ def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
             "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)"
             f" AND attribute_{'exists' if summed else 'not_exists'}(rolled_up)",
             "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
-            **TELL,
+            **RETURN_OLD,
         }
         reasons = transact([{"Update": mark}, *deletes, *(less if summed else [])])
         if not reasons or token in reasons[0].item.get("deletions", ()):
@@ -58,13 +58,13 @@ def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
 
 
 def unmarked(job: Job, found: Values) -> Job:
-    """The job without the images that are marked as deleted on its record."""
+    """Return the job without the images that are marked as deleted on its item."""
     deleted = found.get("deleted", ())
     return replace(job, images=tuple(i for i in job.images if i.id not in deleted)) if deleted else job
 
 
 def present(table: str, jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, without the images that other jobs had made for them and that are there no more."""
+    """Return the jobs; a job answered from the cache loses the images of another job that were deleted since."""
     borrowed = {(job.tenant, image.name): None for job in jobs if job.cached for image in job.images}
     there: set[tuple[str, str]] = set()
     for tenant in {tenant for tenant, _ in borrowed}:

@@ -1,7 +1,7 @@
-"""Job records in DynamoDB.
+"""Stores jobs in DynamoDB.
 
-A record is one item: what conditions and indexes need stands in attributes of its own, the rest is one
-JSON document. Only the holder of the newest fence may write a running job.
+A job is one item: the fields that conditions and indexes need are attributes, the rest is one JSON document. Only the
+holder of the newest fence may write a running job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lambdas.adapters.dynamodb import counters, outbox
 from lambdas.adapters.dynamodb import images as dynamodb_images
 from lambdas.adapters.dynamodb.idempotency import ConditionFailed, put_once
 from lambdas.adapters.dynamodb.idempotency import partition as idempotency_partition
-from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, unmarshal, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Raw, Values, get_item, item, unmarshal, values
 from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.adapters.dynamodb.writes import Part, refused
@@ -38,11 +38,11 @@ from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.jobs import Page
 
-_OUTSIDE = ("status", "fence", "lease_until")  # these live in attributes only, never in the document
+_OUTSIDE = ("status", "fence", "lease_until")  # attributes that are not in the document
 
 
 class DynamoJobs:
-    """The port Jobs over the tables `jobs` and `images`. `metrics`: what jobs do is counted for the deployment."""
+    """Implements the port Jobs with the tables `jobs` and `images`. `metrics`: what jobs do is counted."""
 
     def __init__(self, jobs_table: str, images_table: str, *, metrics: bool = False) -> None:
         self._jobs = jobs_table
@@ -85,7 +85,7 @@ class DynamoJobs:
             job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
         )
         put = _put_of(claimed, expected=job)
-        # Its holder, however late, may since have renewed the lease, or put down the call that it is about to pay for.
+        # The previous holder may have renewed its lease since the read, or recorded a call that it is about to pay for.
         put["ConditionExpression"] += " AND lease_until = :lease AND doc = :doc"
         put["ExpressionAttributeValues"] |= values(lease=found["lease_until"], doc=found["doc"])
         if not self._put(put):
@@ -136,7 +136,7 @@ class DynamoJobs:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
     def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
-        """The final state, the images, the money, the event and the figures, all together or not at all."""
+        """Write the final state, the images, the budget, the event and the figures in one transaction."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]
         also += dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job))
@@ -167,24 +167,24 @@ def _put_of(job: Job, *, expected: Job) -> Part:
         "ConditionExpression": "#status = :status AND fence = :fence",
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": values(status=expected.status, fence=expected.fence),
-        **TELL,
+        **RETURN_OLD,
     }
 
 
 def _is(found: Values, put: Part) -> bool:
-    """Whether this very put made the item: its answer was lost, and it was sent again."""
+    """Return whether this put wrote the item: its response was lost and it was sent again."""
     return bool(found.get("written_by") == unmarshal(put["Item"]["written_by"]))
 
 
 def _same(found: Job, job: Job) -> bool:
-    """Whether the record is this job, however far it has come: another request may have made one of the same id."""
+    """Return whether the item is this job in any state, not another request's job of the same id."""
     return (found.created_at, found.request_id, found.seed) == (job.created_at, job.request_id, job.seed)
 
 
 def _document(job: Job) -> str:
     kept = {k: v for k, v in job.to_dict().items() if k not in _OUTSIDE}
-    # Characters as they are, up to three times shorter than their escapes: an item has 400 KB. Half of one, which
-    # UTF-8 does not know, is escaped.
+    # Unescaped characters take up to three times less of an item's 400 KB. Lone surrogates, which UTF-8 cannot
+    # encode, are escaped.
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 

@@ -21,13 +21,11 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, get_args
+from typing import Final
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.health import HALF_LIFE, Health, faded, free_at, may_call
-
-STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 
 SECOND_USD: Final = 0.002
 FAILURE_USD: Final = 0.10
@@ -92,6 +90,11 @@ def rank(
         resting=tuple(resting),
         free_at=min((free_at(_health(healths, c), now, c.id) for c in resting), default=None),
     )
+
+
+def expected_seconds(health: Health, card: ModelCard, now: float) -> float:
+    """Return the typical seconds of the model's next call: observed ones, and the catalogue's where there are few."""
+    return math.exp(_Seen.of(health, card, now).log_seconds)
 
 
 def _health(healths: Mapping[str, Health], card: ModelCard) -> Health:

@@ -1,4 +1,4 @@
-"""The providers' health in the table: shared, and written by many at once."""
+"""The providers' health in DynamoDB: shared by all functions and safe under concurrent writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Job records in DynamoDB: every move is conditional, and a page costs the same however many jobs there are."""
+"""Jobs in DynamoDB: every transition is conditional, and the cost of a page does not depend on the number of jobs."""
 
 from __future__ import annotations
 

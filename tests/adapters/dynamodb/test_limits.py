@@ -1,4 +1,4 @@
-"""Rates and budgets in DynamoDB: whatever comes at once, exactly the limit is admitted."""
+"""Rate limits and budgets in DynamoDB: under concurrency exactly the limit is admitted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events in DynamoDB: in with their job's end or not at all, moved by one writer at a time, listed by page."""
+"""Events in DynamoDB: stored with their job's end, moved by one writer at a time, listed in pages."""
 
 from __future__ import annotations
 

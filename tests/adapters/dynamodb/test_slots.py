@@ -1,4 +1,4 @@
-"""Slots in the table: exactly the cap over all functions, and a table out of reach keeps nobody waiting."""
+"""Slots in DynamoDB: exactly the cap over all functions, and no wait if the table is unreachable."""
 
 from __future__ import annotations
 

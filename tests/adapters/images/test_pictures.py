@@ -1,11 +1,11 @@
-"""The pictures adapter: exact sizes and formats out of anything a provider may send, and a refusal for the rest."""
+"""The adapter of the port Pictures: exact sizes and formats from any answer of a provider, and refusals."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from lambdas.adapters.images.files import is_plain
+from lambdas.adapters.images.files import outlined
 from lambdas.adapters.images.pictures import MAX_PIXELS, PillowPictures
 from lambdas.domain.errors import TooLarge
 from lambdas.domain.failures import ProviderFailure
-from lambdas.domain.jobs.request import FORMATS
+from lambdas.domain.jobs.request import Format
 from tests.support.properties import examples
 
+FORMATS = get_args(Format)
 fit = PillowPictures().fit
 NOTES = {"exif", "icc_profile", "xmp", "comment", "prompt", "XML:com.adobe.xmp", "photoshop", "parsed_exif"}
 
@@ -146,7 +147,9 @@ def test_exif_turns_the_picture_and_goes() -> None:
 @pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x05\x06" + b"\0" * 18, b"\0"])
 def test_a_polyglot_loses_its_tail(fmt: str, tail: bytes) -> None:
     answer, _ = fit(_bytes(fmt=fmt) + tail, (96, 64), fmt)
-    assert is_plain(answer, fmt)
+    outline = outlined(answer)
+    assert outline
+    assert (outline.kind, outline.plain) == (fmt, True)
     assert (b"script" in answer, _open(answer).size) == (False, (96, 64))
     _bare(answer)
 

@@ -1,4 +1,4 @@
-"""What is remembered of a provider, and when it is left alone."""
+"""The statistics of a provider, and its cooldowns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model answers, and what is said of what it cannot honour."""
+"""Which models are planned for a request, and which parameters are reported as dropped."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
 
 
 def test_a_model_near_its_end_warns() -> None:
-    ending = replace(catalogue.default_of("bedrock"), retires_on=date(2027, 1, 10))
+    ending = replace(catalogue.cards_of("bedrock")[0], retires_on=date(2027, 1, 10))
     assert "2027-01-10" in planning.warnings(ending, NOW)[0]
     assert planning.warnings(ending, NOW - 60 * 86_400) == ()
 
 
 def test_only_what_the_client_sent_is_reported() -> None:
     request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
-    assert [d.name for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
+    assert [d.name for d in planning.dropped(request, catalogue.cards_of("bedrock")[0])] == ["cfg"]
 
 
 def test_a_reference_image_goes_only_where_it_is_taken() -> None:
@@ -159,13 +159,13 @@ def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
     request = ImageRequest("x", seed=0)
     turbo = catalogue.card(TURBO)
     assert turbo
-    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"), random.Random())
+    drawn = planning.draw_seed(request, catalogue.cards_of("bedrock")[0], random.Random())
     assert drawn != 0
     assert planning.image_task(request, turbo, drawn, 0).seed == 0
 
 
 def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
-    card = catalogue.default_of("bedrock")
+    card = catalogue.cards_of("bedrock")[0]
     assert planning.image_task(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
     assert planning.image_task(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
     assert planning.image_task(ImageRequest("x", format="webp"), card, 1, 0).format == "png"

@@ -1,12 +1,13 @@
-"""An hour of traffic: what clients notice of providers that fail, slow down and recover."""
+"""An hour of simulated traffic with providers that fail, slow down and recover."""
 
 from __future__ import annotations
+
+from typing import get_args
 
 import pytest
 
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.request import Strategy
-from lambdas.domain.routing.ranking import STRATEGIES
 from tests.support.simulation import MINUTE, Service, Spell, simulate
 
 START, END = 10 * MINUTE, 30 * MINUTE
@@ -28,7 +29,7 @@ def outage(code: Failure, seconds: float) -> dict[str, Service]:
     }
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 @pytest.mark.parametrize(("code", "seconds"), FAULTS)
 def test_no_client_notices_an_outage_and_traffic_returns(strategy: Strategy, code: Failure, seconds: float) -> None:
     for seed in range(3):

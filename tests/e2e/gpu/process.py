@@ -1,4 +1,4 @@
-"""The GPU worker's own process, with weights that were never trained, for tests that put it behind the local stack."""
+"""The GPU worker in its own process, with untrained weights, behind the local stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A product's background by the worker's own process, behind the local stack."""
+"""A product background by the worker's process behind the local stack."""
 
 from __future__ import annotations
 

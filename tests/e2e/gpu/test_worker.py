@@ -1,4 +1,4 @@
-"""The GPU worker's own process behind the local stack: two hundred requests at once, equal bytes, and the purge."""
+"""The GPU worker's process behind the local stack: two hundred concurrent requests, equal bytes, and the purge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image that has no time left, and a worker that is replaced: whatever was accepted has an end, and a true one."""
+"""Expired images and a replaced worker: every accepted job reaches a correct final state."""
 
 from __future__ import annotations
 

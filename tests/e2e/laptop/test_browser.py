@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from local.stack import Stack
 from tests.e2e.http import Client
 from tests.support.browser import Browser
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = [
     pytest.mark.e2e,
@@ -95,7 +96,7 @@ async (address, fields) => {
 """
 
 
-class Nothing(BaseHTTPRequestHandler):
+class Nothing(QuietHandler):
     """An empty page of whatever name it is asked by."""
 
     def do_GET(self) -> None:
@@ -105,9 +106,6 @@ class Nothing(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""More at once than the laptop has processes for: a quick word to come again, no lost job, and all well afterwards."""
+"""More concurrent requests than the laptop has processes: quick refusals, no lost job, and a recovery."""
 
 from __future__ import annotations
 

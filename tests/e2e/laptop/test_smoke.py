@@ -1,4 +1,4 @@
-"""The local run as a user meets it: starts, says what it is, answers, keeps its data, ends without a trace."""
+"""The local run: it starts, prints its banner, answers, keeps its data, and ends without leftovers."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def test_a_target_of_one_s_own_is_looked_through_alone(s3: Any) -> None:
 
 def test_many_files_are_removed_and_the_mark_first(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stood(s3, *(f"some/prefix/old-1/{n}" for n in range(5)), "some/prefix/old-1/.complete")
-    monkeypatch.setattr(old_weights, "MOST", 2)
+    monkeypatch.setattr(old_weights, "MAX_KEYS", 2)
     calls: list[list[str]] = []
     plain = s3.delete_objects
 

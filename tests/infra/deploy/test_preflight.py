@@ -1,4 +1,4 @@
-"""The checks before a deployment: each failure says what to do, and nothing is created."""
+"""The checks before a deployment: each failure names its remedy, and nothing is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator's door: who signs with the folder's keys comes in, a known key, a page and another name do not."""
+"""The emulator's gate: requests signed with the folder's keys pass; known keys, web pages and other hosts do not."""
 
 import asyncio
 import datetime

@@ -1,4 +1,4 @@
-"""The credentials of a data folder: random, kept, for its owner's eyes; and the folder itself."""
+"""The credentials of a data folder: random, persistent, readable by the owner alone."""
 
 import os
 import stat

@@ -1,10 +1,10 @@
-"""The way to the real Bedrock: signed anew with the user's credentials, and closed to those without the word."""
+"""The pass-through to the real Bedrock: signed with the user's credentials, and closed without the token."""
 
 import asyncio
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from local.settings import ROOT
 from local.stack import Stack
 from tests.e2e import http
 from tests.local import standin
+from tests.support.quiet_handler import QuietHandler
 
 USER = {"AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"}
 SCOPE = b"AWS4-HMAC-SHA256 Credential=ASIAFUNCTION/20260101/us-west-2/bedrock/aws4_request, Signature=0"
@@ -33,7 +34,7 @@ class Upstream(ThreadingHTTPServer):
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
 
 
-class Bedrock(BaseHTTPRequestHandler):
+class Bedrock(QuietHandler):
     """Writes down what it gets; answers 200, or the status that the body asks for."""
 
     server: Upstream
@@ -51,9 +52,6 @@ class Bedrock(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture

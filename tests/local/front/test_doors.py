@@ -1,4 +1,4 @@
-"""The front's doors: names, pages of other origins, and what HTTP does not know."""
+"""The front's checks of host names, origins and malformed HTTP."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is no proper request, as raw bytes to the front of a running stack: a 4xx in the contract's shape, at once."""
+"""Malformed requests as raw bytes to a running stack's front: a quick 4xx in the contract's format."""
 
 import json
 import os

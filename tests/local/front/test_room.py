@@ -1,4 +1,4 @@
-"""The front's room: places in the order of coming, a line that moves, and a quick word where it does not."""
+"""The front's queue: in order of arrival, advancing, and with a quick refusal when it is full."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stands in front of a service is not the service: each adapter under an edge's pages and codings, and by name."""
+"""Errors of proxies in front of a service are not the service's: every adapter with their pages and encodings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pair:
 
 
 def order_of(provider: str) -> ImageTask:
-    card = catalogue.default_of(provider)
+    card = catalogue.cards_of(provider)[0]
     size = (1024, 1024) if not card.sides else (512, 512)
     ratio = "1:1" if card.ratios else None
     return ImageTask(card, "a cat", 7, size, ratio=ratio, id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")

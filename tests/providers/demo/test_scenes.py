@@ -1,4 +1,4 @@
-"""The demo's small model: its square in any shape; where it is missing a drawing, and a receipt that says so."""
+"""The demo's small model: its square at every size, and a drawing with a note on the receipt if it is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
 from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
-from lambdas.domain.jobs.request import FORMATS, Draft, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import Draft, Format, ImageRequest, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
@@ -78,7 +78,7 @@ def test_the_border_s_colour_goes_on_to_both_sides_of_the_untouched_square(ratio
         assert (after == last).all()
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", get_args(Format))
 def test_it_comes_in_the_format_asked_for_with_its_seed(fmt: str, framed: provider.Demo) -> None:
     painted = framed.paint(replace(ORDER, format=fmt), 10)
     assert str(opened(painted.data).format).lower() == fmt

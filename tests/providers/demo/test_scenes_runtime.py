@@ -1,4 +1,4 @@
-"""The small model without torch: the words, the sampling and the picture are those of the diffusers pipeline."""
+"""The small model without torch: tokens, sampling and picture equal those of the diffusers pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's check of the catalogue: each state of a model at each service, and the command itself."""
+"""The operator's check of the catalogue: each state of a model at each service, and the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's check where a service refuses, hangs or answers nonsense: it says so, in time, and shows no key."""
+"""The operator's check with failing services: it reports them, in time, without showing a key."""
 
 from __future__ import annotations
 

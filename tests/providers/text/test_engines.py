@@ -1,4 +1,4 @@
-"""Ollama and Bedrock as prompt engines: what is sent, how answers are read, and an end in time whatever happens."""
+"""Ollama and Bedrock as prompt engines: requests, the reading of answers, and timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GPU that sleeps: who can be served elsewhere is, who can wait only for it waits without a worker."""
+"""A GPU that is asleep: other providers are preferred, and jobs that need it wait without a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lambdas.usecases.jobs.run_job import MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
 from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, Fakes
 
-TURBO = catalogue.default_of("sagemaker")
+TURBO = catalogue.cards_of("sagemaker")[0]
 
 
 @dataclass

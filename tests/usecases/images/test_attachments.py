@@ -1,4 +1,4 @@
-"""Images as clients write them: any spelling of base64 and of a data URI, and one budget for a whole request."""
+"""Uploaded images: any spelling of base64 and data URIs, and one limit for a whole request."""
 
 from __future__ import annotations
 

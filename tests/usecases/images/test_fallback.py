@@ -1,4 +1,4 @@
-"""Which models are asked for an image after others have failed, and when nobody is asked any more."""
+"""Which models are asked for an image after failures, and when no other one is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backgrounds made by jobs: who is asked, what it costs, and a run killed between or in the midst of two paid calls."""
+"""Background jobs: their models and costs, and a run killed between or during its two paid calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job in the queue whose only provider restarts: it is tried again for a minute, and nothing of it is paid twice."""
+"""A queued job whose only provider restarts: retried for a minute, and nothing is paid twice."""
 
 from __future__ import annotations
 

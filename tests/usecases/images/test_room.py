@@ -1,4 +1,4 @@
-"""Room at the providers: who is full is passed by, and a job that nobody has room for holds no worker."""
+"""Providers without a free slot are skipped, and a job that finds none holds no worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Providers whose work outlives the call: the ticket is stored first, and whoever comes next takes it up."""
+"""Providers that issue tickets: the ticket is stored first, and another run can resume by it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_work_that_ended_badly(code: Failure) -> None:
     deps, at = office(collect_fails=[ProviderFailure(code, "x", paid="unknown")])
     job = run(deps, submitted(deps))
     assert job.status == FAILED
-    assert len([o for o in at.orders if o.card.id == catalogue.default_of("bedrock").id]) == 1
+    assert len([o for o in at.orders if o.card.id == catalogue.cards_of("bedrock")[0].id]) == 1
 
 
 def test_work_that_is_not_done_in_time_is_unknown() -> None:

@@ -1,4 +1,4 @@
-"""Accepting: an answer is given again from its row alone, and what is refused leaves nothing behind."""
+"""Accepting: a repeated key gives the stored answer, and a refused request leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Early refusal: only what would wait too long, only of whom has caused it, and without a trace."""
+"""Early refusal: only of jobs that would wait too long, only for tenants that caused it, without a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that lead to their own like: Lambda cuts such chains, but where it is told not to, and then we end them."""
+"""Chains of messages: Lambda stops recursive loops unless told not to, and the service's own chains end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_job_that_waits_a_quarter_of_an_hour_for_its_gpu_is_done() -> None:
     deps, at, _ = gpu(14 * 60 - 10)
     job, messages = delivered(deps, submitted(deps, model=TURBO.id, fallback=False))
     assert (job.status, len(at.orders)) == (COMPLETED, 1)
-    assert messages > recursion.MOST
+    assert messages > recursion.MAX_TIMES
 
 
 def test_a_job_that_finds_no_room_for_an_hour_is_done() -> None:
@@ -58,7 +58,7 @@ def test_a_job_that_finds_no_room_for_an_hour_is_done() -> None:
     deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), deps.clock.now() + 3600)
     job, messages = delivered(deps, job)
     assert job.status == COMPLETED
-    assert messages > 3 * recursion.MOST
+    assert messages > 3 * recursion.MAX_TIMES
 
 
 def test_a_job_that_never_finds_room_is_given_up_after_its_life_and_its_messages_end() -> None:
@@ -152,7 +152,7 @@ def test_a_message_that_names_a_time_after_the_event_is_gone_ends_it_at_once() -
 
 def test_the_guard_cuts_what_the_template_does_not_allow() -> None:
     chain: recursion.Chain | None = recursion.API
-    for _ in range(recursion.MOST):
+    for _ in range(recursion.MAX_TIMES):
         assert chain is not None
         chain = recursion.invoked("gpu_result", chain)
     assert chain is not None

@@ -1,4 +1,4 @@
-"""An image is deleted for good, once, and only where its job has ended."""
+"""An image is deleted for good, once, and only after its job has ended."""
 
 from __future__ import annotations
 

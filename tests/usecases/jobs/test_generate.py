@@ -1,4 +1,4 @@
-"""generate: what is done at once, what becomes a job, and what an Idempotency-Key promises."""
+"""generate: when it answers at once, when it becomes a job, and idempotency."""
 
 from __future__ import annotations
 

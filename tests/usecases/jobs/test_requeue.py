@@ -1,4 +1,4 @@
-"""A notice that work is done brings its job to a worker, where somebody still waits for it."""
+"""A completion notification requeues its job, if the job still waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""run_job: one claim, one paid call per image, one final state, whatever happens in between."""
+"""run_job: one claim, one paid call per image, one final state, after any failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tenant's budget through the use cases: reserved on acceptance, settled on the end, given back otherwise."""
+"""A tenant's budget through the use cases: reserved on acceptance, settled on the end, else released."""
 
 from __future__ import annotations
 

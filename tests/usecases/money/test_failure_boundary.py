@@ -1,4 +1,4 @@
-"""Whatever breaks between a provider's answer and the books ends the attempt as what it was, and never the run."""
+"""Unexpected errors around a provider's answer end the attempt with the right outcome, never the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shortening a generation's prompt by a paid model: on the receipt, in the budget, and not paid twice after a kill."""
+"""Shortening a prompt by a paid model: on the receipt, in the budget, and not paid twice after a kill."""
 
 from __future__ import annotations
 

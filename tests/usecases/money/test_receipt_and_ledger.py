@@ -1,4 +1,4 @@
-"""Contract 5.12: under every fault of every provider, the receipt and the providers' own ledgers agree call by call."""
+"""Contract 5.12: with every fault of every provider, the receipt and the providers' ledgers agree call by call."""
 
 from __future__ import annotations
 

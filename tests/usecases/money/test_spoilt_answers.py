@@ -1,4 +1,4 @@
-"""A provider's picture that no codec can read is the end of that attempt, never of the run: another is asked."""
+"""A provider's picture that no codec can read ends the attempt, not the run: another provider is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract 12.13: what a call was charged is told whatever became of it, for backgrounds and after any kill too."""
+"""Contract 12.13: the charge of a call is reported after any outcome, also for backgrounds and after kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shortening a prompt: who is asked, for how long, and what is used of the answers."""
+"""Shortening a prompt: which engines are asked, for how long, and which answers are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries that are cut off, doubled or out of order: nothing is lost, and what can come twice is named."""
+"""Deliveries that are interrupted, repeated or unordered: nothing is lost, and duplicates are recognisable."""
 
 from __future__ import annotations
 

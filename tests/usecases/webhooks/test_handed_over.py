@@ -1,4 +1,4 @@
-"""Every final state of a job is handed over, whatever dies or fails between its end and the queue."""
+"""Every final state of a job reaches the queue, after any kill or failure between its end and the queue."""
 
 from __future__ import annotations
 
