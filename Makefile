@@ -9,7 +9,7 @@ PY := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run quick test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -102,6 +102,9 @@ models-check: $(VENV)/.dev ## Compare the catalogue with what the configured acc
 	$(PY) -m lambdas.providers.models_check
 
 STACK ?= local
+
+backfill: ## Add jobs to the daily sums that ended before there were any: [STACK=local|dev|prod]
+	@$(PYTHON) -m local backfill --stack $(STACK)
 
 key: ## Make an API key, and with the first one a webhook secret: TENANT=acme [NAME=...] [STACK=local|dev|prod]
 	@$(PYTHON) -m local key "$(TENANT)" --stack $(STACK) $(if $(NAME),--name "$(NAME)")

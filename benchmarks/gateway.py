@@ -51,15 +51,15 @@ def in_handler(rounds: int) -> list[Row]:
     from lambdas import wiring
     from lambdas.domain.jobs.request import GeneratedImage
     from lambdas.observability import EmfMeter
-    from tests.api.client import Client
-    from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
+    from tests.api.client import AnyClient as Client
+    from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, deps_on_fakes
 
     data = picture()
     provider = FakeProvider()
     provider.paint = lambda order, _timeout: GeneratedImage(data, order.seed)  # type: ignore[method-assign]
     workers = FakeWorkers()
     real = workers.deps = replace(wiring.live(), providers=FakeProviders(bedrock=provider), workers=workers)
-    fakes, adapters = Client(make_deps(meter=EmfMeter())), Client(real)
+    fakes, adapters = Client(replace(deps_on_fakes(), meter=EmfMeter())), Client(real)
     same_size = {"prompt": "A fox in the snow", "width": 1024, "height": 1024, "seed": 1}
     other_size = {"prompt": "A fox in the snow", "width": 512, "height": 512, "seed": 1}
 

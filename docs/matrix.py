@@ -107,7 +107,7 @@ def _parameters(card: ModelCard) -> str:
 
 def _sizes(card: ModelCard) -> str:
     if card.sides:
-        return f"{card.sides.least} to {card.sides.most}, in steps of {card.sides.step}"
+        return f"{card.sides.min} to {card.sides.max}, in steps of {card.sides.step}"
     made = "x".join(map(str, plan(card, None, None).generate))
     return f"{len(card.ratios)} ratios, {made}" if len(card.ratios) > 1 else made if card.ratios else "any"
 

@@ -13,11 +13,12 @@ model then chooses the scene. `width` and `height` are optional together: the an
 plus the padding or, without a padding, of the photo.
 
 200: {"id", "model", "seed", "width", "height", "format", "image": base64, "timings": {"queue", "paint", "encode"}};
-timings in seconds. `id` is the request's id, so that no answer is taken for another request's. The same request gives
-the same image. Optional: `warnings` (sentences) and, for some tasks, `mask` (base64 of a PNG), `confidence` (0 to 1),
-`components` (the parts of the confidence, each a number or null) and `at`. `at` is [x, y], the position of the upload's
-top-left corner in the answer, in whole pixels, negative if it lies outside. Where the mask is 255, the answer's pixel
-(x + i, y + j) is the upload's pixel (i, j).
+timings in seconds, with "load", of the model's last load, where this process has loaded it. `id` is the request's id,
+so that no answer is taken for another request's. The same request gives the same image. Optional: `warnings`
+(sentences) and, for some tasks, `mask` (base64 of a PNG), `confidence` (0 to 1), `components` (the parts of the
+confidence, each a number or null) and `at`. `at` is [x, y], the position of the upload's top-left corner in the answer,
+in whole pixels, negative if it lies outside. Where the mask is 255, the answer's pixel (x + i, y + j) is the upload's
+pixel (i, j).
 
 `{"task": "purge", "model_id": null}` unloads one model, or all for null: {"model_id", "removed", "remaining"}. It
 exists beside the path `/models/purge` because SageMaker forwards no other path than `/invocations`. Every other status
@@ -160,7 +161,7 @@ def read(body: bytes) -> PaintRequest | PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PaintAnswer:
-    """A generated image. `timings` (queue, paint, encode) in seconds; `mask` is a PNG; `at` is (x, y)."""
+    """A generated image. `timings` (queue, paint, encode, load) in seconds; `mask` is a PNG; `at` is (x, y)."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""What is deployed, in CDK. Importing it tells jsii where Node is, which must be known before `aws_cdk` is imported."""
+"""Defines the deployment in CDK. Importing it points jsii to Node, which must precede the import of `aws_cdk`."""
 
 from infra.deploy.node import use_packaged_node
 

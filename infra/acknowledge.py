@@ -1,4 +1,4 @@
-"""Accepts single findings of cdk-nag, each with its reason."""
+"""Acknowledges single findings of cdk-nag, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Rule (or `Rule[finding]`) to reason, for this construct alone."""
+    """Acknowledge findings of this construct: a rule (or `Rule[finding]`) and its reason each."""
     for rule, reason in reasons.items():
         cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

@@ -1,4 +1,4 @@
-"""Makes the CDK app of one environment: its stacks, checked by both cdk-nag packs."""
+"""Builds the CDK app of one environment: its stacks, checked by both cdk-nag packs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def build(context: Mapping[str, object] | None = None, outdir: str | None = None) -> cdk.App:
-    """The app of the environment that the context names (`env`). The CDK CLI's own `-c` values win over `context`."""
+    """Build the app of the context's environment (`env`). The CDK CLI's own `-c` values override `context`."""
     defaults = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = cdk.App(analytics_reporting=False, outdir=outdir, context={**defaults, **(context or {})})
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks())
@@ -58,5 +58,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
     pairs = parser.parse_args(arguments).context
     context = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-    # the CLI says where to by CDK_OUTDIR; without it CDK would choose a temporary folder
+    # the CLI sets CDK_OUTDIR; without a folder CDK would choose a temporary one
     build(context, outdir=os.environ.get("CDK_OUTDIR", "cdk.out")).synth()

@@ -1,4 +1,4 @@
-"""Packs `lambdas/` and its dependencies for the Lambda runtime, with pip alone: no Docker, whatever this machine is."""
+"""Packages `lambdas/` and its dependencies for the Lambda runtime with pip, without Docker, on any machine."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PIP_TARGET = (
     "--implementation=cp",
     f"--python-version={RUNTIME}",
     "--only-binary=:all:",
-    "--no-compile",  # this interpreter's byte code would be of no use there
+    "--no-compile",  # Lambda's interpreter cannot use this one's byte code
 )
-# models_check is an operator's tool, and imports `requests`, which the package has not.
+# models_check is the operator's tool, and imports `requests`, which is not in the package.
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*", "*.md", "models_check")
 
 
 def service_code() -> lambda_.Code:
-    """The one asset that all functions share."""
+    """Return the asset that all functions share."""
     interpreter = runtime_interpreter()
     return lambda_.Code.from_asset(
         str(SOURCE),
@@ -40,7 +40,7 @@ def service_code() -> lambda_.Code:
         asset_hash_type=cdk.AssetHashType.CUSTOM,
         asset_hash=source_hash(compiled=interpreter is not None),
         bundling=cdk.BundlingOptions(
-            image=cdk.DockerImage.from_registry("scratch"),  # demanded, never used
+            image=cdk.DockerImage.from_registry("scratch"),  # required, never used
             local=LocalBundling(interpreter),
         ),
     )
@@ -54,7 +54,7 @@ class LocalBundling:
         self._interpreter = interpreter
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
-        """Called by CDK when the asset is not there yet."""
+        """Bundle the asset; CDK calls it unless the asset already exists."""
         bundle(Path(output_dir), self._interpreter)
         return True
 
@@ -74,20 +74,20 @@ def bundle(target: Path, interpreter: str | None) -> None:
 
 
 def install(target: Path) -> None:
-    """The dependencies, as the Lambda machine needs them: just the wheels of the lock, whatever there is by now."""
+    """Install the dependencies for Lambda's platform: exactly the wheels of the lock."""
     exact = ("--require-hashes", "--no-deps", "-r", str(LOCK))
     _run(*PIP, *PIP_TARGET, *exact, "--target", str(target))
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
 def compile_all(target: Path, interpreter: str) -> None:
-    """Byte code that Lambda takes unseen: its file times never match, so code checked by time would be thrown away."""
+    """Compile byte code that Python loads without a check: file times on Lambda differ, so a check would discard it."""
     where = ("-s", str(target), "-p", "/var/task", str(target))
     _run(interpreter, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", *where)
 
 
 def runtime_interpreter() -> str | None:
-    """A Python of the runtime's version: this one, or one on the PATH that really runs (a pyenv shim may not)."""
+    """Return a Python of the runtime's version: this one, or one on the PATH that runs (a pyenv shim may not)."""
     for candidate in (sys.executable, shutil.which(f"python{RUNTIME}")):
         if candidate and _version(candidate) == RUNTIME:
             return candidate
@@ -95,7 +95,7 @@ def runtime_interpreter() -> str | None:
 
 
 def source_hash(*, compiled: bool) -> str:
-    """A name for the package that changes with anything it is made from."""
+    """Return a hash that changes with everything that the package is made from."""
     digest = hashlib.sha256(repr((PIP_TARGET, RUNTIME if compiled else None)).encode())
     for path in _sources():
         digest.update(f"\0{path.relative_to(SOURCE).as_posix()}\0".encode())
@@ -114,6 +114,6 @@ def _version(interpreter: str) -> str | None:
 
 
 def _run(*command: str) -> None:
-    # sets in byte code are written in the order of their hashes
+    # the order of sets in byte code depends on their hashes
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     subprocess.run(command, check=True, stdout=sys.stderr, env=environment)  # noqa: S603 - our own words

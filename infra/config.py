@@ -1,4 +1,4 @@
-"""The environments that can be deployed, as data, and the settings that a deployment may pass through."""
+"""Defines the environments that can be deployed, and the settings that a deployment passes to the service."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-REGION_OF_BEDROCK = "us-west-2"  # where every image model lives, whatever the region of the stack or BEDROCK_REGION
+REGION_OF_BEDROCK = "us-west-2"  # of every image model, independent of the stack's region and BEDROCK_REGION
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on an alarm rings."""
+    """The values above which an alarm is raised."""
 
     server_error_percent: float
     latency_p95_seconds: float
@@ -26,14 +26,14 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """The GPU endpoint's figures. `instance_types` best first: the next is taken where one is not to be had."""
+    """The GPU endpoint's figures. `instance_types` is best first: the next one is used if one is unavailable."""
 
     instance_types: tuple[str, ...]
     max_instances: int
-    batch: int  # images painted at once, and so the requests that an instance is given at a time
-    models: tuple[str, ...]  # whose weights are staged; the first is loaded before an instance serves
-    idle_minutes: int  # that an instance may run without work until an alarm rings
-    asleep_minutes: int  # that work may wait without an instance until an alarm rings
+    batch: int  # images painted at once, which is also the number of concurrent requests per instance
+    models: tuple[str, ...]  # their weights are staged; the first is loaded before an instance serves
+    idle_minutes: int  # without work until an alarm is raised
+    asleep_minutes: int  # of waiting without an instance until an alarm is raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Environment:
 
 
 GPU_MODES = ("async", "realtime", "off")
-# The worker's own names; a model not named here may be used without accepting anything.
+# By the worker's model ids; the other models' licences need no acceptance.
 LICENCES: dict[str, str] = {
     "stabilityai/sdxl-turbo": "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
 }
@@ -129,14 +129,14 @@ SETTINGS: frozenset[str] = frozenset(
     }
 )
 
-# Bytes that all settings of a deployment may have together: a function's variables may have 4 KB, with its own.
+# Bytes of all settings together: a function's variables, its own included, may have 4 KB.
 MAX_SETTINGS = 2_000
 
 SECRETS: frozenset[str] = frozenset({"LEONARDO_API_KEY", "RUNWARE_API_KEY", "GEMINI_API_KEY"})
 
 
 def environment(name: str) -> Environment:
-    """The environment of that name."""
+    """Return the environment of that name."""
     try:
         return ENVIRONMENTS[name]
     except KeyError:
@@ -145,7 +145,7 @@ def environment(name: str) -> Environment:
 
 
 def gpu_mode(context: Mapping[str, object]) -> str:
-    """How the GPU worker is deployed: `async` (sleeps when nobody asks), `realtime` or `off`."""
+    """Return how the GPU worker is deployed: `async` (scales to zero), `realtime` or `off`."""
     mode = str(context.get("gpu", GPU_MODES[0]))
     if mode not in GPU_MODES:
         raise SystemExit(f"There is no gpu mode {mode!r}. Choose one of: {', '.join(GPU_MODES)} (-c gpu=...).")
@@ -153,9 +153,9 @@ def gpu_mode(context: Mapping[str, object]) -> str:
 
 
 def gpu_serving(context: Mapping[str, object]) -> str:
-    """By which endpoint the service is served: that of `gpu_serving`, of a mode, where it is given, else of its own.
+    """Return the mode of the endpoint that the service calls: `gpu_serving` if it is given, else `gpu`.
 
-    A deployment gives it while the endpoint of its mode is not there: `off`, or the other one that still stands.
+    A deployment gives it while the endpoint of its mode does not exist: `off`, or the mode of the endpoint that does.
     """
     serving = str(context.get("gpu_serving", gpu_mode(context)))
     if serving not in GPU_MODES:
@@ -164,7 +164,7 @@ def gpu_serving(context: Mapping[str, object]) -> str:
 
 
 def gpu(environment: Environment, context: Mapping[str, object]) -> Gpu:
-    """The environment's figures, with `gpu_instance_types` (between commas) and `gpu_max_instances` of the context."""
+    """Return the environment's figures, overridden by the context's `gpu_instance_types` and `gpu_max_instances`."""
     types = [part.strip() for part in str(context.get("gpu_instance_types", "")).split(",") if part.strip()]
     most = str(context.get("gpu_max_instances", environment.gpu.max_instances))
     if not most.isascii() or not most.isdigit() or int(most) < 1:
@@ -176,7 +176,7 @@ def gpu(environment: Environment, context: Mapping[str, object]) -> Gpu:
 
 
 def settings(context: Mapping[str, object]) -> dict[str, str]:
-    """The settings in a CDK context: its keys in capitals. An unknown one is refused, so that a typing error shows."""
+    """Return the settings in a CDK context: its keys in capitals. Refuses unknown ones, such as misspelt names."""
     given = {key: value for key, value in context.items() if key.isupper()}
     for key in sorted(given.keys() - SETTINGS):
         if key in SECRETS:
@@ -192,7 +192,7 @@ def settings(context: Mapping[str, object]) -> dict[str, str]:
 
 
 def _check(given: Mapping[str, str]) -> None:
-    """Asks the service itself, whose code is not this one's, what it thinks of its settings."""
+    """Check the settings with the service's own code in another process, since it is not imported here."""
     most = given.get("MAX_MODELS_CACHE", "1")  # of the GPU worker, which is no part of the service
     if not re.fullmatch(r"[0-9]{1,3}", most) or not 1 <= int(most) <= 100:
         raise SystemExit(f"MAX_MODELS_CACHE must be a whole number from 1 to 100, not {most!r}.")

@@ -1,4 +1,4 @@
-"""What must outlive a deployment: tables, images and the providers' keys."""
+"""Defines the stack of everything that must outlive a deployment: tables, images and the providers' keys."""
 
 from __future__ import annotations
 
@@ -57,16 +57,17 @@ class DataStack(cdk.Stack):
             retention_days=int(settings.get("JOB_RETENTION_DAYS", environment.retention_days)),
             cors_origins=origins(environment, settings),
         ).bucket
-        # exported under a name of our own, for the finding that is acknowledged in grants.py contains it
+        # exported under a chosen name, because the finding that grants.py acknowledges contains it
         self.bucket_arn_export = f"{self.stack_name}:ImageBucketArn"
         self.bucket_arn = self.export_value(self.bucket.bucket_arn, name=self.bucket_arn_export)
         self.secret = ProviderSecret(self, "ProviderSecret", protected=protected).secret
+        cdk.CfnOutput(self, "JobsTable", value=self.jobs.name, description="Where jobs and their sums are kept")
         cdk.CfnOutput(self, "KeysTable", value=self.keys.name, description="Where API keys are kept, as hashes")
         cdk.CfnOutput(self, "ImagesBucket", value=self.bucket.bucket_name, description="Empty it before deleting it")
         cdk.CfnOutput(self, "Secret", value=self.secret.secret_arn, description="Put the providers' keys here")
 
 
 def origins(environment: Environment, settings: Mapping[str, str]) -> list[str]:
-    """The web pages that may call this deployment: those of CORS_ALLOW_ORIGINS, else the environment's."""
+    """Return the CORS origins: those of CORS_ALLOW_ORIGINS, else the environment's."""
     given = [part.strip() for part in settings.get("CORS_ALLOW_ORIGINS", "").split(",") if part.strip()]
     return given or list(environment.cors_origins)

@@ -1,4 +1,4 @@
-"""The GPU worker on SageMaker: its image, its endpoint, and what brings its results home."""
+"""Defines the stack of the GPU worker on SageMaker: image, endpoint, and the function that handles its results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from infra.constructs.gpu.worker_image import WorkerImage, weights_folder
 from infra.data_stack import DataStack
 from infra.service_stack import ServiceStack
 
-GPU_RESULT = FunctionSpec("lambdas.handlers.gpu_result.handler", 30, 256, "Has the job of a finished GPU work attended")
+GPU_RESULT = FunctionSpec("lambdas.handlers.gpu_result.handler", 30, 256, "Requeues the job of a finished GPU task")
 NEVER_LOST = "A notice that is lost costs its job half a minute, until its next watchdog message."
 
 
 class GpuStack(cdk.Stack):
-    """Comes last: where it cannot be made, for want of a quota or of instances, the API serves without it."""
+    """Deployed last: if it fails for want of a quota or of instances, the API serves without it."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class GpuStack(cdk.Stack):
         cdk.CfnOutput(self, "Weights", value=weights_folder(gpu.models), description="Its models, in the bucket")
 
     def _topics(self, functions: Functions, data: DataStack, service: ServiceStack) -> tuple[sns.Topic, sns.Topic]:
-        """Where the endpoint tells of work that is done and of work that failed, both heard by one function."""
+        """Create the endpoint's topics for finished and failed work, with one function that subscribes to both."""
         success, failure = (sns.Topic(self, id, enforce_ssl=True) for id in ("Done", "Failed"))
         result = functions.add(
             "GpuResult",

@@ -1,4 +1,4 @@
-"""How permissions are written: one statement for one resource, and what of the bucket may be named by prefix."""
+"""Builds permissions: one statement per resource, and per prefix of the bucket."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from infra.data_stack import DataStack
 IMAGES = "images/*"
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     IMAGES: ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # what a provider answered, as it came
+    "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # a provider's raw answers
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
 }
 WEIGHTS = "weights/*"
-# What the service and the asynchronous endpoint hand each other.
+# The objects that the service and the asynchronous endpoint exchange.
 ASYNC: Mapping[str, tuple[str, ...]] = {
     "async/in/*": ("s3:PutObject",),
     "async/out/*": ("s3:GetObject",),
@@ -25,33 +25,33 @@ ASYNC: Mapping[str, tuple[str, ...]] = {
 
 
 def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
-    """One permission."""
+    """Return a statement that allows the actions on the resources."""
     return iam.PolicyStatement(actions=list(actions), resources=list(resources))
 
 
 def table(of: Table, *operations: str) -> iam.PolicyStatement:
-    """Operations on a table's items."""
+    """Return a statement for operations on a table's items."""
     return allow(tuple(f"dynamodb:{operation}" for operation in operations), of.arn)
 
 
 def query(of: Table) -> iam.PolicyStatement:
-    """Queries of a table and its indexes."""
+    """Return a statement for queries of a table and its indexes."""
     return allow(("dynamodb:Query",), of.arn, *of.index_arns)
 
 
 def objects(data: DataStack, prefixes: Mapping[str, tuple[str, ...]]) -> list[iam.PolicyStatement]:
-    """What may be done to the bucket's objects, prefix by prefix."""
+    """Return a statement for each prefix of the bucket."""
     return [allow(actions, f"{data.bucket_arn}/{prefix}") for prefix, actions in prefixes.items()]
 
 
 def list_weights(data: DataStack) -> iam.PolicyStatement:
-    """Which weights the bucket has."""
+    """Return a statement for listing the bucket's weights."""
     listing = allow(("s3:ListBucket",), data.bucket_arn)
     listing.add_condition("StringLike", {"s3:prefix": WEIGHTS})
     return listing
 
 
 def accepted_findings(data: DataStack, prefixes: Iterable[str]) -> dict[str, str]:
-    """The findings of cdk-nag about objects by prefix: objects have no list of names."""
+    """Return cdk-nag's findings about the wildcards of prefixes, with the reason to accept them."""
     reason = "Objects under one prefix of one bucket; which tenant may see which is decided by the service."
     return {f"AwsSolutions-IAM5[Resource::{data.bucket_arn_export}/{prefix}]": reason for prefix in prefixes}

@@ -1,4 +1,4 @@
-"""Writes what the functions' package is made of, wheel by wheel with its hash: `python -m infra.lock`."""
+"""Writes the lock of the functions' package, each wheel with its hash: `python -m infra.lock`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = (
 
 
 def locked() -> str:
-    """The lock of the requirements, at the versions of constraints.txt."""
+    """Return the lock of the requirements, at the versions of constraints.txt."""
     wanted = ("-r", str(SOURCE / "requirements.txt"), "-c", str(ROOT / "constraints.txt"))
     report = ("--dry-run", "--ignore-installed", "--report", "-", "--target", "nowhere")
     command = (*PIP, *PIP_TARGET, *wanted, *report)
@@ -25,7 +25,7 @@ def locked() -> str:
 
 
 def text_of(report: dict[str, Any]) -> str:
-    """The lock of what pip reports that it would install."""
+    """Return the lock of pip's installation report."""
     lines = []
     for found in report["install"]:
         about, archive = found["metadata"], found["download_info"]["archive_info"]

@@ -1,4 +1,4 @@
-"""What serves: the API, its functions and the queues between them, with what each may do."""
+"""Defines the stack of the service: the API, its functions and queues, and their permissions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from infra.data_stack import DataStack
 
 
 class ServiceStack(cdk.Stack):
-    """Stateless: it can be deleted and made again without losing an image.
+    """Stateless: it can be deleted and deployed again without losing an image.
 
-    `gpu_mode` is that of the endpoint which serves; `with_gpu`: a GPU stack is there, or about to be.
+    `gpu_mode` is the mode of the endpoint in use; `with_gpu`: a GPU stack exists or will be deployed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ServiceStack(cdk.Stack):
         functions = Functions(self, environment, settings)
         generation = Generation(environment, settings, data, gpu_mode=gpu_mode)
         webhooks = Webhooks(self, functions, data, settings, concurrency=environment.webhook_concurrency)
-        jobs = Jobs(self, functions, data, generation, webhooks, concurrency=environment.worker_concurrency)
+        jobs = Jobs(self, functions, data, generation, webhooks, settings, concurrency=environment.worker_concurrency)
         api = Api(self, functions, data, generation, jobs, webhooks, environment=environment, settings=settings)
         watched = {
             "api": api.handler,
@@ -70,7 +70,7 @@ class ServiceStack(cdk.Stack):
             thresholds=environment.thresholds,
         )
         self.job_queue, self.alarm_topic = jobs.queues.queue, alarms.topic
-        # whatever the mode, or a change of it would take away what the other's stack still imports
+        # in every mode: a change of mode must not remove exports that the other mode's stack still imports
         if with_gpu or generation.gpu_endpoint:
             for value in (self.job_queue.queue_arn, self.job_queue.queue_url, self.alarm_topic.topic_arn):
                 self.export_value(value)

@@ -9,12 +9,12 @@ from typing import Any
 from infra.build import ROOT, build
 
 FOLDER = ROOT / "local" / "templates"
-CODE = {"S3Bucket": "image-api-code", "S3Key": "lambdas.zip"}  # the local stack puts its own package there
+CODE = {"S3Bucket": "image-api-code", "S3Key": "lambdas.zip"}  # where the local stack stores its package
 NOT_BUNDLED: dict[str, object] = {"aws:cdk:bundling-stacks": []}
 
 
 def templates() -> dict[str, str]:
-    """File name to text, for the environment `dev`."""
+    """Return the text of each template of the environment `dev`, by file name."""
     with tempfile.TemporaryDirectory() as folder:
         assembly = build({"env": "dev", "gpu": "off", **NOT_BUNDLED}, outdir=folder).synth()
         stacks = {stack.stack_name.rpartition("-")[2]: stack.template for stack in assembly.stacks}
@@ -22,7 +22,7 @@ def templates() -> dict[str, str]:
 
 
 def normalised(template: dict[str, Any]) -> dict[str, Any]:
-    """The template without what belongs to the CDK bootstrap or changes with every line of code."""
+    """Return the template without the CDK bootstrap's parts and the code's hash."""
     kept = {key: value for key, value in template.items() if key not in ("Parameters", "Rules")}
     for resource in kept["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":

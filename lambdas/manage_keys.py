@@ -1,9 +1,8 @@
-"""The operator's command for keys and secrets: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
+"""Manages keys and secrets for the operator: `python -m lambdas.manage_keys create | list | revoke | rotate | …`."""
 
 from __future__ import annotations
 
 import argparse
-import configparser
 import os
 import re
 import sys
@@ -19,20 +18,17 @@ from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb.keys import CACHE_SECONDS
 from lambdas.domain.api_keys import ApiKey, checked_tenant, new_key, new_webhook_secret
 from lambdas.domain.ids import TENANT
+from lambdas.operators_stack import CommandError, reason, stack_of
 
 HELP = "Make, list and end API keys and webhook secrets of a deployed stack, or of the one that `make run` serves."
 DAY = 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
-class CommandError(Exception):
-    """What cannot be done; the message is for the operator."""
-
-
 def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> int:
-    """The key goes to the standard output, once and alone; what is said about it to the standard error.
+    """Write a new key or secret to the standard output, and messages to the standard error.
 
-    So does a secret that is asked for by itself; one that comes with a tenant's first key is said about the key.
+    The secret that is made with a tenant's first key is part of a message.
     """
     options = _parser(environ).parse_args(arguments)
     try:
@@ -43,7 +39,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], now: float) -> in
         sys.stderr.write(f"{error}\n")
         return 1
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"{_reason(error, options)}\n")
+        sys.stderr.write(f"{reason(error, options.stack, options.data_dir)}\n")
         return 1
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
@@ -124,33 +120,9 @@ def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told
 
 
 def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
-    """The keys of a deployed stack, by the caller's own AWS credentials, or of the running local one."""
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
-    session: Any
-    if stack != "local":
-        name, session, extra = f"image-api-{stack}-data", boto3.Session(), {}
-    else:
-        kept = data_dir / "emulator.port"  # written by the local run
-        if not kept.is_file():
-            raise CommandError(f"No local stack has run on {data_dir}. Start one: make run")
-        config = Config(proxies={}, connect_timeout=2, retries={"total_max_attempts": 1})
-        made = configparser.RawConfigParser()
-        made.read(data_dir / "emulator.credentials", "utf-8")  # written by the local run
-        if not made.has_section("default"):
-            raise CommandError(f"{data_dir} has no credentials of a local stack. Start it once more: make run")
-        known = made["default"]
-        core = botocore.session.Session({"profile": (None, None, None, None)})  # nothing of the user's AWS account
-        session = boto3.Session(
-            known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
-        )
-        name = "image-api-data"
-        extra = {"endpoint_url": f"http://127.0.0.1:{kept.read_text('utf-8').strip()}", "config": config}
-    answer = session.client("cloudformation", **extra).describe_stacks(StackName=name)
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in answer["Stacks"][0].get("Outputs", [])}
-    return DynamoKeyRing(session.client("dynamodb", **extra), outputs["KeysTable"])
+    """Open the keys of a deployed stack, with the caller's AWS credentials, or of the running local stack."""
+    found = stack_of(stack, data_dir)
+    return DynamoKeyRing(found.client("dynamodb"), found.outputs["KeysTable"])
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -178,7 +150,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _signing_elsewhere(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
-    """Tenants whose secret the local run does not take from its table, and where it takes it from."""
+    """Return the tenants whose secret a local run does not read from its table, and where it reads it."""
     if options.stack != "local":
         return {}
     kept = Path(options.data_dir) / "webhook.secrets"  # written by the local run
@@ -193,12 +165,6 @@ def _seconds(text: str) -> int:
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 0, 30m, 24h or 7d")
     return int(match[1]) * UNITS[match[2] or "s"]
-
-
-def _reason(error: Exception, options: argparse.Namespace) -> str:
-    if options.stack == "local":
-        return f"The local stack on {options.data_dir} does not answer. Is `make run` running? ({error})"
-    return f"The stack {options.stack} could not be reached with these AWS credentials: {error}"
 
 
 def _state(key: ApiKey, now: float) -> str:

@@ -64,8 +64,23 @@ class EmfMeter:
 
     def job(self, job: Job) -> None:
         # a worker's line has the id of the request that the work was for
-        ids = {"job_id": job.id, "request_id": job.request_id, "images": [image.id for image in job.images]}
-        logger.info("job ended", extra={"status": job.status, **ids})
+        logger.info(
+            "job ended",
+            extra={
+                "status": job.status,
+                "job_id": job.id,
+                "request_id": job.request_id,
+                "tenant": job.tenant,
+                "project_id": job.request.project_id,
+                "provider": job.provider,
+                "model": job.model,
+                "cost_usd": job.cost_usd,
+                "attempts": len(job.attempts),
+                "error_code": job.error.code if job.error else None,
+                "seconds": round((job.finished_at or job.created_at) - job.created_at, 3),
+                "images": [image.id for image in job.images],
+            },
+        )
 
 
 def job_dead_lettered() -> None:

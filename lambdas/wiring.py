@@ -8,8 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lambdas.adapters.clock import SystemClock
+from lambdas.adapters.dynamodb.analytics import DynamoAnalytics
 from lambdas.adapters.dynamodb.batches import DynamoBatches
 from lambdas.adapters.dynamodb.budget import DynamoBooks
+from lambdas.adapters.dynamodb.counters import DynamoCounters
 from lambdas.adapters.dynamodb.health import DynamoHealth
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.dynamodb.limits import DynamoLimits
@@ -51,7 +53,9 @@ def live() -> Deps:
     s = settings()
     queue = SqsQueue(s.jobs_queue_url)
     return Deps(
-        jobs=DynamoJobs(s.jobs_table, s.images_table),
+        jobs=DynamoJobs(s.jobs_table, s.images_table, metrics=s.metrics_enabled),
+        analytics=DynamoAnalytics(s.jobs_table),
+        counters=DynamoCounters(s.jobs_table) if s.metrics_enabled else None,
         blobs=S3Blobs(s.images_bucket, s.presigned_url_ttl_seconds),
         pictures=PillowPictures(),
         queue=queue,

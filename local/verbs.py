@@ -39,13 +39,14 @@ VERBS: dict[str, list[str]] = {
         "python -m tests.pictures --count 20000",
     ],
     "models-check": ["python -m lambdas.providers.models_check"],
+    "backfill": ["python -m lambdas.backfill"],
     "key": ["python -m lambdas.manage_keys create"],
     "keys": ["python -m lambdas.manage_keys list"],
     "key-revoke": ["python -m lambdas.manage_keys revoke"],
     "key-rotate": ["python -m lambdas.manage_keys rotate"],
     "webhook-secret": ["python -m lambdas.manage_keys webhook-secret"],
 }
-KEYS = ("key", "keys", "key-revoke", "key-rotate", "webhook-secret")
+OPERATORS = ("backfill", "key", "keys", "key-revoke", "key-rotate", "webhook-secret")
 LOCAL, GPU = "local/requirements.txt", "requirements-gpu.txt"
 
 
@@ -66,7 +67,7 @@ def enter_environment(arguments: list[str]) -> None:
 
 def install(verb: str) -> None:
     """Install the missing packages of a verb."""
-    needed = {"run": LOCAL, **dict.fromkeys(KEYS, LOCAL), "test-gpu": GPU, "stage-weights": GPU}
+    needed = {"run": LOCAL, **dict.fromkeys(OPERATORS, LOCAL), "test-gpu": GPU, "stage-weights": GPU}
     requirements = ROOT / needed.get(verb, "requirements-dev.txt")
     if missing(requirements):
         print(f"Installing {requirements.relative_to(ROOT)} ...", flush=True)
@@ -97,7 +98,7 @@ def do(verb: str, arguments: list[str]) -> int:
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}  # as in the Makefile
-    if verb in KEYS:
+    if verb in OPERATORS:
         from local.settings import SettingsError, load
 
         try:  # the settings of the local run, also from `.env`

@@ -1,4 +1,4 @@
-"""What every test gets: its marker by its place, no AWS credentials, and no network beyond this machine."""
+"""Defaults of all tests: markers by folder, no AWS credentials, and no network beyond this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's keys and webhook secrets: made, shown once, found by their hash alone, listed, ended and replaced."""
+"""The operator's command for keys and webhook secrets: created, shown once, listed, revoked and rotated."""
 
 from __future__ import annotations
 

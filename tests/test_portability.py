@@ -1,4 +1,4 @@
-"""What must not depend on the machine: how texts are read and written is said where that is done."""
+"""Portability: encodings are named wherever text is read or written."""
 
 from __future__ import annotations
 

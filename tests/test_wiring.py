@@ -1,4 +1,4 @@
-"""What happens at a function's start: nothing, except where it is deployed."""
+"""A function's start does nothing, except when deployed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from lambdas import wiring
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 
 
 def test_a_deployed_function_reads_once_before_its_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    deps = make_deps()
+    deps = Fakes()
     seen = []
     monkeypatch.setattr(deps.jobs, "get", lambda *key: seen.append(key))
     monkeypatch.setattr(deps.blobs, "presign", seen.append)

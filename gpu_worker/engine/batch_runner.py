@@ -9,7 +9,7 @@ from typing import Final
 from gpu_worker.contract import Refusal
 from gpu_worker.engine.buckets import Buckets
 from gpu_worker.engine.jobs import Done, Job, settle
-from gpu_worker.engine.protocol import DeviceLost, Model, Models, OutOfMemory, Painting, Shape
+from gpu_worker.engine.protocol import DeviceLost, Model, Models, OutOfMemory, Painting, Shape, base_of
 from gpu_worker.http import logs
 from gpu_worker.http.metrics import Metrics
 
@@ -29,6 +29,7 @@ class BatchRunner:
 
     def __init__(self, models: Models, metrics: Metrics, buckets: Buckets, clock: Callable[[], float]) -> None:
         self.pace = FIRST_GUESS  # seconds per image, moving average
+        self._loads: dict[str, float] = {}  # seconds of the last load, by model
         self._models = models
         self._metrics = metrics
         self._buckets = buckets
@@ -45,6 +46,7 @@ class BatchRunner:
         for new in set(self._models.loaded()) - set(loaded):
             seconds = self._clock() - began
             self._metrics.load_time.labels(new).set(seconds)
+            self._loads[new] = seconds
             logs.say(logging.INFO, "model loaded", model=new, seconds=round(seconds, 3))
         return model
 
@@ -121,7 +123,8 @@ class BatchRunner:
             if isinstance(outcome, Refusal):
                 job.refuse(outcome)
             else:
-                settle(job.future, Done(outcome, began - job.arrived, now - began))
+                load = self._loads.get(base_of(job.request.model))
+                settle(job.future, Done(outcome, began - job.arrived, now - began, load))
 
     def _learn(self, shape: Shape, size: int, jobs: int, seconds: float) -> None:
         self._buckets.took(shape, size, seconds)

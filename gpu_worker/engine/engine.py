@@ -23,7 +23,7 @@ from gpu_worker.http import logs
 from gpu_worker.http.metrics import Metrics
 
 RESTART_SECONDS: Final = 30.0  # Retry-After of a worker that is being replaced
-SLOWEST_GUESS: Final = 60.0
+MAX_GUESS: Final = 60.0
 LEAVING: Final = "this worker is being replaced"
 
 T = TypeVar("T")
@@ -88,8 +88,8 @@ class Engine:
         return len(self._waiting)
 
     def seconds_ahead(self) -> float:
-        """Estimate the seconds that the accepted requests will take, 1 to SLOWEST_GUESS."""
-        return min(SLOWEST_GUESS, max(1.0, self._painter.pace * (len(self._waiting) + len(self._painting))))
+        """Estimate the seconds that the accepted requests will take, 1 to MAX_GUESS."""
+        return min(MAX_GUESS, max(1.0, self._painter.pace * (len(self._waiting) + len(self._painting))))
 
     def give_up(self) -> None:
         """Refuse all accepted requests. The current batch ends at its next step."""

@@ -15,11 +15,12 @@ TOO_LATE: Final = "the image was not painted in its time"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A painting, and its seconds in the queue and on the GPU."""
+    """A painting, its seconds in the queue and on the GPU, and those of its model's last load, where it is known."""
 
     painting: Painting
     queue: float
     paint: float
+    load: float | None = None
 
 
 @dataclass(eq=False, slots=True)

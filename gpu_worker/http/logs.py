@@ -13,7 +13,7 @@ from typing import Any, Final
 log: Final = logging.getLogger("gpu_worker")
 
 QUOTE: Final = 12  # characters; a message that shares this many with a prompt quotes it
-LONGEST: Final = 300
+MAX_MESSAGE: Final = 300
 
 # Their warnings quote the words of a prompt that were cut.
 CHATTY: Final = ("diffusers", "transformers")
@@ -51,7 +51,7 @@ def say(level: int, message: str, **fields: Any) -> None:
 
 def failure(message: str, error: BaseException, secrets: Iterable[str] = (), **fields: Any) -> None:
     """Log an exception with its stack; its message is withheld if it quotes one of the secrets."""
-    words = str(error)[:LONGEST]
+    words = str(error)[:MAX_MESSAGE]
     if any(_shares(words, secret) for secret in secrets if secret):
         words = "(withheld: it quotes the request)"
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

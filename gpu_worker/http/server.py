@@ -132,6 +132,8 @@ class Worker:
         began = time.monotonic()
         answer = await self._in_pool(_encoded, asked, done)
         call.timings = {"queue": done.queue, "paint": done.paint, "encode": time.monotonic() - began}
+        if done.load is not None:
+            call.timings["load"] = done.load
         call.timings = {name: round(seconds, 4) for name, seconds in call.timings.items()}
         said = await self._in_pool(replace(answer, timings=call.timings).to_json)
         self._metrics.painted(base_of(asked.model), asked.task, done.paint, done.queue, done.painting.confidence)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 COMPLETE: Final = ".complete"  # written last when staging, so that half a copy is never taken for one
-MOST: Final = 1000  # keys that S3 deletes in one call
+MAX_KEYS: Final = 1000  # keys that S3 deletes in one call
 _BY_TABLE: Final = re.compile(r"[0-9a-f]{12}")  # a deployment's folder: infra/constructs/gpu/worker_image.py
 
 
@@ -67,4 +67,4 @@ def _staged(key: str, prefix: str, around: str) -> bool:
 
 
 def _portions(keys: list[str]) -> list[list[str]]:
-    return [keys[start : start + MOST] for start in range(0, len(keys), MOST)]
+    return [keys[start : start + MAX_KEYS] for start in range(0, len(keys), MAX_KEYS)]

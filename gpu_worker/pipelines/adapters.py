@@ -14,7 +14,7 @@ from gpu_worker.engine.protocol import fault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _WEIGHT = re.compile(r"[0-9]{0,2}\.?[0-9]{1,6}")
-MOST = 3
+MAX_ADAPTERS = 3
 MAX_WEIGHT = 2.0
 
 Chosen = tuple[tuple[str, float], ...]
@@ -30,8 +30,8 @@ def parse(model_id: str) -> tuple[str, Chosen]:
         if not _NAME.fullmatch(name) or not 0.0 < value <= MAX_WEIGHT:
             raise Refusal("unknown_model", f"an adapter is written +name or +name:weight, to {MAX_WEIGHT:g}")
         chosen.append((name, value))
-    if len(chosen) > MOST or len({name for name, _ in chosen}) < len(chosen):
-        raise Refusal("unknown_model", f"at most {MOST} adapters, each once")
+    if len(chosen) > MAX_ADAPTERS or len({name for name, _ in chosen}) < len(chosen):
+        raise Refusal("unknown_model", f"at most {MAX_ADAPTERS} adapters, each once")
     return base, tuple(chosen)
 
 

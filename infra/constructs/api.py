@@ -1,4 +1,4 @@
-"""The API: its gateway, the function behind every route, and the one that knows whose key it is."""
+"""Defines the API: its gateway, the function behind all routes, and the authorizer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUTHORIZER = FunctionSpec("lambdas.handlers.authorizer.handler", 5, 256, "Finds 
 
 
 class Api:
-    """Children of `scope` itself: a construct between would change their logical ids, and with them the API's URL."""
+    """Adds its children to `scope` itself: a construct in between would change their logical ids, and the API's URL."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Api:
                 *generation.statements,
                 jobs.send,
                 webhooks.send,
-                grants.allow(("sqs:GetQueueAttributes",), jobs.queues.queue.queue_arn),  # how much waits there
+                grants.allow(("sqs:GetQueueAttributes",), jobs.queues.queue.queue_arn),  # for the backlog
                 grants.allow(("lambda:InvokeFunction",), jobs.worker.function_arn),
             ],
         )

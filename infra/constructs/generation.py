@@ -1,4 +1,4 @@
-"""What a function is given to accept jobs, to run them and to keep their images."""
+"""Defines the variables and permissions of functions that accept jobs, run them and store their images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from infra.data_stack import DataStack
 
 
 class Generation:
-    """`variables` and `statements` of the API function and the worker, which do the same work.
+    """`variables` and `statements` of the API function and the worker.
 
-    `gpu_mode` is that of the GPU endpoint which serves; its name is `gpu_endpoint`.
+    `gpu_mode` is the mode of the GPU endpoint in use; `gpu_endpoint` is its name.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Generation:
             grants.table(data.providers, "GetItem", "BatchGetItem", "UpdateItem"),
             grants.query(data.providers),
             *grants.objects(data, grants.OBJECTS),
-            grants.allow(("s3:ListBucket",), data.bucket_arn),  # else S3 answers 403, not 404, where no object is
+            grants.allow(("s3:ListBucket",), data.bucket_arn),  # else S3 answers 403 for a missing object, not 404
             grants.allow(("secretsmanager:GetSecretValue",), data.secret.secret_arn),
             *bedrock.invoke_models(settings),
             *_invoke_endpoint(self.gpu_endpoint, gpu_mode),
@@ -62,7 +62,7 @@ class Generation:
         self._accepted |= bedrock.accepted_findings(settings)
 
     def accept_findings(self, function: ServiceFunction) -> None:
-        """Accept the wildcards of `statements`, and no others, in a function that has them."""
+        """Acknowledge the wildcards of `statements`, and no others, in a function that has them."""
         acknowledge(function.role, self._accepted)
 
 

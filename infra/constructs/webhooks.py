@@ -1,4 +1,4 @@
-"""Webhooks: their queue, and the function that sends them."""
+"""Defines the webhook queue, and the function that sends webhooks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from infra.constructs.function import Functions, FunctionSpec
 from infra.constructs.retry_queue import RetryQueue, feed
 from infra.data_stack import DataStack
 
-SENDER = FunctionSpec(  # an attempt's message waits in steps, as long as the event itself is kept at the most
+SENDER = FunctionSpec(  # a message whose attempt is not due yet sends the next one
     "lambdas.handlers.webhooks.handler", 30, 256, "Tells receivers how their jobs ended", goes_round=True
 )
 
 
 class Webhooks:
-    """What ends a job gets `variables` and `send`.
+    """The queue and its function; `variables` and `send` are for functions that end jobs.
 
-    Children of `scope` itself: a construct between would change their logical ids, and with them the queue.
+    The children belong to `scope` itself: a construct in between would change their logical ids, and replace the queue.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Webhooks:
             scope,
             "WebhookQueue",
             reader_timeout=SENDER.timeout_seconds,
-            receives=1000,  # the most there is: two days in which the function may fail and nothing leaves the queue
+            receives=1000,  # SQS's maximum: the function may fail for two days
             retention_days=14,
             dead_letter_timeout=SENDER.timeout_seconds,
             end_of_line="An alarm tells of what lies here; a person mends the cause and moves it back.",
@@ -52,7 +52,7 @@ class Webhooks:
                 grants.table(data.jobs, "GetItem", "PutItem", "UpdateItem"),
                 grants.table(data.images, "GetItem", "BatchGetItem"),
                 grants.table(data.keys, "GetItem"),
-                *grants.objects(data, {grants.IMAGES: ("s3:GetObject",)}),  # a signed link may do what its signer may
+                *grants.objects(data, {grants.IMAGES: ("s3:GetObject",)}),  # as pre-signed URLs need
                 self.send,
             ],
         )

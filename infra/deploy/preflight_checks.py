@@ -1,4 +1,4 @@
-"""What must be there before a deployment, checked one by one; nothing is created or changed."""
+"""Checks the prerequisites of a deployment one by one; nothing is created or changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra import config
 from infra.bedrock import EDITING_MODELS, IMAGE_MODELS, PROFILE, text_model
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
-BOOTSTRAP_VERSION = 6  # the least that this library's templates ask for
+BOOTSTRAP_VERSION = 6  # the minimum for this library's templates
 REFUSED = (BotoCoreError, ClientError)
 
 Clients = Callable[..., Any]  # client(service, region_name=...)
@@ -20,7 +20,7 @@ Clients = Callable[..., Any]  # client(service, region_name=...)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`stop` ends the deployment before it begins, `warn` does not; `todo` says what to do."""
+    """`stop` prevents the deployment, `warn` does not; `todo` is the remedy."""
 
     level: Literal["ok", "warn", "stop"]
     what: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 def credentials(client: Clients) -> Finding:
-    """Whose account it is."""
+    """Return the account of the credentials."""
     try:
         found = client("sts").get_caller_identity()
     except REFUSED as error:
@@ -41,7 +41,7 @@ def credentials(client: Clients) -> Finding:
 
 
 def bootstrap(client: Clients) -> Finding:
-    """Whether the account and region were prepared for the CDK, by a version that is new enough."""
+    """Check whether the account and region have the CDK bootstrap, in a recent version."""
     todo = "Once per account and region: .venv/bin/python -m infra.deploy.cli bootstrap"
     ssm = client("ssm")
     try:
@@ -56,7 +56,7 @@ def bootstrap(client: Clients) -> Finding:
 
 
 def outputs(client: Clients, stack: str) -> dict[str, str] | None:
-    """The outputs of a stack that is there; `None` where none is, or none can be seen."""
+    """Return the outputs of a stack; `None` if it does not exist or cannot be read."""
     try:
         [found] = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except REFUSED:
@@ -65,14 +65,14 @@ def outputs(client: Clients, stack: str) -> dict[str, str] | None:
 
 
 def standing(client: Clients, stack: str) -> str:
-    """The mode of the endpoint that a GPU stack has brought up; `off` where none is there."""
+    """Return the mode of a GPU stack's endpoint; `off` if there is none."""
     endpoint = (outputs(client, stack) or {}).get("Endpoint", "")
     mode = endpoint.rpartition("-")[2]
     return mode if mode in config.GPU_MODES else "off"
 
 
 def secrets(client: Clients, secret: str | None) -> Finding:
-    """Which providers' keys are there; a first deployment makes the secret that takes them."""
+    """Check which providers' keys are in the secret, which the first deployment creates."""
     todo = "Put the keys you have in: docs/deploy.md, Settings. A provider without a key is not offered."
     if secret is None:
         return Finding("warn", "the secret of the providers' keys is made by this deployment, empty", todo)
@@ -87,12 +87,12 @@ def secrets(client: Clients, secret: str | None) -> Finding:
 
 
 def models(client: Clients) -> Finding:
-    """Whether Bedrock would let this account call the catalogue's models."""
+    """Check whether this account may call the catalogue's models on Bedrock."""
     return _access(client, config.REGION_OF_BEDROCK, IMAGE_MODELS, "image")
 
 
 def text(client: Clients, settings: Mapping[str, str]) -> Finding:
-    """Whether it would let it call the model that shortens prompts; one of the account's own stands in no list."""
+    """Check whether it may call the model that shortens prompts; an ARN is in no list and is not checked."""
     name, region = text_model(settings)
     if name.startswith("arn:"):
         return Finding("ok", f"long prompts are shortened by {name}")
@@ -101,7 +101,7 @@ def text(client: Clients, settings: Mapping[str, str]) -> Finding:
 
 
 def editing(client: Clients, gpu: bool) -> Finding:
-    """Whether Bedrock would let it call the services that edit: without a GPU they alone paint product backgrounds."""
+    """Check whether it may call the editing services, which product backgrounds need without a GPU."""
     found = _access(client, config.REGION_OF_BEDROCK, EDITING_MODELS, "editing")
     if not found.todo:
         return found
@@ -127,9 +127,9 @@ def _access(client: Clients, region: str, models: Collection[str], kind: str) ->
 
 
 def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:
-    """Instance type to how many endpoints may have; a type that the region does not offer is missing.
+    """Return the quota of each instance type for endpoints, without types that the region does not offer.
 
-    `None` where the quotas could not be read.
+    `None` if the quotas could not be read.
     """
     wanted = {f"{name} for endpoint usage": name for name in types}
     found: dict[str, float] = {}
@@ -138,7 +138,7 @@ def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:
         for listing in (
             "list_aws_default_service_quotas",
             "list_service_quotas",
-        ):  # what is applied goes last, and wins
+        ):  # the applied quotas are last and override the defaults
             for page in service.get_paginator(listing).paginate(ServiceCode="sagemaker"):
                 for quota in page["Quotas"]:
                     if quota["QuotaName"] in wanted:
@@ -149,7 +149,7 @@ def quotas(client: Clients, types: Collection[str]) -> dict[str, float] | None:
 
 
 def licences(models: Collection[str], context: Mapping[str, object]) -> Finding:
-    """Whether the deployer has accepted the licences of those models that ask for it."""
+    """Check whether the deployer has accepted the licences of the models that require it."""
     accepted = {part.strip() for part in str(context.get("accept_licences", "")).split(",")}
     missing = [model for model in models if model in config.LICENCES and model not in accepted]
     if not missing:

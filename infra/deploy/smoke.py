@@ -20,18 +20,18 @@ PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class SmokeError(Exception):
-    """The sentence that says which step failed, and how."""
+    """A step failed. The message says which one, and how."""
 
 
 class Deployment:
-    """The API at `url`, asked with `key` where one is given."""
+    """Calls the API at `url`, with `key` if it is given."""
 
     def __init__(self, url: str, key: str = "") -> None:
         self._url = url.rstrip("/")
         self._key = {"X-API-Key": key} if key else {}
 
     def ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object of a 2xx answer."""
+        """Return the JSON object of a 2xx answer. Raises SmokeError."""
         answer = _exchange(method, f"{self._url}{path}", headers=self._key, json=body)
         try:
             found = answer.json()
@@ -43,7 +43,7 @@ class Deployment:
         return found
 
     def image(self) -> dict[str, Any]:
-        """The finished job of one image; one that outlasts the gateway's time is asked for again until it has ended."""
+        """Return the finished job of one image. Polls a job that exceeds the gateway's timeout."""
         job = self.ask("POST", "/unified/generate", IMAGE)
         ends_at = time.monotonic() + JOB_SECONDS
         while job.get("status") in ("queued", "running") and time.monotonic() < ends_at:
@@ -55,7 +55,7 @@ class Deployment:
 
 
 def check(url: str, key: str = "") -> list[str]:
-    """A line for each step that went well. Raises SmokeError at the first that did not."""
+    """Return a line for each step that succeeded. Raises SmokeError at the first that failed."""
     deployment = Deployment(url, key)
     lines = [f"health  {deployment.ask('GET', '/health')['status']}"]
     models = deployment.ask("GET", "/v1/models")
@@ -82,7 +82,7 @@ def _exchange(method: str, url: str, **given: Any) -> requests.Response:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 1 at the first step that failed."""
+    """Run the steps. Returns the exit status: 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.smoke", description=__doc__)
     parser.add_argument("url", help="the output ApiUrl of the deployment, or http://localhost:8000")
     parser.add_argument("key", nargs="?", default="", help="an API key, where one is required")

@@ -1,1 +1,1 @@
-"""Small functions that serve a deployment itself; each goes into its template as text."""
+"""Contains small functions that a deployment itself uses; each is inline in its template."""

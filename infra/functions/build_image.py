@@ -1,7 +1,7 @@
-"""Starts a build when CloudFormation asks for one, and tells CloudFormation how it ended.
+"""Starts a build when CloudFormation requests one, and reports its result to CloudFormation.
 
-A build takes longer than a function may, so none waits for it: the address at which CloudFormation awaits the answer
-goes along as a variable of the build, and the event of the build's end brings it back.
+A build takes longer than a function's timeout, so no function waits for it: CloudFormation's callback URL is passed as
+a variable of the build, and is read from the event of the build's end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PHYSICAL_ID = "worker-image"
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Takes CloudFormation's requests and CodeBuild's events."""
+    """Handle a request of CloudFormation or an event of CodeBuild."""
     if "RequestType" in event:
         _asked(event)
     else:
@@ -45,13 +45,13 @@ def _ended(detail: dict[str, Any]) -> None:
     about = detail.get("additional-information", {})
     variables = _named(about.get("environment", {}).get("environment-variables", []))
     log = about.get("logs", {}).get("deep-link", detail["build-id"])
-    if CALLBACK not in variables:  # what the event shows of a build is not promised; an error here is tried again
+    if CALLBACK not in variables:  # the event's fields are not guaranteed; an error here is retried
         build_id = detail["build-id"].rpartition("/")[2]  # of arn:aws:codebuild:REGION:ACCOUNT:build/PROJECT:ID
         [build] = boto3.client("codebuild").batch_get_builds(ids=[build_id])["builds"]
         variables = _named(build["environment"]["environmentVariables"])
         log = build.get("logs", {}).get("deepLink", log)
     if CALLBACK not in variables:
-        return  # a person has started it
+        return  # the build was started by a person
     status = detail["build-status"]
     said = f"the build ended as {status}; its log: {log}"
     _answer(json.loads(variables[CALLBACK]), "SUCCESS" if status == "SUCCEEDED" else "FAILED", said)

@@ -1,1 +1,1 @@
-"""The ports' real implementations: DynamoDB, S3, SQS, Lambda, Pillow."""
+"""Implements the ports with DynamoDB, S3, SQS, Lambda and Pillow."""

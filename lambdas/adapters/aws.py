@@ -1,4 +1,4 @@
-"""AWS clients of the ports, each made on first use and kept, whose calls raise Unavailable."""
+"""Creates and caches the AWS clients of the adapters; their calls raise Unavailable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas.domain.errors import Unavailable
 from lambdas.egress import aws as egress
 
 CONNECT_SECONDS: Final = 3.0
-# Error codes of a service that has no room now, below status 500.
+# Error codes below status 500 of a service that is throttling or busy.
 _NO_ROOM: Final = frozenset(
     {
         "LimitExceededException",
@@ -30,10 +30,10 @@ _NO_ROOM: Final = frozenset(
 
 @cache
 def client(service: str, *, read_timeout: float = 5.0, attempts: int = 3) -> Any:
-    """A client with explicit limits. `attempts` counts the first one: 1 means that nothing is sent twice.
+    """Return a client with explicit timeouts. `attempts` counts the first one: 1 means that nothing is sent twice.
 
-    Its calls raise Unavailable, from botocore's error, where the service cannot be reached or has no room after all
-    of them. What they ask for may then have been done nevertheless.
+    A call raises Unavailable, from botocore's error, if the service cannot be reached or is busy at every attempt. The
+    operation may have been executed nevertheless.
     """
     connect = min(CONNECT_SECONDS, read_timeout)
     made = egress.client(service, connect_timeout=connect, read_timeout=read_timeout, attempts=attempts)
@@ -43,12 +43,19 @@ def client(service: str, *, read_timeout: float = 5.0, attempts: int = 3) -> Any
 
 
 def dynamodb_once() -> Any:
-    """DynamoDB for what nothing may wait for long, and for writes that must not be sent twice."""
+    """Return a DynamoDB client with a short timeout that sends nothing twice."""
     return client("dynamodb", read_timeout=3.0, attempts=1)
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions of a call that failed for any reason, for an `except` clause."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, Unavailable
+
+
 def surely_not_done(error: Unavailable) -> bool:
-    """Whether the call that raised this surely changed nothing: it never left, or was refused for want of room."""
+    """Return whether the call that raised this has certainly changed nothing: it was not sent, or was throttled."""
     from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
     cause = error.__cause__
@@ -59,7 +66,7 @@ def surely_not_done(error: Unavailable) -> bool:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """An answer's body is read in here. Raises Unavailable where it breaks off."""
+    """Around the reading of a response's body: raise Unavailable if the connection breaks."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError
 
     try:

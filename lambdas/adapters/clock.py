@@ -1,4 +1,4 @@
-"""The machine's clock."""
+"""Implements the port Clock with the machine's clock."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import time
 
 
 class SystemClock:
-    """The port Clock."""
-
     def now(self) -> float:
         return time.time()
 

@@ -1,4 +1,4 @@
-"""Calls the worker function directly, for a client that waits."""
+"""Invokes the worker function synchronously, for a client that waits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from lambdas.adapters import aws
 from lambdas.adapters.queues import SqsQueue
 from lambdas.domain.errors import Unavailable
 
-# The api function has 29 s in all, as its gateway; what is left of them pays for its own start and answer.
+# The api function has 29 s, as its gateway; the difference is for its own start and response.
 MAX_WAIT_SECONDS = 24.0
-
 
 log = logging.getLogger(__name__)
 
 
 class LambdaWorkers:
-    """The port Workers over a synchronous Invoke. The worker goes on when nobody waits for it any more."""
+    """Implements the port Workers. The worker continues after the caller's timeout."""
 
     def __init__(self, function: str, queue: SqsQueue) -> None:
         self._function = function
@@ -29,7 +28,7 @@ class LambdaWorkers:
         wait = max(1.0, min(MAX_WAIT_SECONDS, float(int(timeout))))
         payload = json.dumps({"tenant": tenant, "job_id": job_id}).encode()
         try:
-            # never sent twice: a second worker could only wait for the first one's lease
+            # one attempt: a second worker would only wait for the first one's lease
             aws.client("lambda", read_timeout=wait, attempts=1).invoke(FunctionName=self._function, Payload=payload)
         except (Unavailable, ClientError) as failure:
             reason = failure.__cause__ or failure

@@ -1,4 +1,4 @@
-"""What waits for the workers, as the queue and the index of jobs by status tell it."""
+"""Measures the backlog by the job queue's length and the index of jobs by status."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Final
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import values
-from lambdas.domain.errors import Unavailable
 from lambdas.domain.jobs.job import QUEUED
 
 MEMORY_SECONDS: Final = 2.0
-_WAITING: Final = "ApproximateNumberOfMessages"  # those that could be received now: neither delayed nor in flight
+_WAITING: Final = "ApproximateNumberOfMessages"  # neither delayed nor in flight
 
 
 class QueueBacklog:
-    """The port Backlog. What cannot be read is not known, and for a while not asked for again."""
+    """Implements the port Backlog. A value that cannot be read is unknown, and not read again for a while."""
 
     def __init__(self, queue_url: str, jobs_table: str, memory_seconds: float = MEMORY_SECONDS) -> None:
         self._queue_url = queue_url
@@ -23,7 +22,7 @@ class QueueBacklog:
         self._memory_seconds = memory_seconds
         self._read_at = -memory_seconds
         self._waiting: int | None = None
-        self._own: tuple[str, int, float, int] = ("", 0, -memory_seconds, 0)  # tenant, most, when, count
+        self._own: tuple[str, int, float, int] = ("", 0, -memory_seconds, 0)  # tenant, limit, when, count
 
     def waiting(self) -> int | None:
         now = time.monotonic()
@@ -41,19 +40,15 @@ class QueueBacklog:
         return count
 
     def _read(self) -> int | None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         sqs = aws.client("sqs", read_timeout=2.0, attempts=1)
         try:
             answer = sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=[_WAITING])
-        except (BotoCoreError, ClientError, Unavailable):
+        except aws.failures():
             return None
         told = answer.get("Attributes", {}).get(_WAITING)
         return None if told is None else int(told)
 
     def _count(self, tenant: str, most: int) -> int:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             answer = aws.dynamodb_once().query(
                 TableName=self._jobs,
@@ -63,6 +58,6 @@ class QueueBacklog:
                 Select="COUNT",
                 Limit=most,
             )
-        except (BotoCoreError, ClientError, Unavailable):
+        except aws.failures():
             return 0
         return int(answer["Count"])

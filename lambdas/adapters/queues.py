@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class SqsQueue:
-    """The port Queue over the jobs queue."""
+    """Implements the port Queue with the job queue."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def send(self, tenant: str, job_id: str, *, watchdog: bool, delay: int) -> None:
         body = json.dumps({"tenant": tenant, "job_id": job_id, "watchdog": watchdog})
-        # On a standard queue a group asks for fairness: a tenant with much to do does not hold up the others.
+        # A message group on a standard queue enables fair queues: a tenant with many jobs does not delay the others.
         group = {"MessageGroupId": tenant}
         try:
             aws.client("sqs").send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)
@@ -30,14 +30,14 @@ class SqsQueue:
 
 
 class SqsEvents:
-    """The port EventQueue over the webhooks queue."""
+    """Implements the port EventQueue with the webhook queue."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def send(self, tenant: str, job_id: str, due: int, *, delay: int) -> None:
         body = json.dumps({"tenant": tenant, "job_id": job_id, "due": due})
-        group = {"MessageGroupId": tenant}  # for fairness, as above
-        # a client may be waiting for its answer, and what is not sent now is sent later
+        group = {"MessageGroupId": tenant}  # fair queues, as above
+        # short, because a client may be waiting; a message that is not sent now is sent later
         sqs = aws.client("sqs", read_timeout=2.0, attempts=2)
         sqs.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay, **group)

@@ -1,4 +1,4 @@
-"""The private bucket on S3."""
+"""Stores objects in the private bucket on S3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lambdas.domain.ports.media import NO_NOTES
 
 
 class S3Blobs:
-    """The port Blobs. `ttl` is how long a pre-signed URL lives, in seconds."""
+    """Implements the port Blobs. `ttl`: seconds until a pre-signed URL expires."""
 
     def __init__(self, bucket: str, ttl: int) -> None:
         self._bucket = bucket

@@ -1,4 +1,4 @@
-"""The providers' keys of a deployment, from its one secret."""
+"""Reads the providers' keys of a deployment from its secret, and caches them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from lambdas.adapters import aws
 from lambdas.domain.errors import Unavailable
 
-CACHE_SECONDS = 300.0  # a key that is changed in the secret is used within this time
+CACHE_SECONDS = 300.0  # maximum delay until a changed key is used
 RETRY_SECONDS = 30.0
 NEVER = float("-inf")
 
 
 class ProviderSecret:
-    """One JSON object of setting names to values. Without an ARN there is no secret, and it is empty."""
+    """A JSON object of setting names and values; empty without an ARN."""
 
     def __init__(self, arn: str) -> None:
         self._arn = arn
@@ -23,7 +23,7 @@ class ProviderSecret:
         self._values: Mapping[str, str] = {}
 
     def values(self) -> Mapping[str, str]:
-        """Raises Unavailable where the secret cannot be read and was not read before."""
+        """Return the secret. Raises Unavailable if it cannot be read and no earlier value is cached."""
         now = time.monotonic()
         if not self._arn or now < self._read_again:
             return self._values
@@ -32,7 +32,7 @@ class ProviderSecret:
         except Unavailable:
             if self._read_again == NEVER:
                 raise
-            self._read_again = now + RETRY_SECONDS  # what was read serves on, and is not waited for at every request
+            self._read_again = now + RETRY_SECONDS  # the cached value stays in use
             return self._values
         found = json.loads(answer["SecretString"])
         self._values = {str(k): str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from lambdas.api import errors, limits, table
 from lambdas.api.answer import Answer, GatewayAnswer
 from lambdas.api.call import Call
-from lambdas.domain.errors import Forbidden, MethodNotAllowed, NotFound, ServiceError, Unauthenticated, Unavailable
+from lambdas.domain import metrics
+from lambdas.domain.errors import (
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+)
 from lambdas.observability import logger, request_done
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -31,13 +40,20 @@ def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Setti
     logger.append_keys(request_id=call.request_id)
     answer = _answer(call, settings).to_gateway()
     answer["headers"] |= _common_headers(call, settings)
-    took = (time.perf_counter() - began) * 1000
-    request_done(answer["statusCode"], took)
-    logger.info(
-        "request",
-        extra={"method": call.method, "path": call.path, "status": answer["statusCode"], "ms": round(took, 1)},
-    )
+    _count(call, answer["statusCode"], time.perf_counter() - began)
     return answer
+
+
+def _count(call: Call, status: int, seconds: float) -> None:
+    """Write the request into the log, CloudWatch's metrics and, where they are kept, the deployment's counters."""
+    request_done(status, seconds * 1000)
+    endpoint = table.template(call.path)
+    asked = {"method": call.method, "path": call.path, "endpoint": endpoint, "tenant": call.identity.get("tenant", "")}
+    logger.info("request", extra={**asked, "status": status, "ms": round(seconds * 1000, 1), **call.log})
+    if call.deps.counters:
+        limited = call.log.get("error_code") == RateLimited.code
+        counted = metrics.of_request(call.method, endpoint, status, seconds, rate_limited=limited)
+        call.deps.counters.request(*counted, call.deps.clock.now())
 
 
 def deadline(event: dict[str, Any], remaining_ms: int, now: float) -> float:
@@ -116,6 +132,7 @@ def _error_answer(error: ServiceError, call: Call) -> Answer:
         body, media_type = errors.openai_error(error), "application/json"
     else:
         body, media_type = errors.problem(error, call.path), errors.PROBLEM
+    call.log["error_code"] = error.code
     return Answer(status, json.dumps(body), media_type, errors.headers_of(error))
 
 

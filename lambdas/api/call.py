@@ -38,6 +38,7 @@ class Call:
     tenant: str = ""
     params: dict[str, str] = field(default_factory=dict)
     sent: BaseModel | None = None  # the validated body, as a fingerprint needs it; a handler gets it typed
+    log: dict[str, object] = field(default_factory=dict)  # what the request's line in the log says of it
 
     @classmethod
     def of(cls, event: dict[str, Any], deps: Deps, deadline: float, base_url: str) -> Call:

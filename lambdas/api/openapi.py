@@ -139,7 +139,8 @@ def _request_body(route: BodyRoute[BaseModel]) -> Json:
 
 
 def _models(shape: Shape) -> tuple[type[BaseModel], ...]:
-    return shape if isinstance(shape, tuple) else () if isinstance(shape, str) else (shape,)
+    shapes = shape if isinstance(shape, tuple) else (shape,)
+    return tuple(model for model in shapes if not isinstance(model, str))
 
 
 def _one_of(*models: type[BaseModel]) -> Json:
@@ -198,6 +199,8 @@ def _answer(status: int, model: Shape) -> Json:
         answer["headers"] = _headers("Location")
     if models := _models(model):
         answer["content"] = {"application/json": {"schema": _one_of(*models)}}
+        files = [part for part in model if isinstance(part, str)] if isinstance(model, tuple) else []
+        answer["content"] |= {media_type: {"schema": {"type": "string"}} for media_type in files}
     elif model == "image/*":
         answer["content"] = {kind: {} for kind in ("image/png", "image/jpeg", "image/webp")}
         answer["headers"] = _headers("X-Image-Provider")

@@ -13,7 +13,7 @@ from lambdas.api.answer import Answer
 from lambdas.api.call import Call
 from lambdas.api.reading import read_body, read_query
 
-Shape = type[BaseModel] | tuple[type[BaseModel], ...] | str
+Shape = type[BaseModel] | tuple[type[BaseModel] | str, ...] | str
 GENERATING = (400, 409, 410, 413, 415, 422, 500, 502, 503, 504)  # the errors of every route that generates
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -31,7 +31,7 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One method of one path. `answers` gives the model of each status, or one of several, or a file's media type."""
+    """One method of one path. `answers` gives the model of each status, a file's media type, or several of these."""
 
     method: str
     path: str

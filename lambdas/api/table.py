@@ -38,6 +38,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "prompts": ("POST /unified/validate-prompt", "GET /unified/prompt-validator/health"),
     "projects": ("GET /unified/projects", "POST /unified/projects", "GET /unified/projects/{project_id}"),
+    "analytics": ("GET /unified/analytics",),
+    "metrics": ("GET /metrics",),
     "webhooks": ("GET /unified/webhooks", "POST /unified/webhooks/{job_id}/replay"),
 }
 
@@ -90,6 +92,12 @@ def methods(path: str) -> list[str]:
     """The methods that this path takes."""
     asked = path.split("/")
     return sorted({row.method for row in ROWS if row.params(asked) is not None})
+
+
+def template(path: str) -> str | None:
+    """The path's route, whatever the method, such as `/unified/jobs/{job_id}`."""
+    asked = path.split("/")
+    return next(("/".join(row.parts) for row in ROWS if row.params(asked) is not None), None)
 
 
 @cache

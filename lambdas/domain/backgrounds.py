@@ -1,4 +1,4 @@
-"""Product backgrounds: the canvas a product is put on, what comes of it, and the port that does it to the pixels."""
+"""Defines product backgrounds: the placement of a product on a canvas, and the results of the steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas.domain.catalogue.model_card import Size
 MIN_CANVAS: Final = 16
 MAX_CANVAS: Final = 4096
 MAX_PADDING: Final = 2048
-LOW: Final = 0.5  # a confidence below it is said in the answer
+LOW: Final = 0.5  # a lower confidence gives a warning
 JPEG: Final = "a JPEG cannot keep the product's pixels exactly; png and webp do"
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are the first pixels outside
@@ -19,10 +19,10 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are th
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What the client asked for: both sides or neither, in pixels, and the padding around the product.
+    """The requested canvas: both sides or neither, in pixels, and the padding around the product.
 
-    With neither a size nor a padding the photo's own framing is kept. With a padding alone the canvas is the product
-    and that many pixels on each side. With a size the product stands in its middle, with at least the padding around.
+    Without size and padding the photo's framing is kept. With padding alone the canvas is the product and that many
+    pixels on each side. With a size the product is centred, with at least the padding around it.
     """
 
     width: int | None = None
@@ -34,7 +34,7 @@ class Canvas:
         return self.width is None and self.padding is None
 
     def place(self, photo: Size, product: Box) -> tuple[Size, tuple[int, int]]:
-        """The canvas's size, and where on it the photo's corner is. Raises Unplaceable; the product is never scaled."""
+        """Return the canvas's size and the photo's position on it. The product is never scaled. Raises Unplaceable."""
         left, top, right, bottom = product
         margin = self.padding or 0
         need = right - left + 2 * margin, bottom - top + 2 * margin
@@ -57,12 +57,12 @@ class Canvas:
 
 
 class Unplaceable(Exception):
-    """A product that cannot be put on its canvas, or a photo that shows none; the message is for the client."""
+    """The product does not fit its canvas, or the photo shows none. The message is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a model that paints around a product is shown: PNGs of one size; the mask is white where it paints."""
+    """The input of a model that paints around a product: PNGs of one size; the mask is white where it paints."""
 
     size: Size
     image: bytes = field(repr=False)
@@ -71,7 +71,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The answer: the image in its format and the mask as PNG, both of `size`."""
+    """The finished image in its format and the mask as PNG, both of `size`."""
 
     size: Size
     image: bytes = field(repr=False)

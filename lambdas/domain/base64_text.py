@@ -1,4 +1,4 @@
-"""Base64 as it is found in the wild: either alphabet, with line breaks, with or without its padding."""
+"""Decodes base64 leniently: of either alphabet, with line breaks, with or without padding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def decode(text: object) -> bytes:
-    """The bytes that the text stands for. Raises ValueError, with the reason, for anything else than such a text."""
+    """Return the decoded bytes. Raises ValueError, with the reason, for anything else."""
     if not isinstance(text, str):
         raise ValueError("it is no text")
     packed = "".join(text.split())

@@ -1,4 +1,4 @@
-"""The last wall between a provider's answer and the books: what breaks is a failure that says what was paid."""
+"""Turns unexpected errors around a provider's call into failures that state whether the call was charged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 def broken(error: Exception, code: Failure, said: str, *, paid: Paid) -> ProviderFailure:
-    """The failure that stands for an error nobody foresaw, which is logged with its trace.
+    """Return the failure for an unexpected error, and log the error with its traceback.
 
-    Its own words are not logged: they may quote a prompt, an answer or a key.
+    The error's message is not logged: it may contain a prompt, an answer or a key.
     """
     kind = type(error)
     nameless = RuntimeError(kind.__name__)
@@ -25,7 +25,7 @@ def broken(error: Exception, code: Failure, said: str, *, paid: Paid) -> Provide
 
 @contextmanager
 def wall(code: Failure, said: str, *, paid: Paid, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Whatever breaks in here is a ProviderFailure of this code; the service's own errors and those `passing` pass."""
+    """Turn an error into a ProviderFailure of this code, except ServiceError, ProviderFailure and `passing`."""
     try:
         yield
     except Exception as error:
@@ -35,15 +35,15 @@ def wall(code: Failure, said: str, *, paid: Paid, passing: tuple[type[Exception]
 
 
 def unsent(who: str, *passing: type[Exception]) -> AbstractContextManager[None]:
-    """Around the making of a request: what breaks in here has surely cost nothing."""
+    """Around the making of a request: an error there has certainly cost nothing."""
     return wall(Failure.FAILED, f"the request to {who} could not be made", paid="no", passing=passing)
 
 
 @contextmanager
 def charged(cost_usd: float | None) -> Iterator[None]:
-    """Around what is done with an answer that has a picture: what fails in here fails after the picture was paid for.
+    """Around the processing of an answer with a picture: an error there occurs after the picture was charged.
 
-    `cost_usd` is the provider's own figure; `None` where it gives none, and its list price holds.
+    `cost_usd` is the provider's own figure; `None` if it gives none and the list price applies.
     """
     try:
         with wall(Failure.BAD_ANSWER, "the answer could not be read", paid="unknown"):
@@ -57,7 +57,7 @@ def charged(cost_usd: float | None) -> Iterator[None]:
 
 @contextmanager
 def keeping(answer: bytes) -> Iterator[None]:
-    """Around the reading of a paid call's answer: one that cannot be read goes with the failure, to be kept."""
+    """Around the reading of a paid call's answer: an unreadable one is attached to the failure, to be stored."""
     try:
         with wall(Failure.BAD_ANSWER, "the answer could not be read", paid="unknown"):
             yield

@@ -1,4 +1,4 @@
-"""The ways in which a call to a provider can fail, and what follows from each."""
+"""Defines how a call to a provider can fail, and the consequences of each failure."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ Outcome = Literal["success", "failed", "refused", "unknown"]  # of an attempt
 
 
 class Failure(StrEnum):
-    """Why a provider did not give the image."""
+    """Why a provider gave no image."""
 
     THROTTLED = "throttled"  # it takes fewer calls from this account
     UNAVAILABLE = "unavailable"  # it is down or full, or was not reached
-    TIMEOUT = "timeout"  # it had its time
-    BAD_ANSWER = "bad_answer"  # what it answered is no image
+    TIMEOUT = "timeout"  # it did not answer in time
+    BAD_ANSWER = "bad_answer"  # its answer is not an image
     CONTENT_POLICY = "content_policy"  # it refuses the prompt or the image
     INVALID_REQUEST = "invalid_request"  # the request is at fault
     NOT_AUTHORIZED = "not_authorized"  # it does not accept our key, or our settings cannot be used
     OUT_OF_CREDIT = "out_of_credit"  # our account or quota is used up
     MODEL_GONE = "model_gone"  # it does not have the model
     FAILED = "failed"  # its own work failed
-    OUTCOME_UNKNOWN = "outcome_unknown"  # the call was made, and its end is not known
+    OUTCOME_UNKNOWN = "outcome_unknown"  # the call was made, and its outcome is unknown
 
 
 class HealthEffect(Enum):
-    """What a failure says about the provider."""
+    """The effect of a failure on the provider's health."""
 
-    NOTHING = 0  # it was up, and the request was at fault
-    FAILURE = 1  # it, or the way to it, failed
-    SHUT = 2  # it will refuse every call until a person has done something
-    MODEL = 3  # one of its models is not there
+    NOTHING = 0  # the provider worked, the request was wrong
+    FAILURE = 1  # the provider, or the network, failed
+    SHUT = 2  # the provider refuses every call until the operator intervenes
+    MODEL = 3  # one of its models does not exist
 
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What follows from a failure."""
+    """The consequence of a failure."""
 
     retry: bool  # whether the same request may succeed a little later at the same provider
     fallback: bool  # whether another provider may give the image
     health: HealthEffect
-    error: type[ServiceError]  # the client's, where nobody else gives the image
+    error: type[ServiceError]  # of the job, if no other provider gives the image
     outcome: Outcome  # of the attempt
-    outcome_if_charged: Outcome  # of the attempt where the call may have been charged
+    outcome_if_charged: Outcome  # of the attempt, if the call may have been charged
 
 
 _NOTHING, _FAILURE = HealthEffect.NOTHING, HealthEffect.FAILURE
 CONSEQUENCES: Final[Mapping[Failure, Consequence]] = {
     Failure.THROTTLED: Consequence(True, True, _FAILURE, ProvidersFailed, "failed", "failed"),
-    # charged: a gateway gave up on the provider behind it
+    # charged: a gateway's timeout for the provider behind it
     Failure.UNAVAILABLE: Consequence(True, True, _FAILURE, ProvidersFailed, "failed", "unknown"),
-    # no retry: it would only double the wait
+    # no retry: it would double the wait
     Failure.TIMEOUT: Consequence(False, True, _FAILURE, GenerationTimeout, "failed", "unknown"),
     Failure.BAD_ANSWER: Consequence(False, True, _FAILURE, ProvidersFailed, "failed", "failed"),
-    # no fallback: asking around until somebody agrees would make every policy the weakest one
+    # no fallback: else the weakest policy of all providers would apply
     Failure.CONTENT_POLICY: Consequence(False, False, _NOTHING, ContentRefused, "refused", "refused"),
     # no fallback: the request was checked against the card before
     Failure.INVALID_REQUEST: Consequence(False, False, _NOTHING, InvalidRequest, "failed", "failed"),
-    # charged: work that was accepted before, and may not be asked after any more
+    # charged: work that was accepted before, and can no longer be polled
     Failure.NOT_AUTHORIZED: Consequence(False, True, HealthEffect.SHUT, ProvidersFailed, "failed", "unknown"),
     Failure.OUT_OF_CREDIT: Consequence(False, True, HealthEffect.SHUT, ProvidersFailed, "failed", "failed"),
     Failure.MODEL_GONE: Consequence(False, True, HealthEffect.MODEL, ProvidersFailed, "failed", "failed"),
@@ -79,11 +79,11 @@ CONSEQUENCES: Final[Mapping[Failure, Consequence]] = {
 
 
 class ProviderFailure(Exception):
-    """A provider did not give the image.
+    """A provider gave no image.
 
-    `paid`: "no" (the provider surely charged nothing), "unknown" (the call may have been charged and
-    its image is not in our hands). `made`: the image was made, and so it was charged: `cost_usd`, or where the provider
-    does not say what, the list price. `answer` is what a paid call answered and cannot be used: it is kept.
+    `paid`: "no" (the provider certainly charged nothing) or "unknown" (the call may have been charged, and there is no
+    image). `made`: the image was made and charged: `cost_usd`, or the list price if that is `None`. `answer`: the
+    unusable answer of a paid call, to be stored.
     """
 
     def __init__(
@@ -105,4 +105,4 @@ class ProviderFailure(Exception):
         self.made = made
         self.cost_usd = cost_usd
         self.answer = answer
-        self.field = ""  # the client's own that is at fault, where one is
+        self.field = ""  # the field of the client's request that is wrong, if any

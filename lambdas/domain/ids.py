@@ -1,4 +1,4 @@
-"""Names of things: time-ordered job ids and the image names derived from them."""
+"""Makes and reads ids: time-ordered job ids, image and call ids derived from them, and the bucket's keys."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ASYNC_KEY = re.compile(f"async/in/(?P<tenant>{TENANT.pattern})/(?P<job>{JOB_ID.
 
 
 def new_job_id(now: float, place: int | None = None) -> str:
-    """A version 7 UUID (RFC 9562): its order as text is the order of creation, to the millisecond.
+    """Return a version 7 UUID (RFC 9562): the order as text is the order of creation, to the millisecond.
 
-    Ids of the same `now` are in the order of their `place`, 0 to 4095, where they are given one.
+    Ids of the same `now` are in the order of their `place`, 0 to 4095, if it is given.
     """
     bits = _milliseconds(now) << 80 | int.from_bytes(os.urandom(10), "big")
     if place is not None:
@@ -29,47 +29,47 @@ def new_job_id(now: float, place: int | None = None) -> str:
 
 
 def job_id_at(now: float, *, end: bool = False) -> str:
-    """The smallest (or, with `end`, the largest) job id of the millisecond `now`: a bound for ranges."""
+    """Return the smallest (or, with `end`, the largest) job id of the millisecond `now`, as the bound of a range."""
     rest = (1 << 80) - 1 if end else 0
     return str(uuid.UUID(int=_milliseconds(now) << 80 | rest))
 
 
 def created_at(job_id: str) -> float:
-    """When the job of this id was made, in Unix seconds, to the millisecond by which ids are ordered."""
+    """Return when the job of this id was made, in Unix seconds, to the millisecond."""
     return (uuid.UUID(job_id).int >> 80) / 1000
 
 
 def _milliseconds(moment: float) -> int:
-    """The millisecond in which a moment lies; by way of microseconds, since a product alone can fall just below it."""
+    """Return the whole milliseconds of a time; via microseconds, since the direct product may be just below."""
     return round(moment * 1_000_000) // 1000
 
 
 def image_id(job_id: str, attempt: int) -> str:
-    """The id of the image that the job's attempt number `attempt` gave.
+    """Return the id of the image of the job's attempt number `attempt`.
 
-    Whoever takes the attempt up again finds it by this; and a run that comes late, whose attempt was given up and
-    followed by another, does not put its picture in the place of that one's.
+    It depends on the attempt: a run that resumes the attempt finds its image, and a late run, whose attempt was
+    followed by another one, does not overwrite that one's image.
     """
     return "im_" + hashlib.sha256(f"{job_id}:{attempt}".encode()).hexdigest()[:16]
 
 
 def raw_key(tenant: str, job_id: str, attempt: int) -> str:
-    """Where the bucket keeps what the job's attempt number `attempt` got, before it is looked at."""
+    """Return the bucket's key of the raw answer of the job's attempt number `attempt`."""
     return f"raw/{tenant}/{job_id}/{attempt}"
 
 
 def async_key(owner: str, call: str) -> str:
-    """Where the bucket has what an asynchronous endpoint is to read for a call; `owner` is `tenant/job`."""
+    """Return the bucket's key of the request of a call to an asynchronous endpoint; `owner` is `tenant/job`."""
     return "/".join(part for part in ("async/in", owner, f"{call}.json") if part)
 
 
 def owner_of(async_key: str) -> tuple[str, str] | None:
-    """Tenant and job of such a place; `None` for any other."""
+    """Return tenant and job of an `async_key`; `None` for any other key."""
     found = _ASYNC_KEY.fullmatch(async_key)
     return (found["tenant"], found["job"]) if found else None
 
 
 def call_id(job_id: str, index: int, model: str, number: int) -> str:
-    """A UUID for the job's call number `number` to `model` for an image: the same for whoever takes it up again."""
+    """Return a UUID for the job's call number `number` to `model` for an image; a run that resumes gets the same."""
     digest = hashlib.sha256(f"{job_id}:{index}:{model}:{number}".encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))

@@ -1,4 +1,4 @@
-"""Unix seconds as ISO 8601."""
+"""Formats Unix seconds as ISO 8601."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def iso(moment: float | None) -> str | None:
-    """In UTC, to the millisecond."""
+    """Return the time in UTC, to the millisecond."""
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

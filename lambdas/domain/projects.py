@@ -1,10 +1,10 @@
-"""A project: a name under which a tenant's jobs and images are found together."""
+"""Defines projects, which group a tenant's jobs and images under a name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT = "default"  # of every tenant, from the start
+DEFAULT = "default"  # the project that every tenant has
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a project holds now. Where it is not `exact`, there is at least this much."""
+    """The contents of a project now; a lower bound if not `exact`."""
 
     jobs: int
     images: int

@@ -1,4 +1,4 @@
-"""The event that tells a client's server how a job ended: what it is, and when it is sent again."""
+"""Defines webhook events, which notify a client's server of a job's end, and their retry schedule."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ TYPES: Final[dict[JobStatus, EventType]] = {
     CANCELLED: "generation.cancelled",
 }
 
-# Seconds from one failed attempt to the next. Without the jitter, which only adds, they make 75 h 42 min.
+# Seconds from one failed attempt to the next: 75 h 42 min in total, without the jitter, which only adds.
 SCHEDULE: Final = (5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS: Final = len(SCHEDULE) + 1
 JITTER: Final = 0.2
-MAX_RETRY_AFTER: Final = 86_400.0  # of what a receiver may ask for, in seconds
-MAX_DELAY: Final = 900  # seconds that a queue can hold a message back
-LEASE_SECONDS: Final = 60  # longer than the function that holds it can live
-POST_SECONDS: Final = 15.0  # for one attempt, in all
+MAX_RETRY_AFTER: Final = 86_400.0  # seconds
+MAX_DELAY: Final = 900  # seconds, SQS's maximum
+LEASE_SECONDS: Final = 60  # longer than the timeout of the function that holds it
+POST_SECONDS: Final = 15.0  # for one attempt, in total
 MAX_BYTES: Final = 20_000  # of a body, not reached
-KEPT_SECONDS: Final = 14 * 86_400  # an event is shown at least this long, also where its job's record is not
-DISABLED_SECONDS: Final = 30 * 86_400  # an address that answered 410 is left alone
+KEPT_SECONDS: Final = 14 * 86_400  # minimum; an event may outlive its job's record
+DISABLED_SECONDS: Final = 30 * 86_400  # of a URL that answered 410
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One final state of one job, for one address. Times are Unix seconds.
+    """The event of one job's end, for one URL. Times are Unix seconds.
 
-    `due`: no attempt before. A message that names an earlier one is superseded. `lease_until`: one attempt is on
-    its way, and no other begins before.
+    `due`: the earliest time of the next attempt; a message with an earlier one is superseded. `lease_until`: an attempt
+    is in progress, and no other one begins before.
     """
 
     tenant: str
@@ -55,11 +55,11 @@ class Event:
     attempts: int = 0
     lease_until: int = 0
     last_error: str = ""
-    last_status: int | None = None  # of the last answer, where there was one
+    last_status: int | None = None  # of the last response, if any
 
     @property
     def id(self) -> str:
-        """The `webhook-id`: the same for every attempt, so that a receiver can tell what it has seen."""
+        """The `webhook-id`: the same for every attempt, so that a receiver can recognise duplicates."""
         return f"msg_{self.job_id}"
 
     def claimed(self, now: float) -> Event:
@@ -69,16 +69,16 @@ class Event:
         return replace(self, state=state, lease_until=0, last_error=error, last_status=status)
 
     def failed(self, due: int, error: str, status: int | None) -> Event:
-        """This attempt failed, and the next is due then."""
+        """Return the event after a failed attempt; the next one is `due`."""
         return replace(self, due=due, lease_until=0, last_error=error, last_status=status)
 
     def again(self, now: float) -> Event:
-        """From the start, by the client's wish."""
+        """Return the event with all its attempts left, for a replay."""
         return replace(self, state=PENDING, attempts=0, due=int(now), lease_until=0)
 
 
 def event_of(job: Job) -> Event | None:
-    """The event of a job; `None` where the job goes on, or nobody wants to be told."""
+    """Return the event of a job; `None` if the job has not ended or has no webhook."""
     kind = TYPES.get(job.status)
     if not job.request.webhook_url or kind is None or job.finished_at is None:
         return None
@@ -95,7 +95,7 @@ def event_of(job: Job) -> Event | None:
 
 
 def next_due(attempts: int, retry_after: float | None, now: float, rng: random.Random) -> int | None:
-    """When to try again after so many attempts have failed, not before what the receiver asks for; `None`: no more."""
+    """Return the time of the next attempt after failed ones, not before the receiver's Retry-After; `None`: no more."""
     if attempts >= MAX_ATTEMPTS:
         return None
     wait = SCHEDULE[attempts - 1] * (1 + rng.uniform(0, JITTER))

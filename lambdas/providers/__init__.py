@@ -1,1 +1,1 @@
-"""The providers' modules, one for each entry of lambdas/domain/providers.py. One is imported when it is first used."""
+"""Contains one module per entry of lambdas/domain/providers.py, imported on first use."""

@@ -1,4 +1,4 @@
-"""Amazon Bedrock: the Stability AI models, one image per call."""
+"""Calls the Stability AI models of Amazon Bedrock, one image per call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lambdas.providers._client.hostile_json import image, parsed
 from lambdas.settings import Settings
 
 CONNECT_SECONDS: Final = 5
-READ_SECONDS: Final = 300  # for one wait
+READ_SECONDS: Final = 300  # for one read
 MAX_BODY: Final = 25_000_000  # Bedrock's own limit
 CHUNK: Final = 8192
 MAX_RETRY_AFTER: Final = 3600.0
-STRENGTH: Final = 0.8  # of 0 to 1: how much of it is painted anew
+STRENGTH: Final = 0.8  # 0 to 1: the repainted share of a reference image
 
-# What a failure is to us: which, whether the call may have been charged, and the sentence for the client.
+# The failure, whether the call may have been charged, and the sentence for the client.
 Meaning = tuple[Failure, Paid, str]
 
 # By AWS's error class, as of 2026-09-26:
@@ -43,7 +43,7 @@ ERRORS: Final[dict[str, Meaning]] = {
     "ValidationException": (Failure.INVALID_REQUEST, "no", "the request was not accepted"),
 }
 
-# By HTTP status, for classes that are not in the table; 400 and 500 stand for every other status of theirs.
+# By HTTP status, for classes that are not in the table; every other status counts as 400 or 500.
 STATUSES: Final[dict[int, Meaning]] = {
     400: ERRORS["ValidationException"],
     401: (Failure.NOT_AUTHORIZED, "no", "our credentials were not accepted"),
@@ -56,10 +56,10 @@ STATUSES: Final[dict[int, Meaning]] = {
     529: ERRORS["overloaded_error"],
 }
 
-# Of whatever stands in front of AWS, which names no class of AWS's.
+# An error without an AWS error class comes from a proxy in front of AWS.
 IN_FRONT: Final = "was not reached: something in front of it refused the call"
 
-# By what the message says, where that tells more than the class.
+# By a part of the message, if it is more specific than the class.
 MESSAGES: Final[dict[str, Meaning]] = {
     "reached the end of its life": (Failure.MODEL_GONE, "no", "the model has reached the end of its life"),
     "marked by provider as Legacy": (
@@ -85,69 +85,69 @@ def build(settings: Settings) -> Bedrock:
 
 
 class Bedrock:
-    """One client per Region, shared by the threads of this process."""
+    """Has one client per Region, shared by the threads of this process."""
 
     def __init__(self, region: str) -> None:
         self._region = region
         self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
-    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
-        """One call, one image. Raises ProviderFailure for everything else."""
+    def paint(self, task: ImageTask, timeout: float) -> GeneratedImage:
+        """Generate one image in one call. Raises ProviderFailure."""
         if timeout <= 0:
             raise ProviderFailure(Failure.TIMEOUT, "no time was left for the call", paid="no")
         with unsent("bedrock"):
-            payload = json.dumps(to_payload(order)).encode()
+            payload = json.dumps(to_payload(task)).encode()
         ends_at = time.monotonic() + timeout
         try:
-            answer = within(timeout, lambda: self._invoke(order, payload, ends_at))
+            answer = within(timeout, lambda: self._invoke(task, payload, ends_at))
         except TimeoutError:
             raise ProviderFailure(Failure.TIMEOUT, f"no answer within {timeout:.0f} s", paid="unknown") from None
         with keeping(answer):
             return to_image(answer)
 
-    def _invoke(self, order: ImageTask, payload: bytes, ends_at: float) -> bytes:
+    def _invoke(self, task: ImageTask, payload: bytes, ends_at: float) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
 
         answered = False
         try:
-            client = self._client(order.card.region or self._region)
+            client = self._client(task.card.region or self._region)
             answer = client.invoke_model(
-                modelId=order.card.id, contentType="application/json", accept="application/json", body=payload
+                modelId=task.card.id, contentType="application/json", accept="application/json", body=payload
             )
             answered = True
             return _read(answer["body"], ends_at)
         except ClientError as error:
             raise to_failure(error.response) from error
-        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
+        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on malformed JSON
             raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown") from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
-            raise _lost(error, answered=answered) from error
+            raise to_lost(error, answered=answered) from error
 
     def _client(self, region: str) -> Any:
         try:
             return self._clients.get("bedrock-runtime", region)
-        except ValueError as error:  # about an address of ours
+        except ValueError as error:  # for an invalid endpoint URL in our settings
             raise ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used") from error
 
 
-def to_payload(order: ImageTask) -> dict[str, Any]:
-    """The request body. Size is chosen by ratio alone; steps and cfg do not exist on these models.
+def to_payload(task: ImageTask) -> dict[str, Any]:
+    """Return the request body. The size depends on the ratio alone; these models have no steps and no cfg.
 
-    An editing service takes its size from its image; where its mask is white it paints.
+    An editing service uses the size of its image, and paints where its mask is white.
     """
-    if "remove-background" in order.card.capabilities:
-        return {"image": _base64(order.reference), "output_format": order.format}
-    payload: dict[str, Any] = {"prompt": order.prompt, "seed": order.seed, "output_format": order.format}
-    if order.reference and not order.mask:  # the picture to start from gives the size
-        payload |= {"mode": "image-to-image", "image": _base64(order.reference), "strength": STRENGTH}
-    elif order.ratio:
-        payload["aspect_ratio"] = order.ratio
-    if order.negative_prompt:
-        payload["negative_prompt"] = order.negative_prompt
-    if order.mask:
-        payload |= {"image": _base64(order.reference), "mask": _base64(order.mask)}
+    if "remove-background" in task.card.capabilities:
+        return {"image": _base64(task.reference), "output_format": task.format}
+    payload: dict[str, Any] = {"prompt": task.prompt, "seed": task.seed, "output_format": task.format}
+    if task.reference and not task.mask:  # the reference image gives the size
+        payload |= {"mode": "image-to-image", "image": _base64(task.reference), "strength": STRENGTH}
+    elif task.ratio:
+        payload["aspect_ratio"] = task.ratio
+    if task.negative_prompt:
+        payload["negative_prompt"] = task.negative_prompt
+    if task.mask:
+        payload |= {"image": _base64(task.reference), "mask": _base64(task.mask)}
     return payload
 
 
@@ -156,7 +156,7 @@ def _base64(data: bytes | None) -> str:
 
 
 def to_image(body: bytes) -> GeneratedImage:
-    """Read the answer to a call that succeeded in HTTP's eyes, which a moderated one does as well."""
+    """Read an answer with status 200, which a moderated request has as well."""
     answer = parsed(body)
     if not isinstance(answer, dict):
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
@@ -173,7 +173,7 @@ def to_image(body: bytes) -> GeneratedImage:
 
 
 def to_failure(response: Mapping[str, Any]) -> ProviderFailure:
-    """What an error response of AWS means for us."""
+    """Map an error response of AWS to a failure."""
     error, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
     name, said = str(error.get("Code", "")), str(error.get("Message", ""))
     status = meta.get("HTTPStatusCode", 500)
@@ -201,8 +201,8 @@ def _raise_reason(reasons: object) -> None:
         raise ProviderFailure(Failure.FAILED, "the model ended without an image", paid="unknown")
 
 
-def _lost(error: Exception, *, answered: bool) -> ProviderFailure:
-    """A call that ended without an HTTP answer, or in the midst of one."""
+def to_lost(error: Exception, *, answered: bool) -> ProviderFailure:
+    """Map the error of a call that ended before or within its HTTP response to a failure."""
     from botocore import exceptions
 
     if isinstance(error, exceptions.ReadTimeoutError):
@@ -218,12 +218,12 @@ def _lost(error: Exception, *, answered: bool) -> ProviderFailure:
         return ProviderFailure(Failure.UNAVAILABLE, "the certificate could not be verified", paid="no")
     if isinstance(error, (exceptions.HTTPClientError, exceptions.SSLError)):
         return ProviderFailure(Failure.OUTCOME_UNKNOWN, "the connection broke before the answer", paid="unknown")
-    # What is left of botocore's errors comes before anything is sent: credentials, Region, parameters.
+    # botocore raises its other errors before it sends anything: credentials, Region, parameters
     return ProviderFailure(Failure.NOT_AUTHORIZED, "our credentials or settings cannot be used", paid="no")
 
 
 def _read(stream: Any, ends_at: float) -> bytes:
-    """The body, in chunks, so that a reader whose caller has gone ends soon after."""
+    """Read the body in chunks, so that the thread ends soon after its caller's timeout."""
     body = bytearray()
     with closing(stream):
         while chunk := stream.read(CHUNK):
@@ -236,7 +236,7 @@ def _read(stream: Any, ends_at: float) -> bytes:
 
 
 def _seed(seeds: object) -> int | None:
-    """Documented as texts, shown as numbers."""
+    """Return the seed, which AWS documents as text and shows as a number."""
     first = seeds[0] if isinstance(seeds, list) and seeds else None
     if isinstance(first, str) and first.isascii() and first.isdigit() and len(first) <= 10:
         first = int(first)

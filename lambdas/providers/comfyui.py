@@ -1,4 +1,4 @@
-"""ComfyUI, the operator's own server: a Flux graph in API format is queued, then asked after until it is painted."""
+"""Queues Flux graphs at the operator's own ComfyUI server, and polls it for the images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lambdas.settings import Settings
 WHO: Final = "ComfyUI"
 FOLDER: Final = "image-api"  # under its output and input folders
 SAVE: Final = "10"  # the node that ends the graph
-STEPS: Final = 20  # where the order names none: the numbers of ComfyUI's own Flux example
+STEPS: Final = 20  # by default, as GUIDANCE: the values of ComfyUI's own Flux example
 GUIDANCE: Final = 3.5
-DENOISE: Final = 0.8  # of a picture to start from: how much is painted anew
-SUBMIT_SECONDS: Final = 30.0  # to be put into the queue takes milliseconds
+DENOISE: Final = 0.8  # the repainted share of a reference image
+SUBMIT_SECONDS: Final = 30.0  # queueing itself takes milliseconds
 MAX_IMAGE: Final = 40_000_000
 EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -31,7 +31,7 @@ def build(settings: Settings) -> ComfyUI:
 
 
 class ComfyUI:
-    """A ticket is the prompt's id, which is ours to choose. Nothing here costs money; the address is trusted."""
+    """The ticket is the prompt's id, which the client chooses. Calls are free, and the URL is trusted."""
 
     client_chooses_id = True
     notifies_completion = False
@@ -39,41 +39,41 @@ class ComfyUI:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def submit(self, order: ImageTask, timeout: float) -> Ticket:
-        """Queue one image. Where the answer is lost the ticket is good all the same: asking tells what became of it."""
+    def submit(self, task: ImageTask, timeout: float) -> Ticket:
+        """Queue one image. The ticket is valid even if the response is lost, because the id is ours."""
         ends_at = time.monotonic() + timeout
-        if order.reference:
-            self._upload(order, timeout)
+        if task.reference:
+            self._upload(task, timeout)
         left = min(ends_at - time.monotonic(), SUBMIT_SECONDS)
         try:
-            answer = http.post_json(f"{self._url}/prompt", to_payload(order), timeout=left, paid=True, who=WHO)
+            answer = http.post_json(f"{self._url}/prompt", to_payload(task), timeout=left, paid=True, who=WHO)
         except ProviderFailure as lost:
             if lost.paid == "unknown":  # it may have been queued
-                return Ticket(order.id)
+                return Ticket(task.id)
             raise
         if answer.status != 200:
             raise http.judged(to_failure, answer, WHO)
-        return Ticket(to_id(answer.body) or order.id)
+        return Ticket(to_id(answer.body) or task.id)
 
-    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  the port's
-        """The image, or `None` while it is queued or painted. Raises ProviderFailure."""
+    def collect(self, ticket: Ticket, task: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  the port's
+        """Return the image, or `None` while it is queued or generated. Raises ProviderFailure."""
         ends_at = time.monotonic() + timeout
         entry = self._history(ticket.id, ends_at)
         if entry is None and self._is_queued(ticket.id, ends_at):
             return None
-        entry = entry or self._history(ticket.id, ends_at)  # it may have ended between the two questions
+        entry = entry or self._history(ticket.id, ends_at)  # it may have ended between the two requests
         if entry is None:
             raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know this work")
         return GeneratedImage(self._fetch(to_file(entry), ends_at))
 
-    def _upload(self, order: ImageTask, timeout: float) -> None:
-        media_type, body = to_upload(order)
+    def _upload(self, task: ImageTask, timeout: float) -> None:
+        media_type, body = to_upload(task)
         headers = {"Content-Type": media_type}
         answer = http.call("POST", f"{self._url}/upload/image", headers=headers, body=body, timeout=timeout, who=WHO)
         if answer.status != 200:
             raise http.failure(answer, WHO)
         taken = mapping(answer.json(WHO))
-        if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(order):
+        if f"{taken.get('subfolder')}/{taken.get('name')}" != _reference_name(task):
             raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} put the reference image elsewhere")
 
     def _history(self, prompt_id: str, ends_at: float) -> dict[str, Any] | None:
@@ -101,26 +101,26 @@ class ComfyUI:
         return answer
 
 
-def to_payload(order: ImageTask) -> dict[str, Any]:
-    """The body of the submission. A seed and a file name that are new keep ComfyUI's cache from answering."""
-    return {"prompt": to_graph(order), "prompt_id": order.id}
+def to_payload(task: ImageTask) -> dict[str, Any]:
+    """Return the request body. The new file name in the graph prevents an answer from ComfyUI's cache."""
+    return {"prompt": to_graph(task), "prompt_id": task.id}
 
 
-def to_graph(order: ImageTask) -> dict[str, Any]:
-    """The Flux graph in API format: nodes by id, links as [node, number of its output]."""
-    loader = LOADERS[order.card.id]
-    width, height = order.generate
+def to_graph(task: ImageTask) -> dict[str, Any]:
+    """Return the Flux graph in API format: nodes by id, links as [node, number of its output]."""
+    loader = LOADERS[task.card.id]
+    width, height = task.generate
     graph = {
         **loader.nodes,
-        "4": _node("CLIPTextEncode", text=order.prompt, clip=list(loader.clip)),
-        "5": _node("FluxGuidance", conditioning=["4", 0], guidance=GUIDANCE if order.cfg is None else order.cfg),
+        "4": _node("CLIPTextEncode", text=task.prompt, clip=list(loader.clip)),
+        "5": _node("FluxGuidance", conditioning=["4", 0], guidance=GUIDANCE if task.cfg is None else task.cfg),
         "6": _node("ConditioningZeroOut", conditioning=["4", 0]),
         "7": _node("EmptySD3LatentImage", width=width, height=height, batch_size=1),
         "8": _node(
             "KSampler",
             model=list(loader.model),
-            seed=order.seed,
-            steps=order.steps or STEPS,
+            seed=task.seed,
+            steps=task.steps or STEPS,
             cfg=1.0,  # Flux is guided by FluxGuidance alone
             sampler_name="euler",
             scheduler="simple",
@@ -130,37 +130,37 @@ def to_graph(order: ImageTask) -> dict[str, Any]:
             denoise=1.0,
         ),
         "9": _node("VAEDecode", samples=["8", 0], vae=list(loader.vae)),
-        SAVE: _node("SaveImage", images=["9", 0], filename_prefix=f"{FOLDER}/{order.id}"),
+        SAVE: _node("SaveImage", images=["9", 0], filename_prefix=f"{FOLDER}/{task.id}"),
     }
-    if order.reference:
+    if task.reference:
         scaled = {"upscale_method": "lanczos", "width": width, "height": height, "crop": "center"}
-        graph["11"] = _node("LoadImage", image=_reference_name(order))
+        graph["11"] = _node("LoadImage", image=_reference_name(task))
         graph["12"] = _node("ImageScale", image=["11", 0], **scaled)
         graph["7"] = _node("VAEEncode", pixels=["12", 0], vae=list(loader.vae))
         graph["8"]["inputs"]["denoise"] = DENOISE
     return graph
 
 
-def to_upload(order: ImageTask) -> tuple[str, bytes]:
-    """The reference image as a form, and the form's media type."""
-    mark = f"image-api-{order.id}"
-    folder, _, name = _reference_name(order).partition("/")
+def to_upload(task: ImageTask) -> tuple[str, bytes]:
+    """Return the media type and the body of a form with the reference image."""
+    mark = f"image-api-{task.id}"
+    folder, _, name = _reference_name(task).partition("/")
     fields = {"type": "input", "subfolder": folder, "overwrite": "true"}
     lines = [f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
     lines.append(f'--{mark}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n')
-    lines.append(f"Content-Type: {order.reference_type}\r\n\r\n")
-    body = "".join(lines).encode() + (order.reference or b"") + f"\r\n--{mark}--\r\n".encode()
+    lines.append(f"Content-Type: {task.reference_type}\r\n\r\n")
+    body = "".join(lines).encode() + (task.reference or b"") + f"\r\n--{mark}--\r\n".encode()
     return f"multipart/form-data; boundary={mark}", body
 
 
 def to_id(body: bytes) -> str | None:
-    """The id under which the prompt was queued: not ours where the server is too old to take one."""
+    """Return the id of the queued prompt; an old server ignores ours and chooses its own."""
     prompt_id = mapping(parsed(body)).get("prompt_id")
     return prompt_id if isinstance(prompt_id, str) and _ID.fullmatch(prompt_id) else None
 
 
 def to_file(entry: object) -> dict[str, str]:
-    """The file that the graph has saved, as `/view` wants it. Raises ProviderFailure where there is none."""
+    """Return the saved file as parameters of `/view`. Raises ProviderFailure if there is none."""
     status = mapping(mapping(entry).get("status"))
     if status.get("status_str") == "error":
         raise _ended(status.get("messages"))
@@ -177,7 +177,7 @@ def to_file(entry: object) -> dict[str, str]:
 
 
 def to_failure(answer: http.Answer) -> ProviderFailure:
-    """What a refused submission means for us."""
+    """Map the error of a submission to a failure."""
     body = mapping(parsed(answer.body))
     kind = mapping(body.get("error")).get("type")
     if answer.status != 400 or not kind:
@@ -206,7 +206,7 @@ _FILE_INPUTS: Final = frozenset(
 
 
 def _ended(messages: object) -> ProviderFailure:
-    """Why the graph did not end well. Interrupts are errors too, and an error's own words may hold the prompt."""
+    """Map the messages of a failed graph to a failure. An error's text is not used: it may contain the prompt."""
     told = {message[0]: mapping(message[1]) for message in items(messages) if _is_pair(message)}
     if "execution_interrupted" in told:
         return ProviderFailure(Failure.FAILED, f"the work was interrupted at {WHO}")
@@ -219,8 +219,8 @@ def _is_pair(message: object) -> bool:
     return isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
 
 
-def _reference_name(order: ImageTask) -> str:
-    return f"{FOLDER}/{order.id}.{EXTENSIONS[order.reference_type]}"
+def _reference_name(task: ImageTask) -> str:
+    return f"{FOLDER}/{task.id}.{EXTENSIONS[task.reference_type]}"
 
 
 def _node(class_type: str, **inputs: Any) -> dict[str, Any]:

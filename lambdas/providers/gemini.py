@@ -1,4 +1,4 @@
-"""Google Gemini: one image per call of generateContent."""
+"""Calls generateContent of Google's Gemini API, one image per call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lambdas.providers._client.hostile_json import image, items, mapping, parsed
 from lambdas.settings import Settings
 
 WHO: Final = "Gemini"
-MAX_BYTES: Final = 40_000_000  # a picture of four megapixels as base64, and the drafts that may come with it
-MAX_TOKENS: Final = 1_000_000  # a greater count is no count
-ONE_K: Final = 1_600_000  # pixels: what is above is `2K`
+MAX_BYTES: Final = 40_000_000  # a picture of four megapixels as base64, and drafts
+MAX_TOKENS: Final = 1_000_000  # a greater count is invalid
+ONE_K: Final = 1_600_000  # pixels; larger images are `2K`
 
-# Refusals come under HTTP 200. Of the reasons for which a candidate ends, these are a policy's; the others
-# (NO_IMAGE, IMAGE_OTHER, OTHER, MALFORMED_RESPONSE, MAX_TOKENS, or STOP without an image) may pass by another try.
-# https://ai.google.dev/api/generate-content#FinishReason, as of 2026-11; the division is ours.
+# Refusals have HTTP status 200. These finish reasons are a content policy's; after the others (NO_IMAGE, IMAGE_OTHER,
+# OTHER, MALFORMED_RESPONSE, MAX_TOKENS, or STOP without an image) another try may succeed.
+# https://ai.google.dev/api/generate-content#FinishReason, as of 2026-11; the classification is ours.
 POLICY: Final = frozenset(
     {
         "SAFETY",
@@ -46,18 +46,18 @@ def build(settings: Settings) -> Gemini:
 
 
 class Gemini:
-    """Stateless: each call is a connection of its own."""
+    """Stateless: each call has its own connection."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url
         self._key = key
 
-    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
-        """One call, one image. Raises ProviderFailure for everything else."""
+    def paint(self, task: ImageTask, timeout: float) -> GeneratedImage:
+        """Generate one image in one call. Raises ProviderFailure."""
         with unsent(WHO):
-            payload = to_payload(order)
+            payload = to_payload(task)
         answer = http.post_json(
-            f"{self._url}/models/{order.card.id}:generateContent",
+            f"{self._url}/models/{task.card.id}:generateContent",
             payload,
             headers={"x-goog-api-key": self._key},  # never as `?key=`: addresses are logged
             timeout=timeout,
@@ -68,31 +68,31 @@ class Gemini:
         if answer.status != 200:
             raise http.judged(to_failure, answer, WHO, self._key)
         with keeping(answer.body):
-            return to_image(answer.json(WHO), order.card.id)
+            return to_image(answer.json(WHO), task.card.id)
 
 
-def to_payload(order: ImageTask) -> dict[str, Any]:
-    """The request body. A size is an aspect ratio and a class; nothing else of an order exists here."""
-    parts: list[dict[str, Any]] = [{"text": order.prompt}]
-    if order.reference:
-        data = base64.b64encode(order.reference).decode()
-        parts.append({"inlineData": {"mimeType": order.reference_type, "data": data}})
-    shape: dict[str, str] = {"imageSize": _size_class(order.generate)}
-    if order.ratio:
-        shape["aspectRatio"] = order.ratio
+def to_payload(task: ImageTask) -> dict[str, Any]:
+    """Return the request body. The size is an aspect ratio and a size class; there are no other parameters."""
+    parts: list[dict[str, Any]] = [{"text": task.prompt}]
+    if task.reference:
+        data = base64.b64encode(task.reference).decode()
+        parts.append({"inlineData": {"mimeType": task.reference_type, "data": data}})
+    shape: dict[str, str] = {"imageSize": _size_class(task.generate)}
+    if task.ratio:
+        shape["aspectRatio"] = task.ratio
     return {
         "contents": [{"role": "user", "parts": parts}],
-        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": shape, "seed": order.seed},
+        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": shape, "seed": task.seed},
     }
 
 
 def to_image(answer: Any, model: str) -> GeneratedImage:
-    """Read the answer to a call that succeeded in HTTP's eyes, which a refused one does as well."""
+    """Read an answer with status 200, which a refused request has as well."""
     if not isinstance(answer, dict):
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown")
     usage = mapping(answer.get("usageMetadata"))
     cost = _cost(usage, model)
-    # Where no image was made, what was read and thought costs a fraction of a cent: that is the price of asking.
+    # without an image, the tokens of the prompt and of thinking cost a fraction of a cent, which is not booked
     paid: Paid = "no" if usage and not cost else "unknown"
     ended = partial(ProviderFailure, paid=paid, made=bool(cost), cost_usd=cost)
     candidate = mapping(next(iter(items(answer.get("candidates"))), None))
@@ -113,7 +113,7 @@ def to_image(answer: Any, model: str) -> GeneratedImage:
 
 
 def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
-    """What an error answer means for us. Google charges for none but those that took too long."""
+    """Map an error to a failure. Google charges only for those that are timeouts."""
     error = mapping(mapping(parsed(answer.body)).get("error"))
     said = str(error.get("message", ""))
     reasons = {str(detail.get("reason")) for detail in _details(error, "ErrorInfo")}
@@ -148,7 +148,7 @@ def _decoded(blob: dict[str, Any]) -> bytes:
 
 
 def _cost(usage: dict[str, Any], model: str) -> float | None:
-    """USD by the model's rates; `None` where nothing was counted, and the card's price holds."""
+    """Return the cost in USD by the model's rates; `None` if the answer counts no tokens and the list price applies."""
     tokens = _image_tokens(usage)
     if not tokens:
         return None
@@ -171,7 +171,7 @@ def _count(counts: dict[str, Any], name: str) -> int:
 
 
 def _details(error: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
-    """The details of that kind, whose type is named like `type.googleapis.com/google.rpc.RetryInfo`."""
+    """Yield the details of a type such as `type.googleapis.com/google.rpc.RetryInfo`."""
     for detail in map(mapping, items(error.get("details"))):
         if str(detail.get("@type")).endswith(f".{kind}"):
             yield detail
@@ -183,11 +183,11 @@ def _violations(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_spent(violation: dict[str, Any]) -> bool:
-    """Whether the quota is a day's, or none at all (a free account and a model that is not free)."""
+    """Return whether the quota is per day, or 0 (a free account and a model that is not free)."""
     return "PerDay" in str(violation.get("quotaId")) or str(violation.get("quotaValue")) == "0"
 
 
 def _delay(info: dict[str, Any]) -> float | None:
-    """The seconds of a text like `31s` or `0.4s`."""
+    """Return the seconds of a text such as `31s` or `0.4s`."""
     found = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,9})?)s", str(info.get("retryDelay")))
     return min(float(found[1]), http.MAX_RETRY_AFTER) if found else None

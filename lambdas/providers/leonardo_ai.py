@@ -1,4 +1,4 @@
-"""Leonardo.Ai: API v2 makes an image, API v1 tells when it is there, and it is fetched from their CDN."""
+"""Generates images by Leonardo.Ai's API v2, polls its API v1, and downloads the images from its CDN."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lambdas.providers._client.fetch import fetch_image, trusted_hosts
 from lambdas.settings import Settings
 
 WHO: Final = "Leonardo"
-NO_STYLE: Final = "556c1ee5-ec38-42e8-955a-1e82dad0ffa1"  # without one, the style `Dynamic` is added to the prompt
-MAX_NESTED: Final = 4  # levels of an error around its text
+NO_STYLE: Final = "556c1ee5-ec38-42e8-955a-1e82dad0ffa1"  # without a style, Leonardo adds `Dynamic`
+MAX_NESTED: Final = 4  # levels of nesting around an error's text
 GENERATION_ID: Final = re.compile(r"[0-9A-Za-z-]{8,64}")
 
-# What a model needs besides the order. FAST and MEDIUM are what the documentation's own example of Phoenix sends.
+# Additional parameters of a model. FAST and MEDIUM are the values of the documentation's example for Phoenix.
 EXTRAS: Final[dict[str, dict[str, str]]] = {
     "phoenix-v1.0": {"mode": "FAST", "contrast": "MEDIUM"},
     "lucid-origin": {"mode": "FAST"},
 }
 
-# By the text of an error, which tells more than its status: a moderated prompt was seen with 400 and with 403, and a
-# key that is no UUID gives a 500. None of these has been charged.
+# By the text of an error, which is more reliable than its status: moderated prompts were seen with 400 and 403, and a
+# key that is not a UUID gives 500. None of these is charged.
 MESSAGES: Final[tuple[tuple[re.Pattern[str], Failure, str], ...]] = (
     (
         re.compile(r"content moderation|inappropriate content", re.I),
@@ -38,7 +38,7 @@ MESSAGES: Final[tuple[tuple[re.Pattern[str], Failure, str], ...]] = (
         Failure.NOT_AUTHORIZED,
         f"{WHO} did not accept our key",
     ),
-    # The real words for an empty account are not verified.
+    # The text for an empty account is not verified.
     (
         re.compile(r"(insufficient|not enough) (api )?(balance|credit|fund|token)", re.I),
         Failure.OUT_OF_CREDIT,
@@ -58,7 +58,7 @@ def build(settings: Settings) -> Leonardo:
 
 
 class Leonardo:
-    """See ports.TicketProvider. A create call that was cut off may have been charged, and cannot be looked up."""
+    """Implements TicketProvider. A create call whose response is lost may be charged, and cannot be looked up."""
 
     client_chooses_id = False
     notifies_completion = False
@@ -70,16 +70,16 @@ class Leonardo:
         self._allow_private = settings.allow_private_urls
         self._headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
 
-    def submit(self, order: ImageTask, timeout: float) -> Ticket:
-        """One create call."""
+    def submit(self, task: ImageTask, timeout: float) -> Ticket:
+        """Start one generation in one call."""
         url = f"{self._url}/v2/generations"
         with unsent(WHO):
-            payload = to_payload(order)
+            payload = to_payload(task)
         answer = http.post_json(url, payload, headers=self._headers, timeout=timeout, paid=True, who=WHO)
         return to_ticket(answer, self._key)
 
-    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
-        """One look at the generation and, if it is complete, the download of its image."""
+    def collect(self, ticket: Ticket, task: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
+        """Poll the generation once and, if it is complete, download its image."""
         ends_at = time.monotonic() + timeout
         url = f"{self._url}/v1/generations/{ticket.id}"
         found = to_image(http.ask("GET", url, headers=self._headers, timeout=timeout, who=WHO))
@@ -93,37 +93,37 @@ class Leonardo:
                 trusted=self._trusted,
                 allow_private=self._allow_private,
                 who=WHO,
-                later=Failure.UNAVAILABLE,  # the next look may fetch it
+                later=Failure.UNAVAILABLE,  # the next poll may succeed
             )
         return GeneratedImage(data, seed, ticket.cost_usd)
 
 
-def to_payload(order: ImageTask) -> dict[str, Any]:
-    """The body of the create call. Its fields are closed: a model refuses one that it does not know.
+def to_payload(task: ImageTask) -> dict[str, Any]:
+    """Return the body of the create call. A model refuses unknown fields.
 
-    A reference image goes inline as BASE64: one call that is refused as a whole if it is not liked. The way by
-    /init-image would be two calls more, the second of them an upload to an address that the service names.
+    A reference image is inline as BASE64, so one call is accepted or refused as a whole. /init-image would need two
+    further calls, the second one an upload to an address of the service's choice.
     """
     parameters: dict[str, Any] = {
-        "prompt": order.prompt,
+        "prompt": task.prompt,
         "prompt_enhance": "OFF",  # AUTO, their default, rewrites prompts
-        "width": order.generate[0],
-        "height": order.generate[1],
+        "width": task.generate[0],
+        "height": task.generate[1],
         "quantity": 1,
-        "seed": order.seed,
+        "seed": task.seed,
         "style_ids": [NO_STYLE],
-        **EXTRAS.get(order.card.id, {}),
+        **EXTRAS.get(task.card.id, {}),
     }
-    if order.negative_prompt:
-        parameters["negative_prompt"] = order.negative_prompt
-    if order.reference is not None:
-        image = {"type": "BASE64", "data": base64.b64encode(order.reference).decode()}
+    if task.negative_prompt:
+        parameters["negative_prompt"] = task.negative_prompt
+    if task.reference is not None:
+        image = {"type": "BASE64", "data": base64.b64encode(task.reference).decode()}
         parameters["guidances"] = {"content": [{"image": image, "strength": "MID"}]}
-    return {"model": order.card.id, "public": False, "parameters": parameters}
+    return {"model": task.card.id, "public": False, "parameters": parameters}
 
 
 def to_ticket(answer: http.Answer, key: str = "") -> Ticket:
-    """Read the answer to the create call, in the documented form, the one that was seen, and that of API v1."""
+    """Read the answer to the create call: in its documented form, its observed form, or that of API v1."""
     if not answer.ok:
         raise http.judged(to_failure, answer, WHO, key)
     said = answer.json(WHO)
@@ -136,18 +136,18 @@ def to_ticket(answer: http.Answer, key: str = "") -> Ticket:
 
 
 def _cost(cost: object) -> float | None:
-    """In dollars; `apiCreditCost`, its forerunner, counts credits of no fixed price."""
+    """Return the cost in USD. `apiCreditCost`, its predecessor, counts credits without a fixed price."""
     return http.dollars(cost.get("amount")) if isinstance(cost, dict) and cost.get("unit") == "DOLLARS" else None
 
 
 def to_image(answer: http.Answer) -> tuple[str, int | None] | None:
-    """Read a generation: its image's address and seed, or `None` while it is not complete."""
+    """Read a generation: the URL and seed of its image, or `None` while it is not complete."""
     if answer.status == 404:
         raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} does not know the generation", paid="unknown")
     if not answer.ok:
         if http.failure(answer, WHO).code == Failure.NOT_AUTHORIZED:
             raise ProviderFailure(Failure.NOT_AUTHORIZED, f"{WHO} does not let us ask", paid="unknown")
-        # Not what the status means: it was the question that was refused, the request is accepted and paid for.
+        # the status is the poll's: the generation itself was accepted and may be paid
         raise ProviderFailure(Failure.OUTCOME_UNKNOWN, f"{WHO} did not say what became of the work", paid="unknown")
     said = answer.json(WHO)
     if not isinstance(said, dict) or "generations_by_pk" not in said:
@@ -174,13 +174,13 @@ def to_image(answer: http.Answer) -> tuple[str, int | None] | None:
 
 
 def _is_moderated(found: object) -> bool:
-    """Whether a finished generation's `prompt_moderations` names a class: seen in answers, and not in their OpenAPI."""
+    """Return whether `prompt_moderations` names a class: a field of real answers that is not in Leonardo's OpenAPI."""
     entries = found if isinstance(found, list) else []
     return any(isinstance(entry, dict) and entry.get("moderationClassification") for entry in entries)
 
 
 def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
-    """What an answer without a generation means. Its body is `{error, path, code}`, or GraphQL's list of errors."""
+    """Map an answer without a generation to a failure. Its body is `{error, path, code}`, or a list as GraphQL's."""
     message = _message(answer)
     for pattern, code, sentence in MESSAGES:
         if pattern.search(message):
@@ -194,7 +194,7 @@ def to_failure(answer: http.Answer, key: str = "") -> ProviderFailure:
 
 
 def _message(answer: http.Answer) -> str:
-    """The first text of an error, wherever it stands."""
+    """Return the first text of an error, at any level."""
     try:
         found = answer.json(WHO)
     except ProviderFailure:

@@ -1,4 +1,4 @@
-"""The providers of this deployment: which are configured, and each one's module on first use."""
+"""Knows which providers are configured, and creates each on first use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lambdas.settings import Settings
 
 
 def vocabulary_limited(settings: Settings) -> frozenset[str]:
-    """The models of few words that are here.
+    """Return the vocabulary-limited models that are available.
 
-    The demo's needs its folder. The GPU worker's is part of every worker, but not every worker is allowed it: one at
-    hand is taken to be, an endpoint where the deployment names the model.
+    The demo's needs its folder. The GPU worker's is in every worker, but a worker may not be allowed to serve it: a
+    local one is assumed to be, an endpoint if the settings name the model.
     """
     named = {settings.default_model, *settings.allowed_models}
     there = {DEMO_SCENES: settings.demo_model_dir, GPU_SCENES: settings.gpu_worker_url or GPU_SCENES in named}
@@ -24,10 +24,10 @@ def vocabulary_limited(settings: Settings) -> frozenset[str]:
 
 
 class ProviderRegistry:
-    """The port Providers. The demo is there only where nothing else is, and never when deployed.
+    """Implements the port Providers. The demo is configured if no other provider is, and never when deployed.
 
-    `secrets` gives the keys that stand in a secret, by the names of their settings; a provider is made anew
-    when its keys change.
+    `secrets` returns the keys from the secret, by the names of their settings. A provider is created again when its
+    keys change.
     """
 
     def __init__(self, settings: Settings, secrets: Callable[[], Mapping[str, str]] = dict) -> None:

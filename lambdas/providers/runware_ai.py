@@ -1,4 +1,4 @@
-"""Runware: a task under an id of our choosing, asked after until it is done, its image fetched from their CDN."""
+"""Queues tasks at Runware, polls them, and downloads the images from its CDN."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ WHO: Final = "Runware"
 FORMATS: Final = {"png": "PNG", "jpeg": "JPG", "webp": "WEBP"}
 MIN_PROMPT: Final = 2
 
-# Steps where the client names none: the service's own default is the same 20 for every model. 28 is what the card's
-# price is for, 4 what schnell is distilled for.
+# Default steps. The service's own default is 20 for every model; the card's price is for 28, and schnell is distilled
+# for 4.
 STEPS: Final = {"runware:101@1": 28, "runware:100@1": 4, "runware:400@1": 28}
-GUIDANCE: Final = {"runware:101@1": 3.5}  # the default of 7 is far too much for FLUX.1; 3.5 is its authors' own
+GUIDANCE: Final = {"runware:101@1": 3.5}  # the service's default of 7 is far too high for FLUX.1
 SEED_IMAGE: Final = frozenset({"runware:101@1"})  # starts from the reference; FLUX.2 edits it
 
-MAX_CODE: Final = 100  # characters of an error's code that are looked at
+MAX_CODE: Final = 100  # characters of an error's code that are read
 
-# By an error's code in lower case. Codes are being renamed (runware.ai/docs/platform/errors), so what is not here is
-# judged by the code's words, then by the HTTP status. Both as the official runware-sdk 1.8.0 sorts them.
+# By an error's code in lower case. Codes are being renamed (runware.ai/docs/platform/errors), so an unknown code is
+# classified by the words in it, then by the HTTP status, both as in the official runware-sdk 1.8.0.
 REFUSALS: Final = frozenset(
     {
         "contentpolicyviolation",
@@ -51,7 +51,7 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Failure, str], ...]] = tuple(
             "says that our account is out of credit",
         ),
         ("ratelimit", Failure.THROTTLED, "is throttling this account"),
-        # with `provider` in front it is the key of those whom Runware asks, which is not ours
+        # a code that starts with `provider` is about Runware's own key at another service
         (
             r"^(?!provider).*(?:apikey|unauthorized|forbidden|permission|authentication|authfailed|authtimeout|credential"
             "|token(?:expired|invalid|missing|revoked)|suspended|(?:account|organization|workspace)disabled)",
@@ -86,7 +86,7 @@ def build(settings: Settings) -> Runware:
 
 
 class Runware:
-    """See ports.TicketProvider. The task's id is the order's: one whose answer was lost can still be asked after."""
+    """Implements TicketProvider. The id is the image task's, so a task can be polled even if the response was lost."""
 
     client_chooses_id = True
     notifies_completion = False
@@ -98,15 +98,15 @@ class Runware:
         self._allow_private = settings.allow_private_urls
         self._headers = {"Authorization": f"Bearer {self._key}"}
 
-    def submit(self, order: ImageTask, timeout: float) -> Ticket:
-        """One task in one call, which only queues it."""
+    def submit(self, task: ImageTask, timeout: float) -> Ticket:
+        """Queue one task in one call."""
         with unsent(WHO):
-            tasks = [to_payload(order)]
+            tasks = [to_payload(task)]
         answer = http.post_json(self._url, tasks, headers=self._headers, timeout=timeout, paid=True, who=WHO)
-        return to_ticket(answer, order.id, self._key)
+        return to_ticket(answer, task.id, self._key)
 
-    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
-        """One look at the task and, if it is done, the download of its image."""
+    def collect(self, ticket: Ticket, task: ImageTask, timeout: float) -> GeneratedImage | None:  # noqa: ARG002  of the port
+        """Poll the task once and, if it is done, download its image."""
         ends_at = time.monotonic() + timeout
         tasks = [{"taskType": "getResponse", "taskUUID": ticket.id}]
         found = to_image(
@@ -124,41 +124,41 @@ class Runware:
                 trusted=self._trusted,
                 allow_private=self._allow_private,
                 who=WHO,
-                later=Failure.UNAVAILABLE,  # the next look may fetch it
+                later=Failure.UNAVAILABLE,  # the next poll may succeed
             )
         return GeneratedImage(data, http.seed(found.get("seed")), cost)
 
 
-def to_payload(order: ImageTask) -> dict[str, Any]:
-    """The task. Its image is asked for by address, so that the answer is small and the image can be fetched again."""
-    model = order.card.id
-    task: dict[str, Any] = {
+def to_payload(task: ImageTask) -> dict[str, Any]:
+    """Return the task. Its image is requested as a URL, so the answer is small and the download can be repeated."""
+    model = task.card.id
+    sent: dict[str, Any] = {
         "taskType": "imageInference",
-        "taskUUID": order.id,
+        "taskUUID": task.id,
         "model": model,
-        "positivePrompt": order.prompt.ljust(MIN_PROMPT),
-        "width": order.generate[0],
-        "height": order.generate[1],
-        "seed": order.seed,
+        "positivePrompt": task.prompt.ljust(MIN_PROMPT),
+        "width": task.generate[0],
+        "height": task.generate[1],
+        "seed": task.seed,
         "numberResults": 1,
         "outputType": "URL",
-        "outputFormat": FORMATS[order.format],
+        "outputFormat": FORMATS[task.format],
         "deliveryMethod": "async",
         "includeCost": True,
     }
     if model.startswith("runware:"):
-        task["safety"] = {"checkContent": True}  # models that others host have a filter of their own
-    if order.negative_prompt:
-        task["negativePrompt"] = order.negative_prompt
-    if steps := order.steps or STEPS.get(model):
-        task["steps"] = steps
-    guidance = GUIDANCE.get(model) if order.cfg is None else order.cfg
+        sent["safety"] = {"checkContent": True}  # models of other hosts have their own filter
+    if task.negative_prompt:
+        sent["negativePrompt"] = task.negative_prompt
+    if steps := task.steps or STEPS.get(model):
+        sent["steps"] = steps
+    guidance = GUIDANCE.get(model) if task.cfg is None else task.cfg
     if guidance is not None:
-        task["CFGScale"] = guidance
-    if order.reference is not None:
-        image = f"data:{order.reference_type};base64,{base64.b64encode(order.reference).decode()}"
-        task["inputs"] = {"seedImage": image} if model in SEED_IMAGE else {"referenceImages": [image]}
-    return task
+        sent["CFGScale"] = guidance
+    if task.reference is not None:
+        image = f"data:{task.reference_type};base64,{base64.b64encode(task.reference).decode()}"
+        sent["inputs"] = {"seedImage": image} if model in SEED_IMAGE else {"referenceImages": [image]}
+    return sent
 
 
 def to_ticket(answer: http.Answer, task_id: str, key: str = "") -> Ticket:
@@ -172,9 +172,9 @@ def to_ticket(answer: http.Answer, task_id: str, key: str = "") -> Ticket:
 
 
 def to_image(answer: http.Answer, task_id: str, key: str = "") -> dict[str, Any] | None:
-    """Read the answer about a task: its one item when it is done, or `None` while it is not.
+    """Read the answer to a poll: the task's one item when it is done, else `None`.
 
-    An error of the type getResponse is one of the question, any other how the task ended.
+    An error of the type getResponse is about the poll; any other one is how the task ended.
     """
     data, errors = _read(answer)
     items = [item for item in data if item.get("taskUUID") == task_id]
@@ -204,14 +204,14 @@ def to_image(answer: http.Answer, task_id: str, key: str = "") -> dict[str, Any]
 
 
 def _cost(done: list[dict[str, Any]]) -> float | None:
-    """What was charged for these images together; `None` where that is not said of each."""
+    """Return the total charge of these images; `None` unless each states its own."""
     sums = [http.dollars(item.get("cost")) for item in done]
     told = [each for each in sums if each is not None]
     return round(sum(told), 6) if told and len(told) == len(sums) else None
 
 
 def to_failure(answer: http.Answer, error: dict[str, Any], key: str = "") -> ProviderFailure:
-    """What an error means that came with the answer; `{}` where there was none."""
+    """Map an error of the answer, `{}` for none, to a failure."""
     code = _code(error)
     said = http.quote(error.get("message"), key)
     if code in REFUSALS:
@@ -233,17 +233,17 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _ended(failure: ProviderFailure) -> ProviderFailure:
-    """The same of a task that was accepted and has ended so: asking again would change nothing."""
+    """Return the failure of a task that has ended: its code must not be one that is polled again."""
     passing = (Failure.THROTTLED, Failure.UNAVAILABLE, Failure.TIMEOUT, Failure.BAD_ANSWER)
     code = Failure.FAILED if failure.code in passing else failure.code
     return ProviderFailure(code, failure.detail, paid="unknown")
 
 
 def _read(answer: http.Answer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The items and the errors of an answer; none of either in an error page that is no JSON.
+    """Return the items and the errors of an answer; an error page without JSON has neither.
 
-    An error stands in `errors`, alone in `error`, in a bare list, or in the item of a task that failed: there within
-    its `error`, as the official SDK reads it, or flat.
+    Errors are in `errors`, in `error`, in a bare list, or in the item of a task that failed: in its `error`, as the
+    official SDK reads it, or in the item itself.
     """
     try:
         said = answer.json(WHO)

@@ -10,6 +10,7 @@ from lambdas.domain.ports.accounts import Books, Limits, Projects
 from lambdas.domain.ports.jobs import Batches, Jobs, Queue, Workers
 from lambdas.domain.ports.load import Backlog, Slots
 from lambdas.domain.ports.media import Blobs, Compositor, Pictures
+from lambdas.domain.ports.metrics import Analytics, Counters
 from lambdas.domain.ports.providers import PromptEngine, ProviderHealth, Providers
 from lambdas.domain.ports.runtime import Clock, Meter
 from lambdas.domain.ports.webhooks import EventQueue, Outbox, WebhookUrls
@@ -40,6 +41,8 @@ class Deps:
     events: EventQueue
     webhook_urls: WebhookUrls
     compositor: Compositor
+    analytics: Analytics
+    counters: Counters | None  # of the deployment; None where it does not count
     default_model: str
     allowed_models: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
@@ -52,7 +55,7 @@ class Deps:
     engines: tuple[PromptEngine, ...] = ()  # that shorten prompts, in the order in which they are asked
     heartbeat: Heartbeat = heartbeat  # keeps a run's lease
 
-    def house(self) -> Deployment:
+    def deployment(self) -> Deployment:
         """What the deployment offers now."""
         return Deployment(
             self.providers.configured(),

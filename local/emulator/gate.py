@@ -20,7 +20,7 @@ WORD_PATHS = re.compile(r"/_aws/execute-api/.+|/_ministack/health|/_local/worker
 BROWSERS_OWN = (b"cross-site", b"same-site", b"same-origin")  # Sec-Fetch-Site of a page's requests
 FORM_HEAD = 64 * 1024  # bytes; the fields of a pre-signed form precede its file
 FORM_FIELD = re.compile(rb'Content-Disposition: *form-data; *name="([^"]+)"\r\n(?:[^\r\n]+\r\n)*\r\n', re.IGNORECASE)
-LONGEST = 7 * 24 * 3600  # seconds; AWS's maximum for a signed link
+MAX_SECONDS = 7 * 24 * 3600  # seconds; AWS's maximum for a signed link
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -176,7 +176,7 @@ def _fields(body: bytes, content_type: bytes) -> dict[str, str]:
 def _check_time(signed_at: str, seconds: str) -> None:
     """Raise Refused for a link that has expired, is not yet valid, or lives longer than AWS allows."""
     try:
-        if not 0 < int(seconds) <= LONGEST:
+        if not 0 < int(seconds) <= MAX_SECONDS:
             raise Refused("A signed link lives for a week at most.")
         expired = sigv4.presigned_request_is_expired(signed_at, seconds)
         early = not sigv4.presigned_request_is_expired(signed_at, -15 * 60)

@@ -1,4 +1,4 @@
-"""AWS in process, with the tables and the bucket as the template makes them."""
+"""Fixtures: moto with the tables and the bucket of the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bucket, the queue, the keys and the worker call over AWS's own client."""
+"""The bucket, the queue, the keys and the worker call over boto3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +18,7 @@ from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.adapters.lambda_workers import LambdaWorkers
 from lambdas.adapters.queues import SqsQueue
 from lambdas.adapters.s3_blobs import S3Blobs
+from tests.support.quiet_handler import QuietHandler
 
 
 @pytest.mark.usefixtures("cloud")
@@ -87,7 +89,7 @@ def test_keys_by_hash_and_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of("living") is None
 
 
-class _Slow(BaseHTTPRequestHandler):
+class _Slow(QuietHandler):
     hits = ended = 0
     held: threading.Event | None = None
     status = 200
@@ -103,19 +105,16 @@ class _Slow(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"{}")
 
-    def log_message(self, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
-def fake_lambda(monkeypatch: pytest.MonkeyPatch) -> type[_Slow]:
+def fake_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Slow]]:
     handler = type("Handler", (_Slow,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that has gone is no news
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
     aws.client.cache_clear()
-    yield handler  # type: ignore[misc]
+    yield handler
     aws.client.cache_clear()
     server.shutdown()
     server.server_close()

@@ -1,4 +1,4 @@
-"""The function gpu_result on the real adapters: a notice becomes one message that a worker can read."""
+"""The function gpu_result on the real adapters: a notification becomes one message for a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lambdas.domain.jobs.job import Attempt, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.handlers import gpu_result
 from lambdas.settings import Settings
-from tests.support.fakes import make_deps
+from tests.support.fakes import deps_on_fakes
 
 NOW = 1_790_000_000.0
 CALL = "01994c6e-0000-4000-8000-000000000001"
@@ -31,7 +31,7 @@ def test_a_notice_becomes_a_message(cloud: None, monkeypatch: pytest.MonkeyPatch
     held = jobs.claim("acme", job.id, NOW, NOW + 20)
     assert held
     assert jobs.release(replace(held, attempts=(Attempt("sagemaker", "m", started_at=NOW, ticket="place"),)))
-    deps = make_deps(jobs=jobs, queue=SqsQueue(url), outbox=None)
+    deps = replace(deps_on_fakes(), jobs=jobs, queue=SqsQueue(url))
     monkeypatch.setattr(wiring, "live", lambda: deps)
     monkeypatch.setattr(wiring, "settings", lambda: Settings(images_bucket="images"))
     place = f"s3://images/{ids.async_key(f'acme/{job.id}', CALL)}"

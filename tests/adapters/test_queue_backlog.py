@@ -1,4 +1,4 @@
-"""What waits for the workers, as the queue and the index tell it."""
+"""The backlog by the queue's length and the index of jobs by status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas.adapters import queue_backlog
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.queue_backlog import QueueBacklog
 from lambdas.adapters.queues import SqsQueue
-from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.job import Job, JobStatus
 from lambdas.domain.jobs.request import ImageRequest
 
 NOW = 1_790_000_000.0
@@ -27,7 +27,7 @@ def url(cloud: None) -> str:
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Makes the memory's time pass."""
     at = [time.monotonic()]
-    monkeypatch.setattr(queue_backlog.time, "monotonic", lambda: at[0])
+    monkeypatch.setattr(time, "monotonic", lambda: at[0])
 
     def pass_by() -> None:
         at[0] += queue_backlog.MEMORY_SECONDS
@@ -35,7 +35,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return pass_by
 
 
-def job(number: int, tenant: str = "acme", status: str = "queued") -> Job:
+def job(number: int, tenant: str = "acme", status: JobStatus = "queued") -> Job:
     job_id = f"00000000-0000-7000-8000-{number:012}"
     return Job(tenant, job_id, ImageRequest("x"), "m", "gemini", 1, NOW, status=status, expires_at=int(NOW) + 9)
 

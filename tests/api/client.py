@@ -1,4 +1,4 @@
-"""A client that speaks to the API in process, through API Gateway's event and answer."""
+"""A client that calls the API in process, with API Gateway's event and answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from lambdas.api import app
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 
 
 @dataclass
@@ -25,8 +25,8 @@ class Answer:
 
 
 @dataclass
-class Client:
-    deps: Deps = field(default_factory=make_deps)
+class AnyClient:
+    deps: Deps
     settings: Settings = field(default_factory=Settings)
     identity: dict[str, str] = field(default_factory=lambda: {"tenant": "acme", "auth": "ok"})
     arrived: float | None = None  # when the gateway took the request, in Unix seconds; now, if not said
@@ -63,9 +63,10 @@ class Client:
         }
         got = app.handle(event, 29_000, self.deps, self.settings)
         json.dumps(got)  # as the runtime will
-        text = got["body"]
-        raw = base64.b64decode(text) if got.get("isBase64Encoded") else text.encode()
-        answer_headers = {k: v[-1] for k, v in (got.get("multiValueHeaders") or {}).items()} | (
-            got.get("headers") or {}
-        )
-        return Answer(got["statusCode"], answer_headers, raw)
+        raw = base64.b64decode(got["body"]) if got["isBase64Encoded"] else got["body"].encode()
+        return Answer(got["statusCode"], got["headers"], raw)
+
+
+@dataclass
+class Client(AnyClient):
+    deps: Fakes = field(default_factory=Fakes)

@@ -19,7 +19,7 @@ from lambdas.providers.demo.provider import Demo
 from lambdas.settings import Settings
 from tests.api.client import Answer, Client
 from tests.gpu_worker.background.products import draw
-from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, Fakes
 from tests.support.forms import form, headers, hostile, part
 
 PRODUCT = draw(0).file(alpha=True)
@@ -29,7 +29,7 @@ PATHS = ("/generate", "/v1/backgrounds")
 
 @pytest.fixture
 def client() -> Client:
-    deps = make_deps(pictures=PillowPictures(), providers=FakeProviders(demo=Demo()))  # type: ignore[arg-type]
+    deps = Fakes(pictures=PillowPictures(), providers=FakeProviders(demo=Demo()))
     return Client(deps)
 
 
@@ -118,24 +118,24 @@ def test_a_job_shows_it_and_a_tenant_its_own_alone(client: Client) -> None:
     assert other("GET", image["local_url"]).status == 404
     assert client("GET", f"/files/{image['id']}_mask.png").status == 404  # by its signed link alone
     assert client("DELETE", f"/unified/jobs/{job_id}/images/{image['id']}").status == 204
-    assert not [key for key in client.deps.blobs.objects if "images/" in key]  # type: ignore[attr-defined]
+    assert not [key for key in client.deps.blobs.objects if "images/" in key]
 
 
 def test_an_equal_form_under_one_key_is_the_first_one_again_whatever_its_boundary(client: Client) -> None:
     key = {"Idempotency-Key": "k1"}
-    first = post(client, "/generate", {"prompt": "a"}, **key)
+    first = post(client, "/generate", {"prompt": "a"}, PRODUCT, **key)
     body, kind = form({"prompt": "a"}, PRODUCT, boundary="quite-another")
     again = client("POST", "/generate", body, kind | key)
     assert again.json()["generation_id"] == first.json()["generation_id"]
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert post(client, "/generate", {"prompt": "b"}, **key).status == 409
+    assert post(client, "/generate", {"prompt": "b"}, PRODUCT, **key).status == 409
     assert post(client, "/generate", {"prompt": "a"}, PLAIN, **key).status == 409
 
 
 def test_it_counts_against_the_rate(client: Client) -> None:
-    deps = make_deps(
+    deps = Fakes(
         pictures=PillowPictures(),
-        providers=FakeProviders(demo=Demo()),  # type: ignore[arg-type]
+        providers=FakeProviders(demo=Demo()),
         limits=FakeLimits(2),
     )
     limited = Client(deps)
@@ -152,7 +152,7 @@ def test_a_hostile_form_is_refused_in_the_right_words(client: Client, path: str,
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert set(said) >= {"type", "title", "status", "detail", "instance", "code"}
     assert len(said["detail"]) < 1_100
-    assert not client.deps.jobs.rows  # type: ignore[attr-defined]
+    assert not client.deps.jobs.rows
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_plain_generation_is_as_it_was(client: Client) -> None:
 
 
 def test_without_anybody_who_can_it_says_so(client: Client) -> None:
-    alone = Client(make_deps(pictures=PillowPictures(), providers=FakeProviders(gemini=FakeProvider())))
+    alone = Client(Fakes(pictures=PillowPictures(), providers=FakeProviders(gemini=FakeProvider())))
     answer = post(alone, "/generate", {})
     assert (answer.status, answer.json()["code"]) == (400, "provider_unconfigured")
 
@@ -270,7 +270,7 @@ class _Worker(FakeProvider):
 
 def _keeper() -> tuple[Client, _Worker]:
     worker = _Worker()
-    return Client(make_deps(providers=FakeProviders(sagemaker=worker))), worker
+    return Client(Fakes(providers=FakeProviders(sagemaker=worker))), worker
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"model_id": null}'])
@@ -321,7 +321,7 @@ def test_without_a_worker_at_hand_nothing_can_be_purged() -> None:
         (FakeProviders(demo=FakeProvider()), "provider_unconfigured"),
         (FakeProviders(sagemaker=FakeProvider()), "not_supported"),  # behind a queue
     ):
-        answer = Client(make_deps(providers=providers))("POST", "/v1/models/purge", {})
+        answer = Client(Fakes(providers=providers))("POST", "/v1/models/purge", {})
         assert (answer.status, answer.json()["code"]) == (400, code)
 
 

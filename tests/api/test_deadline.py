@@ -1,4 +1,4 @@
-"""Until when the api function must answer: the gateway's time runs from the request's arrival."""
+"""The api function's deadline: the gateway's timeout counts from the request's arrival."""
 
 from __future__ import annotations
 

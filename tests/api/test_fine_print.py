@@ -1,4 +1,4 @@
-"""Contract 1.4, 1.6, 1.7, 5.3, 5.6 and 12.1 in their small words, in process with in-memory ports."""
+"""Contract 1.4, 1.6, 1.7, 5.3, 5.6 and 12.1 in detail, in process with in-memory ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas.domain.iso_time import iso
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
 from tests.api.test_unified import CORE, house
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_5_6_what_a_job_says_of_its_creation_finds_it_and_orders_it() -> None:
 
 def test_11_the_demo_answers_also_where_only_some_models_are_allowed() -> None:
     """Contract 12.2."""
-    client = Client(make_deps(allowed_models=("stabilityai/sdxl-turbo",)))
+    client = Client(Fakes(allowed_models=("stabilityai/sdxl-turbo",)))
     answer = client("POST", "/generate", {"prompt": "A fox"})
     assert (answer.status, answer.headers.get("X-Image-Provider")) == (200, "demo")
 
@@ -192,7 +192,7 @@ def test_a_project_needs_a_name_that_is_seen(blank: str) -> None:
 def test_a_negative_prompt_that_nobody_sees_is_none(blank: str) -> None:
     """The safe default holds, and nothing is named as dropped."""
     provider = FakeProvider()
-    client = Client(make_deps(providers=FakeProviders(bedrock=provider)))
+    client = Client(Fakes(providers=FakeProviders(bedrock=provider)))
     for path in ("/generate", "/generate-image", "/v1/generate", "/unified/generate"):
         body = client("POST", path, {"prompt": "A fox", "negative_prompt": blank}).json()
         assert body["metadata"]["dropped_params"] == []

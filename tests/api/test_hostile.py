@@ -1,4 +1,4 @@
-"""Bodies, paths and headers that mean harm: each gets a 4xx in the contract's shape, never a 5xx."""
+"""Hostile bodies, paths and headers: each gets a 4xx in the contract's format, never a 5xx."""
 
 from __future__ import annotations
 

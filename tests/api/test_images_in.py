@@ -1,4 +1,4 @@
-"""Contract 12.4 and 12.10: images by every way in, over the routes, and what is said of them or refused."""
+"""Contract 12.4 and 12.10: uploads by every route, their warnings and refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.api.client import Client
 from tests.gpu_worker.background.products import draw
 from tests.pictures import profiles
 from tests.pictures.made import SIZE, file, picture, seeds
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 from tests.support.forms import BOUNDARY, form, headers, part
 
 SOUND = seeds()
@@ -25,8 +25,8 @@ CONVERTED = "a colour profile other than sRGB was converted to sRGB"
 
 @pytest.fixture
 def client() -> Client:
-    providers = FakeProviders(demo=Demo(), gemini=FakeProvider())  # type: ignore[arg-type]
-    return Client(make_deps(pictures=PillowPictures(), providers=providers))
+    providers = FakeProviders(demo=Demo(), gemini=FakeProvider())
+    return Client(Fakes(pictures=PillowPictures(), providers=providers))
 
 
 def refer(client: Client, image: str) -> Any:
@@ -75,7 +75,7 @@ def test_every_other_is_refused_by_every_way_and_the_field_is_named(client: Clie
         said = answer.json()
         assert [e["field"] for e in said["errors"]] == [field]
         assert name in said["detail"] or status == 400
-    assert not client.deps.jobs.rows  # type: ignore[attr-defined]
+    assert not client.deps.jobs.rows
 
 
 def test_a_converted_profile_is_said_with_the_answer(client: Client) -> None:
@@ -86,7 +86,7 @@ def test_a_converted_profile_is_said_with_the_answer(client: Client) -> None:
     assert answer.status == 200, answer.body
     assert answer.json()["metadata"]["warnings"] == [CONVERTED]
     accepted = refer(client, in_base64(file(product, "png", icc_profile=profile)))
-    job = client.deps.jobs.rows["acme", accepted.json()["generation_id"]]  # type: ignore[attr-defined]
+    job = client.deps.jobs.rows["acme", accepted.json()["generation_id"]]
     assert job.request.warnings == (CONVERTED,)
 
 
@@ -101,7 +101,7 @@ def test_a_batch_beyond_the_budget_names_the_item_and_costs_nothing(
     answer = client("POST", "/unified/generate/batch", {"requests": items * 25})
     assert (answer.status, answer.json()["errors"][0]["field"]) == (413, "requests.2.reference_image")
     assert "requests.2.reference_image" in answer.json()["detail"]
-    assert not client.deps.jobs.rows  # type: ignore[attr-defined]
+    assert not client.deps.jobs.rows
     assert decoded == []
     same = client("POST", "/unified/generate/batch", {"requests": items[:1] * 100})
     assert (same.status, len(same.json()["jobs"])) == (202, 100)
@@ -146,6 +146,6 @@ def test_no_note_of_a_photo_reaches_an_output(client: Client) -> None:
         for fmt in ("png", "jpeg", "webp"):
             body, head = form({"format": fmt}, sent)
             assert client("POST", "/generate", body, head).status == 200
-    for data, _ in client.deps.blobs.objects.values():  # type: ignore[attr-defined]
+    for data, _ in client.deps.blobs.objects.values():
         assert not any(note in data for note in (b"camera of mine", b"secret", b"Exif", b"eXIf"))
     assert picture().size == SIZE

@@ -1,4 +1,4 @@
-"""Rate and budget as a client meets them: headers on what is admitted, 429 and how long to wait on what is not."""
+"""Rate limit and budget over the API: headers on admitted requests, 429 with Retry-After on others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas.api import limits
 from lambdas.api.table import every_route
 from lambdas.domain.limits.budget import Caps
 from tests.api.client import Answer, Client
-from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeLimits, FakeProvider, FakeProviders, Fakes
 
 
 def told(answer: Answer) -> tuple[int, ...]:
@@ -19,7 +19,7 @@ def told(answer: Answer) -> tuple[int, ...]:
 
 
 def limited(per_minute: int) -> Client:
-    return Client(deps=make_deps(limits=FakeLimits(per_minute)))
+    return Client(deps=Fakes(limits=FakeLimits(per_minute)))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_every_generating_answer_tells_what_is_left(path: str, body: object) -> 
     assert refused.json()["code"] == "rate_limited"
     assert refused.headers["Retry-After"] == "20"
     assert told(refused) == (3, 0, 60)
-    assert ask.deps.meter.rate_hits == 1  # type: ignore[attr-defined]
+    assert ask.deps.meter.rate_hits == 1
     ask.deps.clock.sleep(20)
     assert ask("POST", path, body).status < 300
 
@@ -69,7 +69,7 @@ def test_a_batch_counts_as_its_items() -> None:
     assert told(ask("POST", "/unified/generate/batch", batch))[:2] == (5, 2)
     refused = ask("POST", "/unified/generate/batch", batch)
     assert (refused.status, refused.headers["Retry-After"]) == (429, "12")
-    assert len(ask.deps.jobs.rows) == 3  # type: ignore[attr-defined]
+    assert len(ask.deps.jobs.rows) == 3
     too_many = ask("POST", "/unified/generate/batch", {"requests": [{"prompt": "x"}] * 6})
     assert too_many.status == 429
     assert "send fewer" in too_many.json()["detail"]
@@ -92,7 +92,7 @@ COUNTED = {
 
 @pytest.mark.parametrize(("method", "path"), COUNTED)
 def test_what_writes_or_costs_counts_too(method: str, path: str) -> None:
-    ask = Client(make_deps(limits=FakeLimits(1)), identity={"auth": "ok", "tenant": "acme"})
+    ask = Client(Fakes(limits=FakeLimits(1)), identity={"auth": "ok", "tenant": "acme"})
     first = ask(method, path, COUNTED[method, path])
     assert (first.status != 429, told(first)) == (True, (1, 0, 60))
     refused = ask(method, path, COUNTED[method, path])
@@ -122,7 +122,7 @@ def test_without_a_limit_there_are_no_such_headers() -> None:
 
 @pytest.mark.parametrize(("caps", "limit"), [(Caps.of(0.04, 0), 4), (Caps(images=1), 1)])
 def test_a_month_that_is_used_up(caps: Caps, limit: int) -> None:
-    deps = make_deps(providers=FakeProviders(bedrock=FakeProvider()), caps=caps, limits=FakeLimits(60))
+    deps = Fakes(providers=FakeProviders(bedrock=FakeProvider()), caps=caps, limits=FakeLimits(60))
     ask = Client(deps=deps)
     body = {"prompt": "x", "fallback": False}
     admitted = ask("POST", "/unified/generate", body)

@@ -1,4 +1,4 @@
-"""Too much work, as a client meets it."""
+"""The API's answers under overload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lambdas.api.openapi import document
 from lambdas.api.table import every_route
 from tests.api.client import Client
-from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, FakeSlots, make_deps
+from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, Fakes, FakeSlots
 
 ASYNC = {"Prefer": "respond-async"}
 QUEUEING = [
@@ -22,7 +22,7 @@ QUEUEING = [
 def overloaded() -> Client:
     backlog = FakeBacklog(100_000, {"acme": 5000})
     providers = FakeProviders(bedrock=FakeProvider())
-    return Client(make_deps(backlog=backlog, providers=providers, max_queue_seconds=900.0, worker_concurrency=5))
+    return Client(Fakes(backlog=backlog, providers=providers, max_queue_seconds=900.0, worker_concurrency=5))
 
 
 @pytest.mark.parametrize(("path", "body"), QUEUEING)
@@ -62,7 +62,7 @@ def test_a_batch_tells_its_refused_items() -> None:
 
 def test_a_client_without_room_gets_a_job_that_goes_on() -> None:
     slots = FakeSlots(bedrock=1)
-    client = Client(make_deps(slots=slots, providers=FakeProviders(bedrock=FakeProvider())))
+    client = Client(Fakes(slots=slots, providers=FakeProviders(bedrock=FakeProvider())))
     assert slots.acquire("bedrock", "c", "others", 0, 2e9)
     answer = client("POST", "/unified/generate", {"prompt": "x"})
     assert (answer.status, answer.json()["status"]) == (202, "queued")

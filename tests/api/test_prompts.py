@@ -20,7 +20,7 @@ from lambdas.settings import Settings
 from lambdas.usecases.prompts.optimize import guess
 from tests.api.client import Answer, Client
 from tests.support.budget_model import Books
-from tests.support.fakes import FakeBooks, make_deps
+from tests.support.fakes import FakeBooks, Fakes
 from tests.support.prompt_corpus import CORPUS
 from tests.usecases.prompts.test_optimize import FakeEngine
 
@@ -29,9 +29,9 @@ VALIDATE, HEALTH = "/unified/validate-prompt", "/unified/prompt-validator/health
 
 
 def client(*engines: FakeEngine) -> Client:
-    deps = make_deps(engines=engines)
+    deps = Fakes(engines=engines)
     for engine in engines:
-        engine.clock = deps.clock  # type: ignore[assignment]
+        engine.clock = deps.clock
     return Client(deps)
 
 
@@ -155,7 +155,7 @@ def test_health_names_every_engine() -> None:
 
 @pytest.mark.parametrize(("method", "path"), [("POST", VALIDATE), ("GET", HEALTH)])
 def test_a_key_is_needed_where_keys_are_required(method: str, path: str) -> None:
-    closed = Client(make_deps(), Settings(require_api_key=True), {"auth": "missing"})
+    closed = Client(Fakes(), Settings(require_api_key=True), {"auth": "missing"})
     assert closed(method, path, {"prompt": "a cat"} if method == "POST" else None).status == 401
     assert client()("GET" if method == "POST" else "POST", path).status == 405
 
@@ -165,7 +165,7 @@ PAID = TextPrice(0.07, 0.30)
 
 def paid(caps: Caps, **given: Any) -> tuple[Client, FakeEngine, Books]:
     asked = engine(name="bedrock", model="openai.gpt-oss-20b-1:0", price=PAID, cost_usd=0.000243, **given)
-    deps: Any = make_deps(engines=(asked,), caps=caps)
+    deps = Fakes(engines=(asked,), caps=caps)
     asked.clock = deps.clock
     deps.jobs.books["acme", budget.month(deps.clock.now())] = month = Books()
     return Client(deps), asked, month
@@ -176,7 +176,7 @@ def test_a_paid_model_is_booked_to_the_tenants_month() -> None:
         ask, _, month = paid(caps)
         assert check(ask("POST", VALIDATE, {"prompt": LONG}), "post", VALIDATE)["method"] == "llm"
         assert month == Books(committed_microusd=243, spent_microusd=243)
-        assert ask.deps.meter.costs == [("bedrock", "openai.gpt-oss-20b-1:0", 0.000243)]  # type: ignore[attr-defined]
+        assert ask.deps.meter.costs == [("bedrock", "openai.gpt-oss-20b-1:0", 0.000243)]
 
 
 def test_a_month_that_is_used_up_asks_no_paid_model() -> None:
@@ -189,7 +189,7 @@ def test_a_month_that_is_used_up_asks_no_paid_model() -> None:
     assert month == Books(committed_microusd=19_999)
     assert ask("POST", VALIDATE, {"prompt": "a fox"}).status == 200  # which asks nobody
     free = engine()
-    free.clock = ask.deps.clock  # type: ignore[assignment]
+    free.clock = ask.deps.clock
     first = Client(replace(ask.deps, engines=(free, asked)))
     assert first("POST", VALIDATE, {"prompt": LONG}).status == 200
 
@@ -219,6 +219,6 @@ def test_what_was_paid_for_is_answered_also_where_the_books_are_out_of_reach() -
         def settle(self, *_: Any) -> None:
             raise Unavailable("x")
 
-    ask = Client(replace(ask.deps, books=Shut(ask.deps.jobs)))  # type: ignore[arg-type]
+    ask = Client(replace(ask.deps, books=Shut(ask.deps.jobs)))
     assert ask("POST", VALIDATE, {"prompt": LONG}).json()["method"] == "llm"
     assert 243 < month.committed_microusd < 2500

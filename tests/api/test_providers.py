@@ -1,4 +1,4 @@
-"""Contract 5.9: GET /unified/providers, what each offers and how it is."""
+"""Contract 5.9: GET /unified/providers, what each provider offers and its status."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.failures import Failure
 from lambdas.domain.routing.health import TRIP_AFTER, NoFailure
 from tests.api.client import Client
-from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, Fakes
 
-CORE = catalogue.default_of("bedrock")
+CORE = catalogue.cards_of("bedrock")[0]
 
 
 @pytest.fixture
@@ -30,12 +30,13 @@ def health() -> FakeHealth:
 @pytest.fixture
 def client(clock: FakeClock, health: FakeHealth) -> Client:
     providers = FakeProviders(bedrock=FakeProvider(), gemini=FakeProvider())
-    return Client(make_deps(providers=providers, health=health, clock=clock))
+    return Client(Fakes(providers=providers, health=health, clock=clock))
 
 
 def row(client: Client, provider: str) -> dict[str, Any]:
     answer = client("GET", "/unified/providers")
     assert answer.status == 200
+    found: dict[str, Any]
     [found] = [p for p in answer.json()["providers"] if p["id"] == provider]
     return found
 

@@ -1,4 +1,4 @@
-"""How bodies are read (contract 1.4, 12.12): codings, what stands before JSON, and where it stops to be JSON."""
+"""How bodies are read (contract 1.4, 12.12): encodings, byte order marks, and invalid JSON."""
 
 from __future__ import annotations
 

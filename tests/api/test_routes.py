@@ -1,4 +1,4 @@
-"""The contract's sentences about routes, held in process with in-memory ports."""
+"""The contract's statements about routes, in process with in-memory ports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,14 +17,14 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import StoredImage
 from lambdas.settings import Settings
 from tests.api.client import Client
-from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes, FakeWorkers
 
 CORE = "stability.stable-image-core-v1:1"
 
 
-def with_bedrock(*script: object, **changes: object) -> Client:
+def with_bedrock(*script: object, **changes: Any) -> Client:
     provider = FakeProvider(list(script))  # type: ignore[arg-type]
-    return Client(make_deps(providers=FakeProviders(bedrock=provider), **changes))
+    return Client(Fakes(providers=FakeProviders(bedrock=provider), **changes))
 
 
 def provider_of(client: Client) -> FakeProvider:
@@ -60,7 +61,7 @@ def test_2_3_an_unknown_name_is_404(name: str) -> None:
 def test_2_3_a_file_too_large_for_the_gateway_is_a_redirect() -> None:
     client = Client()
     name = client("POST", "/generate-image", {"prompt": "A fox"}).json()["image_url"]
-    images = client.deps.jobs.images  # type: ignore[attr-defined]
+    images = client.deps.jobs.images
     images["acme", name] = replace(images["acme", name], bytes=4_500_001)
     answer = client("GET", f"/download/{name}")
     assert answer.status == 307
@@ -136,12 +137,13 @@ def test_3_3_what_a_row_tells() -> None:
 @pytest.mark.parametrize("house", ["bedrock", "demo", "allowed", "nothing"])
 def test_3_3_models_are_those_that_3_1_takes(house: str) -> None:
     """Each id of the catalogue is tried, the retired and the editing ones too."""
-    client = {
+    houses: dict[str, Callable[[], Client]] = {
         "bedrock": with_bedrock,
         "demo": Client,
         "allowed": lambda: with_bedrock(allowed_models=(CORE, "stabilityai/sdxl-turbo")),
-        "nothing": lambda: Client(make_deps(providers=FakeProviders())),
-    }[house]()
+        "nothing": lambda: Client(Fakes(providers=FakeProviders())),
+    }
+    client = houses[house]()
     listed = client("GET", "/v1/models").json()["models"]
     known = [card.id for card in catalogue.CARDS] + [gone.id for gone in catalogue.RETIRED]
     taken = {
@@ -501,7 +503,7 @@ def test_12_1_a_method_that_a_route_lacks_is_405(method: str, path: str, allow: 
 def test_a_lost_object_is_404_and_a_broken_port_a_plain_500() -> None:
     client = Client()
     name = client("POST", "/generate-image", {"prompt": "x"}).json()["image_url"]
-    client.deps.blobs.objects.clear()  # type: ignore[attr-defined]
+    client.deps.blobs.objects.clear()
     assert client("GET", f"/download/{name}").status == 404
 
     def broken(tenant: str, name: str) -> StoredImage:

@@ -1,4 +1,4 @@
-"""The table of paths: it agrees with the groups, and each path leads to one route."""
+"""The table of paths agrees with the groups, and each path leads to one route."""
 
 from __future__ import annotations
 

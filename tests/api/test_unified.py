@@ -17,7 +17,7 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Answer, Client
 from tests.support.fake_events import FakeUrls
-from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeBlobs, FakeProvider, FakeProviders, Fakes
 
 CORE, SD35, TURBO = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v1:0", "stabilityai/sdxl-turbo"
 
@@ -25,7 +25,7 @@ CORE, SD35, TURBO = "stability.stable-image-core-v1:1", "stability.sd3-5-large-v
 def house(**scripts: list[object]) -> tuple[Client, dict[str, FakeProvider]]:
     """A service with these providers, each with its script."""
     providers = {name: FakeProvider(list(script)) for name, script in scripts.items()}  # type: ignore[arg-type]
-    return Client(make_deps(providers=FakeProviders(**providers))), providers
+    return Client(Fakes(providers=FakeProviders(**providers))), providers
 
 
 def test_5_1_the_answer_in_full() -> None:
@@ -165,7 +165,7 @@ def test_5_3_a_batch() -> None:
     assert [job["error"] and job["error"]["code"] for job in batch["jobs"]] == [
         None, "invalid_request", "provider_unconfigured", None,
     ]  # fmt: skip
-    work = [m for m in client.deps.queue.sent if not m["watchdog"]]  # type: ignore[attr-defined]
+    work = [m for m in client.deps.queue.sent if not m["watchdog"]]
     assert len(work) == 2
     for message in work:
         run_job(message["tenant"], message["job_id"], client.deps.clock.now() + 800, client.deps)
@@ -192,7 +192,7 @@ def test_5_3_a_batch_under_an_idempotency_key_is_made_once() -> None:
     assert [j["generation_id"] for j in again.json()["jobs"]] == [j["generation_id"] for j in first["jobs"]]
     assert len(client("GET", "/unified/jobs").json()["jobs"]) == 2
     assert client("POST", "/unified/generate/batch", {"requests": [{"prompt": "c"}]}, key).status == 409
-    jobs = client.deps.jobs.rows  # type: ignore[attr-defined]
+    jobs = client.deps.jobs.rows
     del jobs["acme", first["jobs"][1]["generation_id"]]  # as if the first request had been cut off
     finished = client("POST", "/unified/generate/batch", body, key)
     assert [j["generation_id"] for j in finished.json()["jobs"]] == [j["generation_id"] for j in first["jobs"]]
@@ -212,8 +212,8 @@ def test_a_reference_image_is_stored_and_handed_to_a_model_that_takes_one() -> N
 
 
 def test_a_reference_image_is_as_large_as_its_model_needs_it_or_named() -> None:
-    providers = FakeProviders(bedrock=FakeProvider())
-    client = Client(make_deps(providers=providers, pictures=PillowPictures()))
+    provider = FakeProvider()
+    client = Client(Fakes(providers=FakeProviders(bedrock=provider), pictures=PillowPictures()))
 
     def asked(width: int, height: int) -> Answer:
         out = io.BytesIO()
@@ -224,7 +224,8 @@ def test_a_reference_image_is_as_large_as_its_model_needs_it_or_named() -> None:
 
     for size, sent in (((80, 90), (80, 90)), ((20, 400), (64, 1280))):
         asked(*size)
-        order = providers.get("bedrock").orders[-1]
+        order = provider.orders[-1]
+        assert order.reference
         assert Image.open(io.BytesIO(order.reference)).size == sent
         assert order.reference_type == "image/png"
     refused = asked(1, 20_000).json()
@@ -234,7 +235,7 @@ def test_a_reference_image_is_as_large_as_its_model_needs_it_or_named() -> None:
 
 def test_a_request_that_is_refused_leaves_no_upload_behind() -> None:
     client, _ = house(bedrock=[])
-    blobs = client.deps.blobs.objects  # type: ignore[attr-defined]
+    blobs = client.deps.blobs.objects
     picture = base64.b64encode(b"64x64:ref").decode()
     sent = {"prompt": "x", "reference_image": picture}
     key = {"Idempotency-Key": "k"}

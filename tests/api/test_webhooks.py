@@ -1,4 +1,4 @@
-"""Contract 9.1 and 12.9: webhooks named at submit, their bodies, and the routes that tell what became of them."""
+"""Contract 9.1 and 12.9: webhooks of a request, their bodies, and the routes that list them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from lambdas.domain.jobs.request import Dropped, ImageRequest
 from lambdas.domain.webhooks import DISABLED, EXHAUSTED, MAX_BYTES, Event, event_of
 from lambdas.usecases.jobs.run_job import run_job
 from tests.api.client import Client
-from tests.support.fakes import FakeBlobs, FakeUrls, make_deps
+from tests.support.fake_events import FakeUrls
+from tests.support.fakes import FakeBlobs, FakeProviders, Fakes
 from tests.support.hostile_urls import MALFORMED, ODD, PRIVATE
 
 URL = "https://a.example/h"
@@ -42,29 +43,29 @@ def test_9_1_the_address_is_kept_and_the_event_made() -> None:
     assert answer.json()["metadata"]["dropped_params"] == []
     job = job_of(client, answer)
     assert (event_in(client, job).type, event_in(client, job).url) == ("generation.completed", URL)
-    assert [m.job_id for m in client.deps.events.messages] == [job.id]  # type: ignore[attr-defined]
+    assert [m.job_id for m in client.deps.events.messages] == [job.id]
 
 
 def test_without_an_address_nothing_is_looked_up() -> None:
-    client = Client(make_deps(webhook_urls=FakeUrls("")))
+    client = Client(Fakes(webhook_urls=FakeUrls("")))
     assert client("POST", "/unified/generate", {"prompt": "x"}).status == 200
     assert client("POST", "/unified/generate", {"prompt": "x", "webhook_url": None}).status == 200
-    assert client.deps.events.messages == []  # type: ignore[attr-defined]
+    assert client.deps.events.messages == []
 
 
 @pytest.mark.parametrize("url", [url for url in PRIVATE + MALFORMED + ODD if url] + ["", "x" * 2001, 5])
 def test_12_9_what_can_be_seen_to_be_wrong_is_400_at_submit(url: object) -> None:
-    client = Client(make_deps(webhook_urls=GuardedUrls(allow_private=False)))
+    client = Client(Fakes(webhook_urls=GuardedUrls(allow_private=False)))
     answer = client("POST", "/unified/generate", {"prompt": "x", "webhook_url": url})
     assert answer.status == 400
     assert [error["field"] for error in answer.json()["errors"]] == ["webhook_url"]
-    assert client.deps.jobs.rows == {}  # type: ignore[attr-defined]
+    assert client.deps.jobs.rows == {}
 
 
 def test_nothing_is_stored_for_an_address_that_is_refused() -> None:
-    client = Client(make_deps(webhook_urls=FakeUrls(URL)))
+    client = Client(Fakes(webhook_urls=FakeUrls(URL)))
     client("POST", "/unified/generate", {"prompt": "x", "webhook_url": URL, "reference_image": "AAAA"})
-    assert client.deps.blobs.objects == {}  # type: ignore[attr-defined]
+    assert client.deps.blobs.objects == {}
 
 
 def test_an_address_that_said_410_is_named_in_dropped_params() -> None:
@@ -81,7 +82,7 @@ def test_an_address_that_said_410_is_named_in_dropped_params() -> None:
 
 def test_the_items_of_a_batch_are_judged_on_their_own() -> None:
     urls = FakeUrls("https://bad")
-    client = Client(make_deps(webhook_urls=urls))
+    client = Client(Fakes(webhook_urls=urls))
     items = [
         {"prompt": "x", "webhook_url": URL},
         {"prompt": "x", "webhook_url": "https://bad.example/h"},
@@ -99,7 +100,7 @@ def test_the_items_of_a_batch_are_judged_on_their_own() -> None:
     assert refused
     assert "webhook_url" in refused.message
     assert sorted(urls.asked) == ["https://a.example/h", "https://bad.example/h"]  # each once
-    assert [m.job_id for m in client.deps.events.messages] == [jobs[2] and jobs[2].id]  # type: ignore[attr-defined]
+    assert [m.job_id for m in client.deps.events.messages] == [jobs[2] and jobs[2].id]
 
 
 def test_a_cancelled_job_is_told() -> None:
@@ -108,7 +109,7 @@ def test_a_cancelled_job_is_told() -> None:
     job = job_of(client, answer)
     assert client("DELETE", f"/unified/jobs/{job.id}").status == 200
     assert event_in(client, job).type == "generation.cancelled"
-    assert [m.job_id for m in client.deps.events.messages] == [job.id]  # type: ignore[attr-defined]
+    assert [m.job_id for m in client.deps.events.messages] == [job.id]
 
 
 def test_a_used_key_with_another_address_is_another_request() -> None:
@@ -118,7 +119,7 @@ def test_a_used_key_with_another_address_is_another_request() -> None:
     again = client("POST", "/unified/generate", {"prompt": "x", "webhook_url": URL}, headers)
     assert first.json()["generation_id"] == again.json()["generation_id"]
     assert client("POST", "/unified/generate", {"prompt": "x", "webhook_url": URL + "2"}, headers).status == 409
-    assert len(client.deps.events.messages) == 1  # type: ignore[attr-defined]
+    assert len(client.deps.events.messages) == 1
 
 
 def listed(client: Client, query: str = "") -> Any:
@@ -176,12 +177,12 @@ def test_a_replay() -> None:
     event = event_in(client, job)
     client.deps.outbox.move(event, replace(event, attempts=4).ended(DISABLED, "HTTP 410", 410))
     client.deps.outbox.disable("acme", URL, client.deps.clock.now() + 60)
-    sent = len(client.deps.events.messages)  # type: ignore[attr-defined]
+    sent = len(client.deps.events.messages)
     answer = client("POST", f"/unified/webhooks/{job.id}/replay")
     assert (answer.status, answer.headers["Location"]) == (202, "/prod/unified/webhooks")
     assert (answer.json()["state"], answer.json()["attempts"]) == ("pending", 0)
     assert not client.deps.outbox.disabled("acme", URL, client.deps.clock.now())
-    delays = [m.arrives - client.deps.clock.now() for m in client.deps.events.messages[sent:]]  # type: ignore[attr-defined]
+    delays = [m.arrives - client.deps.clock.now() for m in client.deps.events.messages[sent:]]
     assert delays == [60, 0]
 
 
@@ -235,7 +236,8 @@ def test_9_1_the_body_is_the_job() -> None:
 def test_a_failed_job_with_its_error() -> None:
     client = Client()
     job = job_of(client, client("POST", "/unified/generate", {"prompt": "x", "webhook_url": URL}, ASYNC))
-    client.deps.providers.providers.clear()  # type: ignore[attr-defined]
+    assert isinstance(client.deps.providers, FakeProviders)
+    client.deps.providers.providers.clear()
     ended = run_job("acme", job.id, client.deps.clock.now(), client.deps)
     assert ended
     body = body_of(ended)
@@ -245,7 +247,7 @@ def test_a_failed_job_with_its_error() -> None:
 
 ATTEMPT = Attempt("leonardo_ai", "a/model/of/some/length", "failed", Failure.UNAVAILABLE, 1.25, 0.01)
 EMOJI = "🦊" * 10_000
-HUGE = {
+HUGE: dict[str, dict[str, Any]] = {
     "prompt": {"request": ImageRequest(EMOJI, webhook_url=URL)},
     "control characters": {"request": ImageRequest("\x01" * 10_000, webhook_url=URL)},
     "images": {"images": 8},

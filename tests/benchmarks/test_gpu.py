@@ -1,4 +1,4 @@
-"""The GPU benchmark's arithmetic: what its floor is made of, and how rounds become a table."""
+"""The GPU benchmark's arithmetic: its lower bound, and its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every benchmark and every module behind a verb of the Makefile runs: what nothing runs rots."""
+"""Every benchmark and every module behind a verb of the Makefile runs."""
 
 from __future__ import annotations
 

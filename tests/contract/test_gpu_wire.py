@@ -1,4 +1,4 @@
-"""The seam between the service and the GPU worker: what one says the other understands, each by its own code."""
+"""The message format between the service and the GPU worker: each side reads what the other one writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import random
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
@@ -31,7 +31,7 @@ from lambdas.providers import sagemaker
 from lambdas.providers._client.gpu_answers import to_purged
 
 ROOT = Path(__file__).parents[2]
-TURBO = catalogue.default_of("sagemaker")
+TURBO = catalogue.cards_of("sagemaker")[0]
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
 ORDER = ImageTask(TURBO, "a cat", 7, (512, 768), id=ID)
 FULL = replace(
@@ -76,18 +76,18 @@ def test_the_fullest_request() -> None:
 def test_whatever_the_service_lets_through_the_worker_takes() -> None:
     sides = TURBO.sides
     assert sides
-    assert (contract.FORMATS, contract.MAX_PROMPT) == (request.FORMATS, request.MAX_PROMPT)
+    assert (get_args(request.Format), request.MAX_PROMPT) == (contract.FORMATS, contract.MAX_PROMPT)
     assert (contract.MAX_STEPS, contract.MAX_GUIDANCE, contract.MAX_SEED) == (
         request.MAX_STEPS,
         request.MAX_CFG,
         request.MAX_SEED,
     )
     assert contract.MIN_SIDE == request.MIN_SIDE
-    assert sides.least == table.TURBO.least
-    assert sides.most <= contract.MAX_SIDE
+    assert sides.min == table.TURBO.least
+    assert sides.max <= contract.MAX_SIDE
     assert sides.step % contract.SIDE_STEP == 0
     assert set(TURBO.formats) <= set(contract.FORMATS)
-    for size in [(sides.least, sides.most), (sides.most, sides.least)]:
+    for size in [(sides.min, sides.max), (sides.max, sides.min)]:
         PaintRequest.of(_sent(replace(FULL, generate=size, prompt="x" * request.MAX_PROMPT, seed=request.MAX_SEED)))
 
 
@@ -259,8 +259,7 @@ def test_a_background_s_answer_has_more_where_there_is_more() -> None:
     assert sagemaker.to_image(full.to_json(), ORDER) == GeneratedImage(b"a picture", 0)
 
 
-SCENES = catalogue.card("diffusers/stable-diffusion-xl-1.0-inpainting-0.1")
-assert SCENES
+[SCENES] = [card for card in catalogue.CARDS if card.id == "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"]
 AROUND = ImageTask(
     SCENES, "a beach", 7, (0, 0), id=ID, task="background", reference=b"\x89PNG", reference_type="image/png"
 )
@@ -391,7 +390,7 @@ def test_the_largest_pictures_fit_through_an_endpoint() -> None:
     """6 MB each way: the largest square that the card allows, as noise, which no encoder makes smaller."""
     sides = TURBO.sides
     assert sides
-    side = int(sides.most_pixels**0.5)
+    side = int(sides.max_pixels**0.5)
     out = io.BytesIO()
     Image.effect_noise((side, side), 100).convert("RGB").save(out, "PNG")
     assert len(PaintAnswer(ID, TURBO.id, 7, side, side, "png", out.getvalue()).to_json()) < sagemaker.MAX_SYNC

@@ -1,4 +1,4 @@
-"""The documents say what the tables in the code say."""
+"""The documents agree with the tables in the code."""
 
 from __future__ import annotations
 

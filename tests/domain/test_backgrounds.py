@@ -1,4 +1,4 @@
-"""Where a product stands on its canvas, and who may paint around it."""
+"""The placement of a product on its canvas, and the models for backgrounds."""
 
 from __future__ import annotations
 

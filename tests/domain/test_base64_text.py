@@ -1,4 +1,4 @@
-"""Base64 as it is found: what can be read is read, and what cannot is refused."""
+"""Lenient base64: variants that are read, and texts that are refused."""
 
 from __future__ import annotations
 

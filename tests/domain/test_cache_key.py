@@ -1,4 +1,4 @@
-"""Which parts of a request decide whether an earlier one's images may answer it."""
+"""Which fields of a request are part of the cache key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids: in the order of time, and the same for the same job."""
+"""Ids are ordered by time, and deterministic per job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No text makes a pattern of the service, or what is built of them, work in proportion to the square of its length."""
+"""The regular expressions of the service, and functions built on them, take no quadratic time for any text."""
 
 from __future__ import annotations
 

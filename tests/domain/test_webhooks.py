@@ -1,4 +1,4 @@
-"""When an event is sent again, and what a job's end makes of it."""
+"""The retry schedule of webhooks, and the event of a job's end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.jobs.job import Job
+from lambdas.domain.jobs.job import Job, JobStatus
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.webhooks import JITTER, KEPT_SECONDS, MAX_ATTEMPTS, MAX_RETRY_AFTER, SCHEDULE, event_of, next_due
 
@@ -58,7 +58,7 @@ def test_a_receiver_may_ask_for_a_later_time(asked: float, wait: float) -> None:
 
 
 @pytest.mark.parametrize("status", ["cancelled", "completed", "failed"])
-def test_the_event_of_a_job(status: str) -> None:
+def test_the_event_of_a_job(status: JobStatus) -> None:
     event = event_of(replace(JOB, status=status, finished_at=NOW + 0.5))
     assert event
     assert (event.type, event.id, event.url) == (f"generation.{status}", "msg_01", "https://a.example/h")

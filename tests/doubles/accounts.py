@@ -1,4 +1,4 @@
-"""An account at every service, each told by its double, for the operator's check of the catalogue."""
+"""An account at every service, played by its double, for the operator's check of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for what AWS tells of an account: Bedrock's list of models, and the state of a SageMaker endpoint.
+"""A strict double of AWS's account data: Bedrock's list of models, and the state of a SageMaker endpoint.
 
 The AWS SDK finds it by AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL_SAGEMAKER. What it can do besides:
 tests/doubles/service.py.
@@ -17,7 +17,7 @@ MODALITIES = ("TEXT", "IMAGE", "EMBEDDING")
 
 
 def _error(status: int, name: str, message: str) -> Reply:
-    return json_reply(status, {"message": message}, **{"x_amzn_ErrorType": name})
+    return json_reply(status, {"message": message}, x_amzn_ErrorType=name)
 
 
 def model(name: str, output: str = "IMAGE", *, ways: tuple[str, ...] = ("ON_DEMAND",), **life: Any) -> dict[str, Any]:

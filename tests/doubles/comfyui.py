@@ -1,4 +1,4 @@
-"""A strict stand-in for a ComfyUI server: checks graphs as it does, queues, paints, keeps a history, fails on demand.
+"""A strict double of a ComfyUI server: graph checks as its, a queue, pictures, a history, and faults on demand.
 
 It has one GPU: what is queued is painted one after the other. What it can do besides: tests/doubles/service.py.
 """
@@ -138,9 +138,8 @@ class FakeComfyUI(FakeService):
         form = BytesParser().parsebytes(head + request.body)
         if not form.is_multipart():
             raise RefusedError(Reply(400, b""))
-        fields: dict[str, Any] = {
-            str(part.get_param("name", header="content-disposition")): part for part in form.get_payload()
-        }
+        parts: Any = form.get_payload()
+        fields = {str(part.get_param("name", header="content-disposition")): part for part in parts}
         unknown = fields.keys() - {"image", "type", "subfolder", "overwrite"}
         if unknown or not fields.get("image") or not fields["image"].get_filename():
             raise RefusedError(Reply(400, b""))

@@ -1,4 +1,4 @@
-"""The nodes of the fake ComfyUI, and its check of a graph before it is queued."""
+"""The nodes of the ComfyUI double, and its check of a graph before it is queued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between us and a service may answer in its place, or code what it answers: the same for every stand-in.
+"""Answers of proxies in front of a service, and content encodings, the same for every double.
 
 They are injected by name as a service's own faults are, and are not among those of `faults()`.
 """

@@ -1,4 +1,4 @@
-"""A strict stand-in for the Gemini API's generateContent: refuses what Google would refuse, paints, fails on demand.
+"""A strict double of the Gemini API's generateContent: input checks as Google's, pictures, and faults on demand.
 
 What it can do besides: tests/doubles/service.py.
 """
@@ -115,7 +115,7 @@ def _dollars(model: str, counts: dict[str, Any]) -> float:
     text = counts["candidatesTokenCount"] - image + counts["thoughtsTokenCount"]
     prompt_rate, text_rate, image_rate = RATES[model]
     micros = counts["promptTokenCount"] * prompt_rate + text * text_rate + image * image_rate
-    return round(micros / 1_000_000, 6)
+    return float(round(micros / 1_000_000, 6))
 
 
 def _ended(reason: str, *parts: dict[str, Any], image: int = 0) -> Reply:

@@ -1,4 +1,4 @@
-"""A strict stand-in for the GPU worker: at hand (`/invocations`), and behind both kinds of SageMaker endpoint.
+"""A strict double of the GPU worker: direct (`/invocations`), and behind both kinds of SageMaker endpoint.
 
 An asynchronous endpoint reads its requests from S3 and writes there, through the AWS of the environment. What it can do
 besides: tests/doubles/service.py.
@@ -39,7 +39,7 @@ def _reply(refusal: Refusal) -> Reply:
 
 def _aws(status: int, name: str, message: str, **more: Any) -> Reply:
     """A refusal of SageMaker's own."""
-    return json_reply(status, {"Message": message, **more}, **{"x_amzn_ErrorType": name})
+    return json_reply(status, {"Message": message, **more}, x_amzn_ErrorType=name)
 
 
 def model_error(status: int, said: str) -> Reply:
@@ -168,7 +168,7 @@ class FakeGpu(FakeService):
         except Refusal as refusal:
             return _reply(refusal)
         made["image"] = self.picture(lambda: made["image"])
-        about = {"id": asked.id, "model": asked.model, "seed": asked.seed, "format": asked.format}
+        about: dict[str, Any] = {"id": asked.id, "model": asked.model, "seed": asked.seed, "format": asked.format}
         answer = json.loads(PaintAnswer(**about, **made).to_json())
         return json_reply(200, gpu_scenes.spoilt(answer, self.spoil) if self.spoil else answer)
 

@@ -1,4 +1,4 @@
-"""Backgrounds of the fake GPU worker: its own placing, putting back and scoring, around a scene that is only drawn."""
+"""Backgrounds of the GPU worker's double: its own placement, compositing and scoring, around a drawn scene."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def spoilt(answer: dict[str, Any], kind: str) -> dict[str, Any]:
         return answer | {"confidence": 1.5}
     if kind == "wrong_place":
         return answer | {"at": [answer["at"][0] + 1, answer["at"][1]]}
-    picture = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
+    picture: Image.Image = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
     if kind == "other_size":
         picture = picture.resize((picture.width + 8, picture.height))
     if kind == "other_pixels":
@@ -76,7 +76,7 @@ def spoilt(answer: dict[str, Any], kind: str) -> dict[str, Any]:
 def _probability(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """As a segmenter would say it of a product on a plain ground: what differs from the corner."""
     far = np.abs(rgb.astype(np.int16) - rgb[0, 0]).max(axis=-1)
-    return np.clip(far / 24, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(far / 24, 0, 1), np.float32)
 
 
 def _file(picture: Image.Image, fmt: str) -> bytes:

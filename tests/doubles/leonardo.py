@@ -1,4 +1,4 @@
-"""A strict stand-in for the API of Leonardo.Ai: v2 creates, v1 tells the state, the images lie on its own CDN path."""
+"""A strict double of Leonardo.Ai: v2 creates, v1 gives the state, and the images have their own CDN path."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ class FakeLeonardo(FakeService):
         if found := re.fullmatch(r"/cdn/([0-9a-f-]{36})\.jpg", request.path):
             if "Authorization" in request.headers:
                 raise RefusedError(Reply(403))
-            return self.download(lambda: _picture(self.generations[found[1]].parameters), "image/jpeg")
+            name = found[1]
+            return self.download(lambda: _picture(self.generations[name].parameters), "image/jpeg")
         key = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if not UUID.fullmatch(key):
             raise RefusedError(self.refusals["key_no_uuid"])

@@ -1,4 +1,4 @@
-"""A strict stand-in for Ollama: refuses what it would refuse, shortens prompts, fails on demand.
+"""A strict double of Ollama: input checks as its, shortened prompts, and faults on demand.
 
 What it can do besides: tests/doubles/service.py. By hand: `python -m tests.doubles.ollama --port 11434`, then
 `OLLAMA_URL=http://127.0.0.1:11434 make run`.
@@ -123,7 +123,8 @@ class FakeOllama(FakeService):
         if kind in ANSWERS:
             return Reply(200, ANSWERS[kind], {"Content-Type": "application/json"})
         system = next((m["content"] for m in body["messages"] if m["role"] == "system"), "")
-        text = WRITES.get(kind or "", lambda system, prompt: shorten(prompt))(system, body["messages"][-1]["content"])
+        prompt = body["messages"][-1]["content"]
+        text = WRITES[kind](system, prompt) if kind in WRITES else shorten(prompt)
         content = text
         if "format" in body:
             content = json.dumps({"prompt": text})

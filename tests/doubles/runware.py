@@ -1,4 +1,4 @@
-"""A strict stand-in for Runware: one address for all tasks, asynchronous delivery, images on a path of its own."""
+"""A strict double of Runware: one URL for all tasks, asynchronous delivery, and images on their own path."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class FakeRunware(FakeService):
             return json_reply(200, {"data": [{**item, "status": "processing"}]})
         if known.fault in ENDS:
             status, place, code = ENDS[known.fault]
-            said = {"code": code, "message": "It failed."}
+            said: dict[str, Any] = {"code": code, "message": "It failed."}
             if place == "data" and known.fault != "flat_item":
                 said = {"error": said}  # as the official SDK reads it
             return json_reply(status, {place: [{**item, "status": "error", **said}]})

@@ -1,4 +1,4 @@
-"""What the strict stand-ins of HTTP services share: the server, the ledger of paid calls, and faults on demand.
+"""The common parts of the doubles of HTTP services: the server, the ledger of paid calls, and faults on demand.
 
 A double subclasses FakeService and answers in `route`: a paid call through `work`, a free question through `ask`, a
 picture that is downloaded through `download`. A caller that does not say who it is gets an edge's challenge. In a test:

@@ -1,4 +1,4 @@
-"""The server under the stand-ins of HTTP services: requests in, answers out, and the faults of the wire between."""
+"""The server under the doubles of HTTP services: requests, answers, and connection faults."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import struct
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.quiet_handler import QuietHandler
 
 if TYPE_CHECKING:
     from tests.doubles.service import FakeService
@@ -76,13 +78,10 @@ class Server(ThreadingHTTPServer):
         """A client that has gone is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silent: prompts are nobody's business."""
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""One local stack for the end-to-end tests, and a way to start another with its own settings."""
+"""Fixtures: one local stack for the end-to-end tests, and a function that starts another one with its own settings."""
 
 from __future__ import annotations
 

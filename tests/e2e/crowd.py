@@ -1,4 +1,4 @@
-"""Many clients at once: what each asks for, how it insists, and what it got."""
+"""Many concurrent clients: their requests, retries and results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Got:
 
     wish: Wish
     answer: requests.Response
-    job: dict[str, Any] | None = None
+    job: Any = None
     image: bytes = b""
     mask: bytes = b""
     told_to_wait: list[str] = field(default_factory=list)  # their request ids
@@ -90,7 +90,7 @@ class Clients:
     @staticmethod
     def _answered(client: Client, wish: Wish) -> Got:
         """The answer. One that the gateway gave up waiting for, on a busy machine, is asked for again by its key."""
-        until, told, key = time.monotonic() + PATIENCE, [], str(uuid.uuid4())
+        until, told, key = time.monotonic() + PATIENCE, list[str](), str(uuid.uuid4())
         files = {"file": ("product.png", wish.product.file(alpha=True), "image/png")} if wish.product else None
         while True:
             headers = {"Idempotency-Key": key} | ({"Prefer": "respond-async"} if wish.later else {})

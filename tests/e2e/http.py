@@ -1,4 +1,4 @@
-"""The HTTP client of the tests, on requests: paths of one server, timeouts, nothing of the environment."""
+"""The tests' HTTP client, on requests: paths of one server, timeouts, no settings of the environment."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class Client(requests.Session):
     def request(self, method: str, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
         given = {"timeout": self.timeout, **given, "allow_redirects": False}
         return super().request(method, self.base + url if url.startswith("/") else url, **given)
+
+    def get(self, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
+        return self.request("GET", url, **given)
+
+    def post(self, url: str, **given: Any) -> requests.Response:  # type: ignore[override]
+        return self.request("POST", url, **given)
 
     def verbatim(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body, for a path sent as it stands: requests rewrites `%2f` and `%2e%2e`."""

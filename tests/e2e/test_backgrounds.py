@@ -1,14 +1,18 @@
-"""Product backgrounds on the local stack: by the demo, the GPU's double and Bedrock's; the purge."""
+"""Product backgrounds on the local stack: by the demo and the doubles of the GPU worker and Bedrock; the purge."""
 
 from __future__ import annotations
 
 import base64
 import io
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from tests.doubles.bedrock.service import FakeBedrock
@@ -16,15 +20,16 @@ from tests.doubles.gpu import SCENES, FakeGpu
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
-from tests.gpu_worker.background.products import draw
+from tests.gpu_worker.background.products import Product, draw
 
 pytestmark = pytest.mark.e2e
 KEYS = {"REQUIRE_API_KEY": "0", "API_KEYS": "acme:key-of-acme"}
 KEY = {"X-API-Key": "key-of-acme"}
+House = tuple[Client, FakeGpu]
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A stack with the GPU's double, and its client."""
     with ExitStack() as stack:
         gpu = stack.enter_context(FakeGpu())
@@ -33,20 +38,22 @@ def house(tmp_path_factory):
         yield client, gpu
 
 
-def fetched(url):
+def fetched(url: str) -> Image.Image:
     answer = http.get(url)
     assert answer.status_code == 200
     return Image.open(io.BytesIO(answer.content))
 
 
-def check(body, product, size=None):
+def check(body: dict[str, Any], product: Product, size: tuple[int, int] | None = None) -> None:
     """A background of the product with its own framing, or moved within `size`: no opaque pixel differs."""
     assert body["status"] == "success"
     assert 0 <= body["confidence"] <= 1
     check_pixels(fetched(body["image_url"]), fetched(body["mask_url"]), product, size)
 
 
-def check_pixels(picture, cutout, product, size=None):
+def check_pixels(
+    picture: Image.Image, cutout: Image.Image, product: Product, size: tuple[int, int] | None = None
+) -> None:
     """The same of the pictures themselves; `size` is height and width."""
     image, mask = np.asarray(picture.convert("RGB")), np.asarray(cutout)
     assert image.shape[:2] == mask.shape == (size or product.coverage.shape)
@@ -59,12 +66,19 @@ def check_pixels(picture, cutout, product, size=None):
     assert np.array_equal(image[ys, xs], product.rgb[ys - down, xs - across])
 
 
-def by_form(client, product, alpha=True, path="/generate", headers=None, **fields):
+def by_form(
+    client: Client,
+    product: Product,
+    alpha: bool = True,
+    path: str = "/generate",
+    headers: dict[str, str] | None = None,
+    **fields: str,
+) -> requests.Response:
     files = {"file": ("product.png", product.file(alpha), "image/png")}
     return client.post(path, data=fields, files=files, headers=headers or {})
 
 
-def ended(client, accepted):
+def ended(client: Client, accepted: requests.Response) -> Any:
     """The job of a 202, when it has ended."""
     assert accepted.status_code == 202, accepted.text
     until = time.monotonic() + 120
@@ -75,7 +89,7 @@ def ended(client, accepted):
         time.sleep(0.1)
 
 
-def test_by_the_demo(client):
+def test_by_the_demo(client: Client) -> None:
     for seed in range(3):
         for alpha in (True, False):
             answer = by_form(client, draw(seed), alpha, prompt="on a rock by the sea", seed="7")
@@ -88,7 +102,7 @@ def test_by_the_demo(client):
     check(client.post("/generate", json=sized | {"task": "background"}).json(), draw(0), (256, 320))
 
 
-def test_by_the_gpu_in_every_way_that_it_can_be_asked(house):
+def test_by_the_gpu_in_every_way_that_it_can_be_asked(house: House) -> None:
     client, gpu = house
     for seed in range(6):
         for alpha in (True, False):
@@ -104,7 +118,7 @@ def test_by_the_gpu_in_every_way_that_it_can_be_asked(house):
     assert (small.status_code, "never scaled" in small.json()["detail"]) == (400, True)
 
 
-def test_as_a_job_and_under_a_key_that_is_used_twice(house):
+def test_as_a_job_and_under_a_key_that_is_used_twice(house: House) -> None:
     client, _ = house
     headers = {"Prefer": "respond-async", "Idempotency-Key": "once"}
     first = by_form(client, draw(1), headers=headers, seed="5")
@@ -117,7 +131,7 @@ def test_as_a_job_and_under_a_key_that_is_used_twice(house):
     check({"status": "success", "image_url": image["url"], **image}, draw(1))
 
 
-def test_the_purge_and_its_key(house):
+def test_the_purge_and_its_key(house: House) -> None:
     client, gpu = house
     assert by_form(client, draw(0)).status_code == 200
     assert client.post("/v1/models/purge", json={}).status_code == 401
@@ -129,7 +143,7 @@ def test_the_purge_and_its_key(house):
     assert rest.json() == {"model_id": None, "removed": ["a/b"], "remaining": []}
 
 
-def test_by_bedrock_where_there_is_no_gpu(tmp_path):
+def test_by_bedrock_where_there_is_no_gpu(tmp_path: Path) -> None:
     with ExitStack() as stack:
         bedrock = stack.enter_context(FakeBedrock())
         running = stack.enter_context(make_stack(tmp_path, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url))

@@ -1,4 +1,4 @@
-"""The same stack with Bedrock behind it: a strict stand-in that checks each request as AWS would."""
+"""The local stack with the strict Bedrock double."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import io
 import os
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from local.stack import Stack
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
@@ -20,26 +23,28 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def bedrock():
+def bedrock() -> Iterator[FakeBedrock]:
     with FakeBedrock() as fake:
         yield fake
 
 
 @pytest.fixture(scope="module")
-def client(bedrock, tmp_path_factory):
-    with (
-        make_stack(tmp_path_factory.mktemp("bedrock"), AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack,
-        Client(stack.url) as client,
-    ):
-        client.stack = stack
+def stack(bedrock: FakeBedrock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with make_stack(tmp_path_factory.mktemp("bedrock"), AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.url) as client:
         yield client
 
 
-def paid(bedrock):
+def paid(bedrock: FakeBedrock) -> int:
     return len(bedrock.paid)
 
 
-def test_an_exact_size_from_an_aspect_ratio(client, bedrock):
+def test_an_exact_size_from_an_aspect_ratio(client: Client, bedrock: FakeBedrock) -> None:
     before = paid(bedrock)
     answer = client.post("/generate", json={"prompt": "A fox", "width": 800, "height": 448, "seed": 5, "steps": 20})
     assert answer.status_code == 200, answer.text
@@ -56,7 +61,7 @@ def test_an_exact_size_from_an_aspect_ratio(client, bedrock):
 
 
 @pytest.mark.parametrize(("fault", "status", "code"), [("moderated prompt", 422, "content_policy")])
-def test_a_refusal_is_one_call(client, bedrock, fault, status, code):
+def test_a_refusal_is_one_call(client: Client, bedrock: FakeBedrock, fault: str, status: int, code: str) -> None:
     bedrock.inject(fault.replace(" ", "_"))
     before = len(bedrock.calls)
     answer = client.post("/generate", json={"prompt": "something bad"})
@@ -64,7 +69,7 @@ def test_a_refusal_is_one_call(client, bedrock, fault, status, code):
     assert len(bedrock.calls) == before + 1
 
 
-def test_throttling_is_waited_out(client, bedrock):
+def test_throttling_is_waited_out(client: Client, bedrock: FakeBedrock) -> None:
     bedrock.inject("throttle", times=2)
     answer = client.post("/generate", json={"prompt": "busy"})
     assert answer.status_code == 200
@@ -72,7 +77,7 @@ def test_throttling_is_waited_out(client, bedrock):
     assert outcomes == ["throttled", "throttled", None]
 
 
-def test_one_key_pays_once(client, bedrock):
+def test_one_key_pays_once(client: Client, bedrock: FakeBedrock) -> None:
     before = paid(bedrock)
     for _ in range(3):
         assert (
@@ -82,7 +87,7 @@ def test_one_key_pays_once(client, bedrock):
     assert paid(bedrock) == before + 1
 
 
-def test_work_that_outlasts_the_gateway_is_not_lost(client, bedrock):
+def test_work_that_outlasts_the_gateway_is_not_lost(client: Client, bedrock: FakeBedrock) -> None:
     bedrock.inject("slow", seconds=32)
     before = paid(bedrock)
     answer = client.post("/generate", json={"prompt": "slow"})
@@ -92,7 +97,7 @@ def test_work_that_outlasts_the_gateway_is_not_lost(client, bedrock):
     assert paid(bedrock) == before + 1
 
 
-def test_a_worker_killed_during_a_paid_call(client, bedrock):
+def test_a_worker_killed_during_a_paid_call(stack: Stack, client: Client, bedrock: FakeBedrock) -> None:
     bedrock.inject("hang")
     before = len(bedrock.calls)
     accepted = client.post("/generate", json={"prompt": "killed"}, headers={"Prefer": "respond-async"})
@@ -102,7 +107,7 @@ def test_a_worker_killed_during_a_paid_call(client, bedrock):
             break
         time.sleep(0.1)
     time.sleep(1)
-    for pid in client.stack.function_pids("worker"):
+    for pid in stack.function_pids("worker"):
         os.kill(pid, signal.SIGKILL)
     job = ended(client, accepted.json()["generation_id"], 90)
     assert (job["status"], job["error"]["code"]) == ("failed", "outcome_unknown")
@@ -111,7 +116,7 @@ def test_a_worker_killed_during_a_paid_call(client, bedrock):
     assert len(bedrock.calls) <= before + 1
 
 
-def test_the_generation_timeout_is_504(bedrock, tmp_path):
+def test_the_generation_timeout_is_504(bedrock: FakeBedrock, tmp_path: Path) -> None:
     with make_stack(tmp_path, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url, GENERATION_TIMEOUT_SECONDS="2") as stack:
         bedrock.inject("hang")
         answer = http.post(f"{stack.url}/generate", json={"prompt": "x"}, timeout=60)

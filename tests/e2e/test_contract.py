@@ -9,20 +9,24 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import openai
 import pytest
+import requests
 from PIL import Image
 
+from local.stack import Stack
 from tests.api.test_hostile import BODIES
 from tests.e2e import http
+from tests.e2e.conftest import Start
 from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 
 
-def outside(url):
+def outside(url: str) -> requests.Response:
     """As somebody without a key and without our headers fetches it."""
     return http.get(url, timeout=30)
 
@@ -33,7 +37,7 @@ def picture(data: bytes) -> Image.Image:
     return image
 
 
-def ended(client, job_id, seconds=60):
+def ended(client: Client, job_id: str, seconds: int = 60) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         job = client.get(f"/unified/jobs/{job_id}").json()
@@ -43,7 +47,7 @@ def ended(client, job_id, seconds=60):
     raise AssertionError(f"the job did not end: {job}")
 
 
-def test_the_simple_service(client):
+def test_the_simple_service(client: Client) -> None:
     made = client.post("/generate-image", json={"prompt": "A red fox in the snow"})
     assert made.status_code == 200
     name = made.json()["image_url"]
@@ -56,7 +60,7 @@ def test_the_simple_service(client):
     assert client.get("/download/nothing.png").status_code == 404
 
 
-def test_sizes_and_formats_are_exact(client):
+def test_sizes_and_formats_are_exact(client: Client) -> None:
     for fmt, size in (("png", (1024, 576)), ("jpeg", (640, 640)), ("webp", (64, 2048))):
         body = {"prompt": "x", "format": fmt, "width": size[0], "height": size[1]}
         answer = client.post("/generate", json=body).json()
@@ -64,8 +68,8 @@ def test_sizes_and_formats_are_exact(client):
         assert (image.format, image.size) == (fmt.upper(), size)
 
 
-def test_the_model_service(client):
-    body = {"prompt": "A fox", "params": {"seed": 42, "width": 320, "height": 256}}
+def test_the_model_service(client: Client) -> None:
+    body: dict[str, Any] = {"prompt": "A fox", "params": {"seed": 42, "width": 320, "height": 256}}
     first, again = (client.post("/v1/generate", json=body).json() for _ in range(2))
     files = [client.get(answer["images"][0]["url"]).content for answer in (first, again)]
     assert files[0] == files[1]
@@ -75,7 +79,7 @@ def test_the_model_service(client):
 
 
 @pytest.mark.parametrize("slash", ["/", "%2F", "%2f"])
-def test_a_model_by_its_id(client, slash):
+def test_a_model_by_its_id(client: Client, slash: str) -> None:
     path = f"/v1/models/stabilityai{slash}sdxl-turbo"
     status, _, body = client.verbatim("GET", path)
     found = json.loads(body)
@@ -92,7 +96,7 @@ def test_a_model_by_its_id(client, slash):
         assert (status, json.loads(body)["id"]) == (200, "runware:101@1")
 
 
-def test_the_openai_sdk_reads_the_models(stack):
+def test_the_openai_sdk_reads_the_models(stack: Stack) -> None:
     with openai.OpenAI(base_url=f"{stack.url}/v1", api_key="none") as sdk:
         for model in sdk.models.list().data:
             assert sdk.models.retrieve(model.id).id == model.id
@@ -100,13 +104,13 @@ def test_the_openai_sdk_reads_the_models(stack):
             sdk.models.retrieve("nobody/nothing")
 
 
-def test_a_pre_signed_url_is_checked(client):
+def test_a_pre_signed_url_is_checked(client: Client) -> None:
     url = client.post("/generate", json={"prompt": "x"}).json()["image_url"]
     assert outside(url).headers["content-type"] == "image/png"
     parts = urlsplit(url)
     query = {k: v[0] for k, v in parse_qs(parts.query).items()}
 
-    def changed(path=parts.path, **more):
+    def changed(path: str = parts.path, **more: str) -> int:
         return outside(urlunsplit(parts._replace(path=path, query=urlencode(query | more)))).status_code
 
     assert changed() == 200
@@ -116,7 +120,7 @@ def test_a_pre_signed_url_is_checked(client):
     assert outside(urlunsplit(parts._replace(query=""))).status_code == 403
 
 
-def test_a_pre_signed_url_expires(start):
+def test_a_pre_signed_url_expires(start: Start) -> None:
     with start(PRESIGNED_URL_TTL_SECONDS="6") as stack:
         made = http.post(f"{stack.url}/generate", json={"prompt": "x"}, timeout=60)
         url = made.json()["image_url"]
@@ -128,7 +132,7 @@ def test_a_pre_signed_url_expires(start):
         assert outside(job["images"][0]["download_url"]).status_code == 200
 
 
-def test_respond_async_and_the_job(client):
+def test_respond_async_and_the_job(client: Client) -> None:
     answer = client.post("/generate", json={"prompt": "later"}, headers={"Prefer": "respond-async"})
     assert answer.status_code == 202
     location = answer.headers["location"]
@@ -142,7 +146,7 @@ def test_respond_async_and_the_job(client):
     assert client.get(f"/unified/jobs/{uuid.uuid4()}").status_code == 404
 
 
-def test_listing_pages_through_all_jobs(client):
+def test_listing_pages_through_all_jobs(client: Client) -> None:
     made = [client.post("/generate", json={"prompt": f"n{i}", "width": 64, "height": 64}).json() for i in range(5)]
     ids = [m["generation_id"] for m in made]
     seen, cursor = [], None
@@ -158,7 +162,7 @@ def test_listing_pages_through_all_jobs(client):
     assert client.get("/unified/jobs", params={"status": "failed", "project_id": "nothing"}).json()["jobs"] == []
 
 
-def test_two_equal_requests_at_once_make_one_job(client):
+def test_two_equal_requests_at_once_make_one_job(client: Client) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: client.post("/generate", json={"prompt": "once"}, headers=key), range(4)))
@@ -171,7 +175,7 @@ def test_two_equal_requests_at_once_make_one_job(client):
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate-image", "/v1/generate"])
-def test_hostile_bodies(client, path):
+def test_hostile_bodies(client: Client, path: str) -> None:
     for name, body in BODIES.items():
         answer = client.post(path, data=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 400, (name, answer.status_code, answer.text[:200])
@@ -196,7 +200,9 @@ def test_hostile_bodies(client, path):
         ("OPTIONS", "/generate", {"Origin": "https://a.example"}, b"", 204),
     ],
 )
-def test_what_the_gateway_and_the_service_refuse(client, method, path, headers, body, status):
+def test_what_the_gateway_and_the_service_refuse(
+    client: Client, method: str, path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
     answer = client.request(method, path, headers=headers, data=body)
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["x-request-id"]
@@ -209,12 +215,12 @@ def test_what_the_gateway_and_the_service_refuse(client, method, path, headers, 
         assert answer.headers["allow"]
 
 
-def test_a_name_of_a_file_is_no_path(client):
+def test_a_name_of_a_file_is_no_path(client: Client) -> None:
     status, _, body = client.verbatim("GET", "/download/%2e%2e%2f%2e%2e%2fetc%2fpasswd")
     assert (status, json.loads(body)["status"]) == (404, 404)
 
 
-def test_keys_and_tenants(start):
+def test_keys_and_tenants(start: Start) -> None:
     with start(REQUIRE_API_KEY="1", API_KEYS="acme:k-acme,umbrella:k-umbrella,k-default") as stack:
         client = Client(stack.url)
         for path in ("/health", "/docs", "/openapi.json"):
@@ -248,12 +254,12 @@ def test_keys_and_tenants(start):
             openai.OpenAI(base_url=f"{stack.url}/v1", api_key="nope", max_retries=0).models.list()
 
 
-def test_200_requests_at_once(client):
+def test_200_requests_at_once(client: Client) -> None:
     errors: list[str] = []
     done: list[tuple[int, str]] = []
     gate = threading.Event()
 
-    def one(i):
+    def one(i: int) -> None:
         gate.wait()
         try:
             body = {"prompt": f"picture {i}", "params": {"seed": i + 1, "width": 64, "height": 64}}
@@ -275,7 +281,7 @@ def test_200_requests_at_once(client):
     assert len({image for _, image in done}) == 200
 
 
-def test_the_documentation_is_complete(client):
+def test_the_documentation_is_complete(client: Client) -> None:
     spec = client.get("/openapi.json").json()
     assert spec["openapi"].startswith("3.1")
     assert {"/generate", "/generate-image", "/v1/generate", "/v1/models", "/unified/jobs"} <= set(spec["paths"])
@@ -283,7 +289,7 @@ def test_the_documentation_is_complete(client):
     assert not re.search(r"<(script|link)[^>]+(src|href)=\"https?:", page)
 
 
-def test_a_killed_function_leaves_no_job_without_an_end(start):
+def test_a_killed_function_leaves_no_job_without_an_end(start: Start) -> None:
     """SIGKILL of every function process while requests are under way: each job still reaches a final state."""
     import os
     import signal
@@ -293,7 +299,7 @@ def test_a_killed_function_leaves_no_job_without_an_end(start):
         client.post("/generate", json={"prompt": "warm"})
         stop = threading.Event()
 
-        def keep_asking():
+        def keep_asking() -> None:
             while not stop.is_set():
                 client.post("/generate", json={"prompt": "x", "width": 2048, "height": 2048})
 

@@ -1,4 +1,4 @@
-"""What the workers could not handle ends by the dead-letter function, under its own role: images and event kept."""
+"""Dead-lettered jobs are failed by the dead-letter function under its own role; images and event are kept."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pytest
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import job_of, to_item
 from lambdas.domain.jobs.job import RUNNING
+from local.stack import Stack
+from tests.e2e.conftest import Start
 from tests.e2e.http import Client
 from tests.e2e.test_keys import receiving
 
 pytestmark = pytest.mark.e2e
 
 
-def made_by_the_stack(stack, id):
+def made_by_the_stack(stack: Stack, id: str) -> str:
     """The physical name of the service stack's resource whose logical id begins so."""
     cloudformation = boto3.client("cloudformation", endpoint_url=stack.emulator_url, **stack.credentials)
     resources = [
@@ -27,10 +29,10 @@ def made_by_the_stack(stack, id):
         for r in cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     ]
     [found] = [r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"][:-8] == id]
-    return found
+    return str(found)
 
 
-def left_behind(stack, job_id, url):
+def left_behind(stack: Stack, job_id: str, url: str) -> None:
     """Make of the finished job with two images one whose worker died after the first."""
     dynamodb = boto3.client("dynamodb", endpoint_url=stack.emulator_url, **stack.credentials)
     table = made_by_the_stack(stack, "JobsTable")
@@ -41,7 +43,7 @@ def left_behind(stack, job_id, url):
     dynamodb.put_item(TableName=table, Item=to_item(died))
 
 
-def test_a_job_given_up_keeps_the_image_it_has_and_its_client_is_told(start):
+def test_a_job_given_up_keeps_the_image_it_has_and_its_client_is_told(start: Start) -> None:
     with receiving() as (url, sent), start(ALLOW_PRIVATE_URLS="1", BUDGET_IMAGES_PER_MONTH="10") as stack:
         with Client(stack.url) as client:
             made = client.post("/unified/generate", json={"prompt": "a fox", "n": 2}).json()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from infra.deploy import smoke
+from tests.e2e.conftest import Start
 
 pytestmark = pytest.mark.e2e
 
 
-def test_the_local_stack(start, capsys):
+def test_the_local_stack(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     with start(REQUIRE_API_KEY="1", API_KEYS="acme:k1") as stack:
         assert smoke.main([stack.url, "k1"]) == 0
         assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [

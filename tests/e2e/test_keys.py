@@ -1,4 +1,4 @@
-"""The life of a key and of a webhook secret on the running local stack: made by the command, used, replaced, ended."""
+"""Keys and webhook secrets on the running local stack: created by the command, used, replaced and ended."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from queue import Queue
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from local.settings import ROOT
+from local.stack import Stack
 from tests.e2e import http
+from tests.e2e.conftest import Start
 from tests.e2e.http import Client
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = pytest.mark.e2e
+Told = tuple[dict[str, str], bytes]  # headers and body
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
 
 
-def command(stack, *arguments):
+def command(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DATA_DIR": str(stack.settings.data_dir)}
     told = subprocess.run(
         [sys.executable, "-m", "local", *arguments],
@@ -39,15 +44,15 @@ def command(stack, *arguments):
     return told
 
 
-def status(stack, key):
+def status(stack: Stack, key: str) -> int:
     return http.get(f"{stack.url}/v1/models", headers={"x-api-key": key}, timeout=30).status_code
 
 
-def test_a_key_is_made_used_replaced_and_revoked(start):
+def test_a_key_is_made_used_replaced_and_revoked(start: Start) -> None:
     with start(REQUIRE_API_KEY="1") as stack:
         made = command(stack, "key", "acme", "--name", "laptop")
         key = made.stdout.strip()
-        key_id = re.search(r"key_[0-9a-f]{12}", made.stderr)[0]
+        [key_id] = re.findall(r"key_[0-9a-f]{12}", made.stderr)[:1]
         assert status(stack, key) == 200
         assert status(stack, key[:-1] + ("A" if key[-1] != "A" else "B")) == 403
 
@@ -76,18 +81,15 @@ def test_a_key_is_made_used_replaced_and_revoked(start):
 
 
 @contextmanager
-def receiving():
+def receiving() -> Iterator[tuple[str, Queue[Told]]]:
     """The address of a receiver on this machine, and what it was sent: (headers, body), in order."""
-    sent = Queue()
+    sent: Queue[Told] = Queue()
 
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
+    class Receiver(QuietHandler):
+        def do_POST(self) -> None:
             sent.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
-
-        def log_message(self, *_):
-            pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -99,7 +101,7 @@ def receiving():
             thread.join()
 
 
-def told(stack, key, sent, url):
+def told(stack: Stack, key: str, sent: Queue[Told], url: str) -> tuple[str, dict[str, str], bytes]:
     """Ask for an image; the id of its job and the webhook that tells of its end."""
     body = {"prompt": "a fox", "webhook_url": url}
     headers = {"x-api-key": key}
@@ -108,7 +110,7 @@ def told(stack, key, sent, url):
     return made.json()["generation_id"], *sent.get(timeout=30)
 
 
-def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start):
+def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start: Start) -> None:
     with (
         receiving() as (url, sent),
         start(REQUIRE_API_KEY="1", API_KEYS="umbrella:k1", ALLOW_PRIVATE_URLS="1") as stack,
@@ -146,8 +148,8 @@ def test_webhooks_verify_with_the_secret_that_the_command_has_shown(start):
         assert "webhook.secrets" in refused.stderr
 
 
-def test_the_receiver_of_the_readme_takes_a_webhook(start):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+def test_the_receiver_of_the_readme_takes_a_webhook(start: Start) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[:1]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -164,6 +166,7 @@ def test_the_receiver_of_the_readme_takes_a_webhook(start):
         try:
             body = {"prompt": "A fox", "webhook_url": f"http://127.0.0.1:{port}/"}
             made = http.post(f"{stack.url}/unified/generate", json=body).json()
+            assert receiver.stdout
             assert receiver.stdout.readline().split() == ["generation.completed", made["generation_id"]]
         finally:
             receiver.kill()

@@ -1,13 +1,17 @@
-"""Forty callers at once against a budget and a rate, on the local stack with paid models behind it."""
+"""Forty concurrent callers against a budget and a rate limit, on the local stack with paid models."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import requests
 
+from local.stack import Stack
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
@@ -20,28 +24,28 @@ LATER = {"Prefer": "respond-async"}
 
 
 @pytest.fixture(scope="module")
-def bedrock():
+def bedrock() -> Iterator[FakeBedrock]:
     with FakeBedrock() as fake:
         yield fake
 
 
-def opened(bedrock, folder, **given):
+def opened(bedrock: FakeBedrock, folder: Path, **given: str) -> Stack:
     return make_stack(folder, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url, **given)
 
 
-def client_of(stack):
+def client_of(stack: Stack) -> Client:
     return Client(stack.url, timeout=100)
 
 
-def at_once(client, headers=None):
-    def ask(number):
+def at_once(client: Client, headers: dict[str, str] | None = None) -> list[requests.Response]:
+    def ask(number: int) -> requests.Response:
         return client.post("/unified/generate", json={**BODY, "prompt": f"fox {number}"}, headers=headers)
 
     with ThreadPoolExecutor(CALLERS) as pool:
         return list(pool.map(ask, range(CALLERS)))
 
 
-def test_a_race_for_the_budget_admits_exactly_the_cap(bedrock, tmp_path):
+def test_a_race_for_the_budget_admits_exactly_the_cap(bedrock: FakeBedrock, tmp_path: Path) -> None:
     """However busy the machine: what the gateway gave up on or turned away, of 503 and 504, may have been admitted."""
     before = len(bedrock.paid)
     given = {"BUDGET_USD_PER_MONTH": "0.2", "RATE_LIMIT_PER_MINUTE": "1000"}
@@ -65,7 +69,7 @@ def test_a_race_for_the_budget_admits_exactly_the_cap(bedrock, tmp_path):
         assert len(bedrock.paid) == before + 5
 
 
-def test_a_failed_job_frees_its_part_of_the_budget(bedrock, tmp_path):
+def test_a_failed_job_frees_its_part_of_the_budget(bedrock: FakeBedrock, tmp_path: Path) -> None:
     with opened(bedrock, tmp_path, BUDGET_IMAGES_PER_MONTH="1") as stack, client_of(stack) as client:
         bedrock.inject("moderated_prompt")
         assert client.post("/unified/generate", json=BODY).status_code == 422
@@ -73,7 +77,7 @@ def test_a_failed_job_frees_its_part_of_the_budget(bedrock, tmp_path):
         assert client.post("/unified/generate", json=BODY).json()["code"] == "budget_exceeded"
 
 
-def test_a_race_for_the_rate_admits_exactly_the_limit(tmp_path):
+def test_a_race_for_the_rate_admits_exactly_the_limit(tmp_path: Path) -> None:
     with make_stack(tmp_path, RATE_LIMIT_PER_MINUTE="6") as stack, client_of(stack) as client:
         began = time.monotonic()
         answers = at_once(client)

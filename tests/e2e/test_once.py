@@ -1,11 +1,14 @@
-"""Twenty equal requests at once under one Idempotency-Key: one job, and one payment."""
+"""Twenty concurrent equal requests with one Idempotency-Key: one job, and one payment."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+import requests
 
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.e2e.conftest import make_stack
@@ -18,13 +21,13 @@ BODY = {"prompt": "A fox", "fallback": False}
 
 
 @pytest.fixture(scope="module")
-def bedrock():
+def bedrock() -> Iterator[FakeBedrock]:
     with FakeBedrock() as fake:
         yield fake
 
 
 @pytest.fixture(scope="module")
-def client(bedrock, tmp_path_factory):
+def client(bedrock: FakeBedrock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("once")
     with (
         make_stack(folder, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=bedrock.url) as stack,
@@ -33,10 +36,12 @@ def client(bedrock, tmp_path_factory):
         yield client
 
 
-def at_once(client, path, body, **headers):
+def at_once(
+    client: Client, path: str, body: dict[str, Any], **headers: str
+) -> tuple[list[requests.Response], dict[str, str]]:
     sent = {"Idempotency-Key": str(uuid.uuid4()), **headers}
 
-    def ask(_number):
+    def ask(_number: int) -> requests.Response:
         return client.post(path, json=body, headers=sent)
 
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -44,7 +49,7 @@ def at_once(client, path, body, **headers):
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate-image", "/unified/generate", "/v1/generate"])
-def test_waiting_requests(path, client, bedrock):
+def test_waiting_requests(path: str, client: Client, bedrock: FakeBedrock) -> None:
     before = len(bedrock.paid)
     body = {"prompt": "A fox", "params": {}} if path == "/v1/generate" else {"prompt": "A fox"}
     answers, key = at_once(client, path, body)
@@ -58,7 +63,7 @@ def test_waiting_requests(path, client, bedrock):
     assert len(bedrock.paid) == before + 1
 
 
-def test_requests_that_do_not_wait(client, bedrock):
+def test_requests_that_do_not_wait(client: Client, bedrock: FakeBedrock) -> None:
     before = len(bedrock.paid)
     answers, _ = at_once(client, "/unified/generate", BODY, Prefer="respond-async")
     assert {answer.status_code for answer in answers} <= {200, 202}  # 200: it had ended by then
@@ -67,7 +72,7 @@ def test_requests_that_do_not_wait(client, bedrock):
     assert len(bedrock.paid) == before + 1
 
 
-def test_batches(client, bedrock):
+def test_batches(client: Client, bedrock: FakeBedrock) -> None:
     before = len(bedrock.paid)
     answers, _ = at_once(client, "/unified/generate/batch", {"requests": [BODY, BODY, {"prompt": ""}]})
     assert [answer.status_code for answer in answers] == [202] * CALLERS

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.e2e import http
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
 
 
-def counts(client, project):
+def counts(client: Client, project: str) -> Any:
     return client.get(f"/unified/projects/{project}").json()["counts"]
 
 
-def test_a_project_is_named_made_counted_and_listed(client):
+def test_a_project_is_named_made_counted_and_listed(client: Client) -> None:
     # ids that no other test on the shared stack uses, the README's commands included
     made = client.post("/unified/projects", json={"project_id": "sowing", "name": "Sowing"})
     assert made.status_code == 201
@@ -30,7 +32,7 @@ def test_a_project_is_named_made_counted_and_listed(client):
     assert client.get("/unified/projects/winter").status_code == 404
 
 
-def test_a_deleted_image_is_gone_and_answers_nothing_more(client):
+def test_a_deleted_image_is_gone_and_answers_nothing_more(client: Client) -> None:
     body = {"prompt": "a hare", "n": 2, "seed": 7, "project_id": "hares"}
     job = client.post("/unified/generate", json=body).json()
     again = client.post("/unified/generate", json=body).json()
@@ -52,7 +54,7 @@ def test_a_deleted_image_is_gone_and_answers_nothing_more(client):
     assert len(third["images"]) == 2
 
 
-def test_of_many_at_once_one_makes_the_project_and_one_deletes_the_image(client):
+def test_of_many_at_once_one_makes_the_project_and_one_deletes_the_image(client: Client) -> None:
     [image] = (job := client.post("/unified/generate", json={"prompt": "a fox"}).json())["images"]
     url = f"/unified/jobs/{job['generation_id']}/images/{image['id']}"
     with ThreadPoolExecutor(6) as pool:

@@ -1,23 +1,30 @@
-"""Every provider behind one interface, on the local stack: each alone, and each failing while others are there."""
+"""Every provider on the local stack: each alone, and each failing while others are available."""
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
 from tests.doubles.bedrock.service import FakeBedrock
+from tests.doubles.service import FakeService
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
+Double = FakeBedrock | FakeService
+House = tuple[Client, dict[str, Double]]
 
-DOUBLES = {
+DOUBLES: dict[str, tuple[Callable[[], Any], Callable[[str], dict[str, str]]]] = {
     "bedrock": (FakeBedrock, lambda url: {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url}),
     "leonardo_ai": (
         leonardo.FakeLeonardo,
@@ -33,15 +40,15 @@ DOUBLES = {
 }
 
 
-def settings_of(doubles):
-    found = {}
+def settings_of(doubles: Mapping[str, Double]) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name, double in doubles.items():
         found |= DOUBLES[name][1](double.url)
     return found
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A stack with all six providers; their ledgers by name."""
     with ExitStack() as stack:
         doubles = {name: stack.enter_context(kind()) for name, (kind, _) in DOUBLES.items()}
@@ -50,7 +57,7 @@ def house(tmp_path_factory):
         yield client, doubles
 
 
-def check(answer, provider):
+def check(answer: requests.Response, provider: str) -> Any:
     assert answer.status_code == 200, answer.text[:600]
     body = answer.json()
     assert body["provider"] == provider
@@ -61,7 +68,7 @@ def check(answer, provider):
 
 
 @pytest.mark.parametrize("name", DOUBLES)
-def test_each_provider_by_name_gives_the_image(house, name):
+def test_each_provider_by_name_gives_the_image(house: House, name: str) -> None:
     client, doubles = house
     before = len(doubles[name].paid)
     body = {"prompt": f"A fox by {name}", "provider": name, "seed": 11, "width": 640, "height": 512, "fallback": False}
@@ -72,7 +79,7 @@ def test_each_provider_by_name_gives_the_image(house, name):
 
 
 @pytest.mark.parametrize("name", DOUBLES)
-def test_one_provider_alone_is_enough(name, tmp_path):
+def test_one_provider_alone_is_enough(name: str, tmp_path: Path) -> None:
     with DOUBLES[name][0]() as double, make_stack(tmp_path, **DOUBLES[name][1](double.url)) as stack:
         answer = http.post(f"{stack.url}/unified/generate", json={"prompt": "A fox"})
         check(answer, name)
@@ -87,7 +94,7 @@ FAULTS = ["throttle", "reset", "lost_response", "truncated_image", "html"]
     ("name", "fault"),
     [(name, fault) for name in ("runware_ai", "leonardo_ai", "gemini") for fault in FAULTS],
 )
-def test_a_fault_of_the_first_is_cured_by_another_and_told(house, name, fault):
+def test_a_fault_of_the_first_is_cured_by_another_and_told(house: House, name: str, fault: str) -> None:
     client, doubles = house
     double = doubles[name]
     before = {n: len(d.paid) for n, d in doubles.items()}
@@ -113,7 +120,7 @@ def test_a_fault_of_the_first_is_cured_by_another_and_told(house, name, fault):
     assert well.status_code == 200, well.text[:500]  # which also ends its row of failures
 
 
-def test_a_policy_refusal_is_one_call_to_one_provider(house):
+def test_a_policy_refusal_is_one_call_to_one_provider(house: House) -> None:
     client, doubles = house
     for name, fault in (("runware_ai", "moderated"), ("leonardo_ai", "moderated"), ("bedrock", "moderated_prompt")):
         before = {n: len(d.calls) for n, d in doubles.items()}
@@ -123,7 +130,7 @@ def test_a_policy_refusal_is_one_call_to_one_provider(house):
         assert {n: len(d.calls) - before[n] for n, d in doubles.items()} == {n: int(n == name) for n in doubles}
 
 
-def test_a_batch_over_all_providers(house):
+def test_a_batch_over_all_providers(house: House) -> None:
     client, _ = house
     items = [{"prompt": f"Nr. {i}", "provider": name, "width": 512, "height": 512} for i, name in enumerate(DOUBLES)]
     batch = client.post("/unified/generate/batch", json={"requests": [*items, {"prompt": ""}]}).json()
@@ -136,7 +143,7 @@ def test_a_batch_over_all_providers(house):
     assert state["counts"] == {"completed": len(DOUBLES), "failed": 1}
 
 
-def test_a_reference_image_goes_where_it_is_taken(house):
+def test_a_reference_image_goes_where_it_is_taken(house: House) -> None:
     import base64
 
     client, doubles = house

@@ -1,11 +1,13 @@
-"""Two tenants on one stack: whatever belongs to the one is, for the other, as if it had never been."""
+"""Two tenants on one stack: neither can see that anything of the other exists."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
+from local.stack import Stack
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
 from tests.e2e.test_contract import ended
@@ -15,18 +17,18 @@ METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     keys = "acme:key-of-acme,umbrella:key-of-umbrella"
     with make_stack(tmp_path_factory.mktemp("tenants"), REQUIRE_API_KEY="1", API_KEYS=keys) as stack:
         yield stack
 
 
-def client_of(stack, tenant):
+def client_of(stack: Stack, tenant: str) -> Client:
     key = {"X-API-Key": f"key-of-{tenant}"}
     return Client(stack.url, headers=key)
 
 
-def belongings(client):
+def belongings(client: Client) -> dict[str, str]:
     """One of everything that has an id, by the names that the paths' parameters have."""
     body = {"prompt": "a fox", "project_id": "secret-plan", "seed": 7}
     job = client.post("/unified/generate", json=body).json()
@@ -45,7 +47,7 @@ def belongings(client):
     }
 
 
-def never_made(theirs):
+def never_made(theirs: dict[str, str]) -> dict[str, str]:
     """Ids of the same form that nobody has."""
     return {
         **theirs,
@@ -58,7 +60,7 @@ def never_made(theirs):
     }
 
 
-def told(client, method, path, ids):
+def told(client: Client, method: str, path: str, ids: dict[str, str]) -> tuple[int, str]:
     """All that an answer says, less what is the request's own."""
     url = path.format(**ids)
     answer = client.request(method.upper(), url, json={} if method in ("post", "put", "patch") else None)
@@ -70,7 +72,7 @@ def told(client, method, path, ids):
     return answer.status_code, text
 
 
-def test_every_route_answers_another_tenants_id_as_one_that_never_was(stack):
+def test_every_route_answers_another_tenants_id_as_one_that_never_was(stack: Stack) -> None:
     with client_of(stack, "acme") as acme, client_of(stack, "umbrella") as umbrella:
         theirs = belongings(acme)
         unknown = never_made(theirs)
@@ -88,7 +90,7 @@ def test_every_route_answers_another_tenants_id_as_one_that_never_was(stack):
         assert acme.get("/unified/projects/secret-plan").status_code == 200
 
 
-def test_lists_and_keys_of_one_tenant_say_nothing_of_the_other(stack):
+def test_lists_and_keys_of_one_tenant_say_nothing_of_the_other(stack: Stack) -> None:
     with client_of(stack, "acme") as acme, client_of(stack, "umbrella") as umbrella:
         key = {"Idempotency-Key": "the-same-word"}
         first = acme.post("/unified/generate", json={"prompt": "a fox", "project_id": "ours"}, headers=key).json()
@@ -105,7 +107,7 @@ def test_lists_and_keys_of_one_tenant_say_nothing_of_the_other(stack):
         assert "a fox" not in page.text
 
 
-def test_what_was_made_for_one_tenant_is_no_cached_answer_for_the_other(stack):
+def test_what_was_made_for_one_tenant_is_no_cached_answer_for_the_other(stack: Stack) -> None:
     body = {"prompt": "the same wish", "seed": 41}
     with client_of(stack, "acme") as acme, client_of(stack, "umbrella") as umbrella:
         assert not acme.post("/unified/generate", json=body).json()["metadata"]["cached"]

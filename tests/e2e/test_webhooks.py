@@ -1,4 +1,4 @@
-"""Webhooks on the local stack: a receiver on this machine that fails first, and the public library that verifies."""
+"""Webhooks on the local stack: a receiver that fails first, and verification by the public library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -14,6 +15,7 @@ from standardwebhooks import Webhook
 from tests.e2e import http
 from tests.e2e.conftest import make_stack
 from tests.e2e.http import Client
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = pytest.mark.e2e
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -28,7 +30,7 @@ class Receiver:
         self.known = threading.Condition()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -39,9 +41,6 @@ class Receiver:
                 self.send_response(410 if self.path == "/gone" else 503 if first else 204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on the test's output."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -76,7 +75,7 @@ def client(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield client
 
 
-def state_of(client: Client, job_id: str, wanted: str) -> dict[str, object]:
+def state_of(client: Client, job_id: str, wanted: str) -> Any:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         found = client.get("/unified/webhooks", params={"state": wanted, "limit": 100}).json()["webhooks"]
@@ -86,14 +85,14 @@ def state_of(client: Client, job_id: str, wanted: str) -> dict[str, object]:
     raise AssertionError(f"the webhook did not become {wanted}")
 
 
-def verified(attempt: tuple[str, dict[str, str], bytes]) -> dict[str, object]:
+def verified(attempt: tuple[str, dict[str, str], bytes]) -> Any:
     _, headers, body = attempt
     assert len(body) < 20_000
     told: dict[str, object] = Webhook(SECRET).verify(body, headers)
     return told
 
 
-def test_a_completed_job_is_told_after_a_failure(client, receiver):
+def test_a_completed_job_is_told_after_a_failure(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "A fox 🦊", "webhook_url": f"{receiver.url}/hook?a=1", "metadata": {"order": "7"}}
     made = client.post("/unified/generate", json=body, headers=ASYNC)
     assert made.status_code == 202
@@ -111,7 +110,7 @@ def test_a_completed_job_is_told_after_a_failure(client, receiver):
     assert (delivered["attempts"], delivered["last_status"]) == (2, 204)
 
 
-def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
+def test_a_failed_and_a_cancelled_job_are_told(client: Client, receiver: Receiver) -> None:
     url = f"{receiver.url}/hook"
     batch = client.post("/unified/generate/batch", json={"requests": [{"prompt": "", "webhook_url": url}]})
     failed = batch.json()["jobs"][0]["generation_id"]
@@ -129,7 +128,7 @@ def test_a_failed_and_a_cancelled_job_are_told(client, receiver):
         state_of(client, job_id, "delivered")
 
 
-def test_a_receiver_that_is_gone_and_a_replay(client, receiver):
+def test_a_receiver_that_is_gone_and_a_replay(client: Client, receiver: Receiver) -> None:
     body = {"prompt": "x", "webhook_url": f"{receiver.url}/gone"}
     made = client.post("/unified/generate", json=body).json()
     assert made["metadata"]["dropped_params"] == []

@@ -1,4 +1,4 @@
-"""Which addresses may be reached: hostile ones in every form, and names that turn private between two look-ups."""
+"""Barred addresses: hostile ones in every form, and names that become private between two look-ups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer that arrives before the request has gone out: it is read; where none arrived, the outcome stays unknown."""
+"""Answers that arrive before the request was sent completely are read; without one the outcome is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS in process for all tests of this folder, with faults on demand; each test has a tenant of its own."""
+"""Fixtures: AWS in process with faults on demand; each test has its own tenant."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def injector() -> Iterator[Injector]:
 
 
 @pytest.fixture
-def world_of(injector: Injector, monkeypatch: pytest.MonkeyPatch) -> Callable[[Flow], World]:
+def world_of(injector: Injector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flow], World]]:
     """Opens the world of a flow, prepared."""
 
     def opened(flow: Flow) -> World:

@@ -1,4 +1,4 @@
-"""What a flow is: something the service does, whose AWS calls can fail."""
+"""Defines a flow: an operation of the service whose AWS calls can fail."""
 
 from __future__ import annotations
 

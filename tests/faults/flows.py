@@ -1,4 +1,4 @@
-"""What the service does for its clients and behind their backs, as flows whose AWS calls can fail.
+"""The service's synchronous and background operations, as flows whose AWS calls can fail.
 
 A flow is prepared without faults, then acts once with them. What a client does afterwards, asking again with the same
 Idempotency-Key, is part of the test.
@@ -36,7 +36,7 @@ def _unified(provider: str, **more: Any) -> dict[str, Any]:
 
 
 def _job_id(world: World) -> str:
-    return world.rows()[0]["sk"]["S"]
+    return str(world.rows()[0]["sk"]["S"])
 
 
 def _made(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Faults of AWS calls, put between botocore and the emulation of AWS: each call has a name, and a plan says which fail.
+"""Injects faults between botocore and moto: each call has a name, and a plan names those that fail.
 
 A call is what the service asks of botocore; botocore may send it several times. Its name is made of the service, the
 operation and the number of this operation among the calls so far: `dynamodb-PutItem-2`.
@@ -131,7 +131,7 @@ def _error(request: Any, service: str, status: int, code: str) -> AWSResponse:
 
 
 def _answer(request: Any, status: int, body: str, headers: dict[str, str] | None = None) -> AWSResponse:
-    return AWSResponse(request.url, status, headers or {}, MockRawResponse(body))  # type: ignore[arg-type]
+    return AWSResponse(request.url, status, headers or {}, MockRawResponse(body))
 
 
 def sent_to_queue(request: Any) -> tuple[dict[str, Any], dict[str, Any]]:

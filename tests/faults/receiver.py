@@ -1,4 +1,4 @@
-"""A client's server for webhooks, and what must be true of its events whatever failed."""
+"""A webhook receiver, and the invariants of its events after any failure."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Write down which AWS calls each flow makes: `python -m tests.faults.record`."""
+"""Records which AWS calls each flow makes: `python -m tests.faults.record`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,10 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
-        name, injector = pyfuncitem.callspec.params["name"], pyfuncitem.funcargs["injector"]
+        given: dict[str, Any] = pyfuncitem.funcargs
+        name, injector = str(pyfuncitem.callspec.params["name"]), given["injector"]
         assert isinstance(injector, Injector)
-        world = pyfuncitem.funcargs["world_of"](FLOWS[name])
+        world = given["world_of"](FLOWS[name])
         with injector.watched():
             FLOWS[name].act(world)
         self.calls[name] = injector.calls

@@ -1,4 +1,4 @@
-"""Each AWS call of each flow fails: the client is told the truth, and in the end all is as it should be.
+"""Each AWS call of each flow fails: the client gets a correct answer, and the final state is consistent.
 
 A writing call loses its answer, once and for good, and fails in one of the other ways, which take turns; so does a
 reading one. Flows that begin as another one does begin to fail where they part from it. With FAULTS=all in the

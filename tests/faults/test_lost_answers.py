@@ -1,4 +1,4 @@
-"""Single writes whose sending fails or whose answer is lost: each takes effect once, or is told not to have."""
+"""Single writes that fail or whose response is lost: each takes effect once, or is reported as failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of AWS is out of reach for longer than anybody tries: nothing is accepted that nobody would finish."""
+"""An AWS service is unreachable for longer than all retries: no job is accepted that cannot be finished."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED
 from lambdas.handlers import worker
 from lambdas.usecases import retry
 from tests.faults.checks import check_all
-from tests.faults.flow import Flow
-from tests.faults.flows import BATCH, CACHED, FLOWS, KEY, REFERENCE
+from tests.faults.flow import KEY, Flow
+from tests.faults.flows import BATCH, CACHED, FLOWS, REFERENCE
 from tests.faults.injector import FAULTS, Injector, Plan
 from tests.faults.test_every_call import is_clean
 from tests.faults.world import EVENTS, PAID_SHOT, Context, World

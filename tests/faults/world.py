@@ -1,14 +1,14 @@
-"""One tenant's service over the emulated AWS, with a clock, workers and providers of the test."""
+"""One tenant's service on emulated AWS, with the test's clock, workers and providers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
@@ -33,11 +33,11 @@ from lambdas.domain.limits.budget import Caps
 from lambdas.handlers import dead_letter, webhooks, worker
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.webhooks.deliver import Delivery
-from tests.api.client import Client
+from tests.api.client import AnyClient
 from tests.faults.injector import Injector, sent_to_queue
 from tests.faults.receiver import Receiver
 from tests.support.fake_events import FakeWebhookMeter
-from tests.support.fakes import FakeClock, FakeMeter, FakePictures, make_deps
+from tests.support.fakes import FakeClock, FakeMeter, FakePictures, deps_on_fakes
 
 QUEUE, EVENTS = "https://sqs.eu-central-1.amazonaws.com/1/jobs", "https://sqs.eu-central-1.amazonaws.com/1/webhooks"
 CAPS = Caps(microusd=50_000_000, images=500)
@@ -125,14 +125,15 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     messages: list[dict[str, Any]] = field(default_factory=list)
     deps: Deps = field(init=False)
-    client: Client = field(init=False)
+    client: AnyClient = field(init=False)
     receiver: Receiver = field(init=False)
     delivery: Delivery = field(init=False)
     tried: int = 0  # attempts to deliver the event that its row names, and that were never made
 
     def __post_init__(self) -> None:
         queue = SqsQueue(QUEUE)
-        self.deps = make_deps(
+        self.deps = replace(
+            deps_on_fakes(),
             jobs=DynamoJobs("jobs", "images"),
             batches=DynamoBatches("jobs"),
             projects=DynamoProjects("projects", "jobs", "images"),
@@ -152,7 +153,7 @@ class World:
             meter=FakeMeter(),
             heartbeat=beat_once,
         )
-        self.client = Client(self.deps, identity={"tenant": self.tenant, "auth": "ok"})
+        self.client = AnyClient(self.deps, identity={"tenant": self.tenant, "auth": "ok"})
         self.receiver = Receiver(self.clock.now, lambda: self.injector.calls)
         self.delivery = Delivery(
             jobs=self.deps.jobs,

@@ -1,4 +1,4 @@
-"""Notices of SageMaker: those of our work bring its job, all else is let go."""
+"""SageMaker's notifications: those of the service's work requeue its job, all others are ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas import wiring
 from lambdas.domain import ids
 from lambdas.handlers import gpu_result
 from lambdas.settings import Settings
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 from tests.usecases.jobs.test_requeue import OPEN, job_with
 
 CALL = "01994c6e-0000-4000-8000-000000000001"
@@ -40,15 +40,15 @@ def notice(place: object, **more: object) -> dict[str, Any]:
 
 
 @pytest.fixture
-def deps(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = make_deps()
+def deps(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    made = Fakes()
     monkeypatch.setattr(wiring, "live", lambda: made)
     monkeypatch.setattr(wiring, "settings", lambda: Settings(images_bucket="images"))
     return made
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed"])
-def test_a_notice_brings_its_job(deps: Any, status: str) -> None:
+def test_a_notice_brings_its_job(deps: Fakes, status: str) -> None:
     job = job_with(deps, OPEN)
     place = f"s3://images/{ids.async_key(f'acme/{job.id}', CALL)}"
     gpu_result.handler(event(notice(place, invocationStatus=status)), None)
@@ -88,7 +88,7 @@ def _hostile() -> list[object]:
 
 
 @pytest.mark.parametrize("message", _hostile(), ids=lambda m: str(m)[-60:])
-def test_what_is_no_notice_of_ours_is_let_go(deps: Any, message: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_notice_of_ours_is_let_go(deps: Fakes, message: object, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
     monkeypatch.setattr(deps.jobs, "get", lambda tenant, job: asked.append((tenant, job)))
     gpu_result.handler(event(message), None)
@@ -96,14 +96,14 @@ def test_what_is_no_notice_of_ours_is_let_go(deps: Any, message: object, monkeyp
     assert deps.queue.sent == []
 
 
-def test_without_a_bucket_no_place_is_ours(deps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_bucket_no_place_is_ours(deps: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "settings", Settings)
     job = job_with(deps, OPEN)
     gpu_result.handler(event(notice(f"s3:///{ids.async_key(f'acme/{job.id}', CALL)}")), None)
     assert deps.queue.sent == []
 
 
-def test_a_store_out_of_reach_makes_sns_try_again(deps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_out_of_reach_makes_sns_try_again(deps: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     from lambdas.domain.errors import Unavailable
 
     def down(*_: object) -> None:

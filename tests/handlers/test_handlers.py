@@ -1,4 +1,4 @@
-"""The handlers: events in, the right use case called, failures by name."""
+"""The handlers: events in, the right use case called, failed messages reported by id."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.open_routes import closed
 from lambdas.handlers import api, authorizer, dead_letter, webhooks, worker
 from lambdas.settings import Settings
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.support.fake_events import FakeReceiver, FakeSigner
-from tests.support.fakes import FakeClock, make_deps
+from tests.support.fakes import FakeClock, Fakes
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,14 +34,14 @@ class Context:
 
 
 @pytest.fixture
-def deps(monkeypatch: pytest.MonkeyPatch) -> Deps:
-    made = make_deps()
+def deps(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    made = Fakes()
     monkeypatch.setattr(wiring, "live", lambda: made)
     monkeypatch.setattr(wiring, "settings", Settings)
     return made
 
 
-def job_of(deps: Deps) -> str:
+def job_of(deps: Fakes) -> str:
     return submit_job(ImageRequest("x"), Caller("acme", "r"), deps)[0].id
 
 
@@ -50,17 +49,17 @@ def record(body: Any, message_id: str = "m1") -> dict[str, Any]:
     return {"messageId": message_id, "body": body if isinstance(body, str) else json.dumps(body)}
 
 
-def test_the_api_answers(deps: Deps) -> None:
+def test_the_api_answers(deps: Fakes) -> None:
     assert api.handler({"path": "/health", "httpMethod": "GET"}, Context())["statusCode"] == 200
 
 
-def test_the_worker_runs_a_job_called_directly(deps: Deps) -> None:
+def test_the_worker_runs_a_job_called_directly(deps: Fakes) -> None:
     job_id = job_of(deps)
     assert worker.handler({"tenant": "acme", "job_id": job_id}, Context()) == {}
     assert deps.jobs.get("acme", job_id).final  # type: ignore[union-attr]
 
 
-def test_the_worker_names_the_messages_it_could_not_handle(deps: Deps) -> None:
+def test_the_worker_names_the_messages_it_could_not_handle(deps: Fakes) -> None:
     job_id = job_of(deps)
     good = record({"tenant": "acme", "job_id": job_id, "watchdog": False}, "good")
     answer = worker.handler({"Records": [record("{", "bad"), good]}, Context())
@@ -68,7 +67,7 @@ def test_the_worker_names_the_messages_it_could_not_handle(deps: Deps) -> None:
     assert deps.jobs.get("acme", job_id).final  # type: ignore[union-attr]
 
 
-def test_dead_letters_end_their_jobs(deps: Deps) -> None:
+def test_dead_letters_end_their_jobs(deps: Fakes) -> None:
     job_id = job_of(deps)
     message = record({"tenant": "acme", "job_id": job_id, "watchdog": False})
     assert dead_letter.handler({"Records": [message]}, None) == {"batchItemFailures": []}
@@ -76,16 +75,16 @@ def test_dead_letters_end_their_jobs(deps: Deps) -> None:
     assert job and job.status == "failed"
 
 
-def test_a_dead_letter_of_a_job_still_held_stays(deps: Deps) -> None:
+def test_a_dead_letter_of_a_job_still_held_stays(deps: Fakes) -> None:
     job_id = job_of(deps)
-    clock: FakeClock = deps.clock  # type: ignore[assignment]
+    clock: FakeClock = deps.clock
     deps.jobs.claim("acme", job_id, clock.now(), clock.now() + 20)
     message = record({"tenant": "acme", "job_id": job_id, "watchdog": False})
     assert dead_letter.handler({"Records": [message]}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
 
 def test_the_webhooks_function_delivers_and_names_what_it_could_not(
-    deps: Deps, monkeypatch: pytest.MonkeyPatch
+    deps: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver = FakeReceiver()
     webhooks._delivery.cache_clear()

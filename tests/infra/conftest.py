@@ -1,4 +1,4 @@
-"""One synthesis per environment, shared by every test of the templates."""
+"""Fixtures: one synthesis per environment, shared by all tests of the templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Templates:
         paths = {name: self.folder / f"{stack}.template.json" for name, stack in names.items()}
         return {name: path for name, path in paths.items() if path.exists()}
 
-    def template(self, name: str) -> dict[str, Any]:
+    def template(self, name: str) -> Any:
         return json.loads(self.files[name].read_text("utf-8"))
 
     def resources(self, kind: str) -> dict[str, Resource]:

@@ -1,4 +1,4 @@
-"""The function between CloudFormation and CodeBuild: every request gets exactly one answer, sooner or later."""
+"""The function between CloudFormation and CodeBuild: every request gets exactly one answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Builds:
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
     made = Builds()
-    monkeypatch.setattr(build_image.boto3, "client", lambda _service: made)
+    monkeypatch.setattr("boto3.client", lambda _service: made)
     monkeypatch.setenv("PROJECT", "worker-image")
     return made
 
@@ -64,7 +64,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         sent.append(json.loads(request.data))
         return Closed()
 
-    monkeypatch.setattr(build_image.urllib.request, "urlopen", put)
+    monkeypatch.setattr("urllib.request.urlopen", put)
     return sent
 
 

@@ -1,8 +1,12 @@
-"""What the packs of rules do not ask of tables, bucket and secret."""
+"""The data stack: properties of tables, bucket and secret that cdk-nag does not check."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+
+from tests.infra.conftest import Templates
 
 TABLES = {
     "JobsTable": (True, {"by_project": "project_key", "by_status": "status_key", "by_provider": "provider_key"}),
@@ -14,7 +18,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables(templates, name):
+def test_tables(templates: Templates, name: str) -> None:
     expires, indexes = TABLES[name]
     tables = templates.properties("AWS::DynamoDB::Table")
     assert len(tables) == len(TABLES)
@@ -33,11 +37,11 @@ def test_tables(templates, name):
     assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
 
 
-def keys(schema):
+def keys(schema: list[dict[str, str]]) -> list[str]:
     return [key["AttributeName"] for key in schema]
 
 
-def test_production_keeps_its_data(prod):
+def test_production_keeps_its_data(prod: Templates) -> None:
     for kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"):
         for id, resource in prod.resources(kind).items():
             assert resource["DeletionPolicy"] == "Retain", id
@@ -45,14 +49,14 @@ def test_production_keeps_its_data(prod):
     assert all(table["DeletionProtectionEnabled"] for table in prod.properties("AWS::DynamoDB::Table").values())
 
 
-def test_development_can_be_removed(dev):
+def test_development_can_be_removed(dev: Templates) -> None:
     for kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"):
         assert {resource["DeletionPolicy"] for resource in dev.resources(kind).values()} == {"Delete"}
     assert not any(table["DeletionProtectionEnabled"] for table in dev.properties("AWS::DynamoDB::Table").values())
 
 
-def test_stacks_are_protected_from_deletion_only_in_production(dev, prod):
-    def protection(templates):
+def test_stacks_are_protected_from_deletion_only_in_production(dev: Templates, prod: Templates) -> None:
+    def protection(templates: Templates) -> int:
         manifest = (templates.folder / "manifest.json").read_text("utf-8")
         return manifest.count('"terminationProtection": true')
 
@@ -60,7 +64,7 @@ def test_stacks_are_protected_from_deletion_only_in_production(dev, prod):
     assert protection(dev) == 0
 
 
-def test_every_bucket_is_private_encrypted_and_reached_only_over_tls(templates):
+def test_every_bucket_is_private_encrypted_and_reached_only_over_tls(templates: Templates) -> None:
     buckets = templates.properties("AWS::S3::Bucket")
     policies = {
         policy["Bucket"]["Ref"]: policy["PolicyDocument"]["Statement"]
@@ -76,7 +80,7 @@ def test_every_bucket_is_private_encrypted_and_reached_only_over_tls(templates):
         assert all(statement["Action"] == "s3:*" for statement in denied)
 
 
-def test_image_bucket(templates):
+def test_image_bucket(templates: Templates) -> None:
     [bucket] = [b for b in templates.properties("AWS::S3::Bucket").values() if "CorsConfiguration" in b]
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert rules["images"]["ExpirationInDays"] == {"dev": 30, "prod": 365}[templates.environment]
@@ -91,7 +95,7 @@ def test_image_bucket(templates):
     assert cors["AllowedOrigins"] == ["*"]
 
 
-def test_images_and_their_records_end_together(templates, synthesised):
+def test_images_and_their_records_end_together(templates: Templates, synthesised: Callable[..., Templates]) -> None:
     assert (
         templates.function("api")["Environment"]["Variables"]["JOB_RETENTION_DAYS"]
         == {
@@ -105,6 +109,6 @@ def test_images_and_their_records_end_together(templates, synthesised):
     assert week.function("worker")["Environment"]["Variables"]["JOB_RETENTION_DAYS"] == "7"
 
 
-def test_the_template_never_overwrites_the_keys_in_the_secret(templates):
+def test_the_template_never_overwrites_the_keys_in_the_secret(templates: Templates) -> None:
     [secret] = templates.properties("AWS::SecretsManager::Secret").values()
     assert secret["SecretString"] == "{}"

@@ -1,4 +1,4 @@
-"""What the functions may call of Bedrock is what they call, under any setting."""
+"""The grants for Bedrock match the calls of the functions, under any setting."""
 
 from __future__ import annotations
 
@@ -55,10 +55,13 @@ def given(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("function", ["api", "worker"])
-def test_every_call_is_granted_and_every_grant_is_of_a_call(synthesised: Any, given: dict[str, str], function: str):
+def test_every_call_is_granted_and_every_grant_is_of_a_call(
+    synthesised: Any, given: dict[str, str], function: str
+) -> None:
     """As the service calls: each card in its own region, and the text model in that of the setting."""
     granted = statements(synthesised("dev", **given), function)
     settings = Settings.of({**given, "BEDROCK": "1"})
+    text: Any
     [text] = [engine for engine in engines(settings) if engine.name == "bedrock"]
     cards = [card for card in catalogue.CARDS if card.provider == "bedrock"]
     called = {(card.region or settings.bedrock_region, card.id) for card in cards} | {(text._region, text.model)}
@@ -71,7 +74,7 @@ def test_every_call_is_granted_and_every_grant_is_of_a_call(synthesised: Any, gi
     assert used == {resource for resource, _ in granted}
 
 
-def test_a_model_behind_a_profile_is_not_to_be_called_directly(synthesised: Any, given: dict[str, str]):
+def test_a_model_behind_a_profile_is_not_to_be_called_directly(synthesised: Any, given: dict[str, str]) -> None:
     for resource, profile in statements(synthesised("dev", **given), "api"):
         assert (profile is not None) == ("foundation-model" in resource and ("*" in resource or behind(resource)))
 
@@ -112,7 +115,7 @@ def flat(arn: Any) -> Any:
     return "".join(part if isinstance(part, str) else ACCOUNT for part in arn["Fn::Join"][1])
 
 
-def test_a_text_model_of_another_profile_is_granted_whatever_model_is_behind_it(synthesised: Any):
+def test_a_text_model_of_another_profile_is_granted_whatever_model_is_behind_it(synthesised: Any) -> None:
     """The name of an application's own profile tells no model; its condition still names the one profile."""
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/abc"
     granted = statements(synthesised("dev", BEDROCK_TEXT_MODEL=arn), "api")
@@ -120,7 +123,7 @@ def test_a_text_model_of_another_profile_is_granted_whatever_model_is_behind_it(
     assert ("arn:aws:bedrock:*::foundation-model/*", arn) in granted
 
 
-def test_the_defaults_of_both_sides_agree():
+def test_the_defaults_of_both_sides_agree() -> None:
     from infra.bedrock import text_model
 
     assert (

@@ -1,8 +1,10 @@
-"""Contract 8.1: the alarms ring one topic, and the dashboard shows every figure that the service writes."""
+"""Contract 8.1: the alarms notify one topic, and the dashboard shows every metric of the service."""
 
 from __future__ import annotations
 
 import pytest
+
+from tests.infra.conftest import Templates
 
 OUR_METRICS = (
     "Requests",
@@ -44,7 +46,7 @@ ALARMS = {
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_alarms(prod, name):
+def test_alarms(prod: Templates, name: str) -> None:
     alarms = prod.properties("AWS::CloudWatch::Alarm")
     assert len(alarms) == len(ALARMS)
     [alarm] = [properties for id, properties in alarms.items() if id.removeprefix("Alarms")[:-8] == name]
@@ -55,7 +57,7 @@ def test_alarms(prod, name):
     assert alarm["AlarmDescription"]
 
 
-def test_each_function_is_watched_for_what_lambda_takes_for_a_loop(templates):
+def test_each_function_is_watched_for_what_lambda_takes_for_a_loop(templates: Templates) -> None:
     functions = set(templates.properties("AWS::Lambda::Function"))
     alarms = templates.properties("AWS::CloudWatch::Alarm").values()
     loops = [alarm for alarm in alarms if alarm["MetricName"] == "RecursiveInvocationsDropped"]
@@ -64,21 +66,21 @@ def test_each_function_is_watched_for_what_lambda_takes_for_a_loop(templates):
 
 
 @pytest.mark.parametrize(("queue", "name"), [("JobQueue", "DeadLetters"), ("WebhookQueue", "WebhookDeadLetters")])
-def test_dead_letters_are_watched_on_the_dead_letter_queue(templates, queue, name):
+def test_dead_letters_are_watched_on_the_dead_letter_queue(templates: Templates, queue: str, name: str) -> None:
     [properties] = [q for id, q in templates.properties("AWS::SQS::Queue").items() if id[:-8] == queue]
     dead_letters = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
     [alarm] = [a for id, a in templates.properties("AWS::CloudWatch::Alarm").items() if id[:-8] == f"Alarms{name}"]
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_letters, "QueueName"]}}]
 
 
-def test_the_dashboard_shows_both_queues(templates):
+def test_the_dashboard_shows_both_queues(templates: Templates) -> None:
     [dashboard] = templates.properties("AWS::CloudWatch::Dashboard").values()
     shown = repr(dashboard["DashboardBody"])
     for id in templates.properties("AWS::SQS::Queue"):
         assert repr({"Fn::GetAtt": [id, "QueueName"]}) in shown
 
 
-def test_every_alarm_rings_the_topic_and_cloudwatch_may_publish_to_it(templates):
+def test_every_alarm_rings_the_topic_and_cloudwatch_may_publish_to_it(templates: Templates) -> None:
     [topic] = templates.resources("AWS::SNS::Topic")
     for alarm in templates.properties("AWS::CloudWatch::Alarm").values():
         assert alarm["AlarmActions"] == [{"Ref": topic}]
@@ -87,7 +89,7 @@ def test_every_alarm_rings_the_topic_and_cloudwatch_may_publish_to_it(templates)
     assert [s["Principal"] for s in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
 
 
-def test_dashboard_shows_what_the_service_writes(templates):
+def test_dashboard_shows_what_the_service_writes(templates: Templates) -> None:
     [dashboard] = templates.properties("AWS::CloudWatch::Dashboard").values()
     text = repr(dashboard["DashboardBody"])
     for metric in OUR_METRICS:
@@ -102,7 +104,7 @@ def test_dashboard_shows_what_the_service_writes(templates):
         assert metric in text
 
 
-def test_dashboard_and_alarms_read_what_powertools_writes(templates):
+def test_dashboard_and_alarms_read_what_powertools_writes(templates: Templates) -> None:
     variables = templates.function("api")["Environment"]["Variables"]
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "ImageApi"
     alarms = templates.properties("AWS::CloudWatch::Alarm").values()

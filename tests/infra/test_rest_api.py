@@ -1,15 +1,18 @@
-"""The gateway: who must show a key, how long it waits, what it logs and what it says by itself."""
+"""The gateway: authorization, timeout, logs, and its own error answers."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from infra.constructs.gateway_responses import PROBLEMS
+from infra.constructs.gateway_responses import PROBLEMS, Problem
+from tests.infra.conftest import Templates
 
 
-def methods(templates):
+def methods(templates: Templates) -> dict[tuple[str, str], Any]:
     """(path, verb) to the method's properties."""
     paths = {id: resource["PathPart"] for id, resource in templates.properties("AWS::ApiGateway::Resource").items()}
     return {
@@ -18,7 +21,7 @@ def methods(templates):
     }
 
 
-def test_routes_and_their_authorizer(templates):
+def test_routes_and_their_authorizer(templates: Templates) -> None:
     guarded = {route: method["AuthorizationType"] == "CUSTOM" for route, method in methods(templates).items()}
     assert guarded == {
         ("/", "ANY"): True,
@@ -31,7 +34,7 @@ def test_routes_and_their_authorizer(templates):
     }
 
 
-def test_every_route_is_proxied_to_the_api_function_within_29_seconds(templates):
+def test_every_route_is_proxied_to_the_api_function_within_29_seconds(templates: Templates) -> None:
     for method in methods(templates).values():
         integration = method["Integration"]
         assert integration["Type"] == "AWS_PROXY"
@@ -39,21 +42,21 @@ def test_every_route_is_proxied_to_the_api_function_within_29_seconds(templates)
         assert "ApiFunction" in repr(integration["Uri"])
 
 
-def test_authorizer_keeps_no_answers(templates):
+def test_authorizer_keeps_no_answers(templates: Templates) -> None:
     [authorizer] = templates.properties("AWS::ApiGateway::Authorizer").values()
     assert authorizer["Type"] == "REQUEST"
     assert authorizer["AuthorizerResultTtlInSeconds"] == 0
     assert "IdentitySource" not in authorizer
 
 
-def test_api_is_regional_and_takes_any_binary(templates):
+def test_api_is_regional_and_takes_any_binary(templates: Templates) -> None:
     [api] = templates.properties("AWS::ApiGateway::RestApi").values()
     assert api["EndpointConfiguration"]["Types"] == ["REGIONAL"]
     assert api["BinaryMediaTypes"] == ["*/*"]
     assert api["Name"] == f"image-api-{templates.environment}"
 
 
-def test_stage(templates):
+def test_stage(templates: Templates) -> None:
     [stage] = templates.properties("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "prod"
     assert stage["TracingEnabled"] is True
@@ -67,7 +70,7 @@ def test_stage(templates):
     assert {"status", "latency_ms", "path"} <= set(line)
 
 
-def test_only_the_gateway_may_call_the_functions(templates):
+def test_only_the_gateway_may_call_the_functions(templates: Templates) -> None:
     permissions = templates.properties("AWS::Lambda::Permission").values()
     assert len(permissions) == 2
     for permission in permissions:
@@ -76,7 +79,7 @@ def test_only_the_gateway_may_call_the_functions(templates):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)
-def test_gateway_responses_have_the_shape_of_the_contract(dev, problem):
+def test_gateway_responses_have_the_shape_of_the_contract(dev: Templates, problem: Problem) -> None:
     responses = {r["ResponseType"]: r for r in dev.properties("AWS::ApiGateway::GatewayResponse").values()}
     assert len(responses) == 21  # every type that API Gateway knows
     response = responses[problem.kind]
@@ -113,12 +116,12 @@ def test_gateway_responses_have_the_shape_of_the_contract(dev, problem):
         ("ACCESS_DENIED", 401),
     ],
 )
-def test_gateway_statuses(kind, status):
+def test_gateway_statuses(kind: str, status: int) -> None:
     [problem] = [problem for problem in PROBLEMS if problem.kind == kind]
     assert problem.status == status
 
 
-def test_a_single_allowed_origin_is_named(synthesised):
+def test_a_single_allowed_origin_is_named(synthesised: Callable[..., Templates]) -> None:
     templates = synthesised("dev", JOB_RETENTION_DAYS="7", CORS_ALLOW_ORIGINS="https://a.example")
     for response in templates.properties("AWS::ApiGateway::GatewayResponse").values():
         origin = response["ResponseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"]

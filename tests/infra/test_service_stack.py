@@ -1,11 +1,14 @@
-"""What the packs of rules do not ask of functions, queues and roles."""
+"""The service stack: properties of functions, queues and roles that cdk-nag does not check."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from tests.infra.conftest import Templates
 
 FUNCTIONS = {
     "api": (29, 1024),
@@ -72,7 +75,7 @@ def resources(statement: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions(templates, name):
+def test_functions(templates: Templates, name: str) -> None:
     timeout, memory = FUNCTIONS[name]
     function = templates.function(name)
     assert (function["Timeout"], function["MemorySize"]) == (timeout, memory)
@@ -86,7 +89,7 @@ def test_functions(templates, name):
     assert days == {"dev": 14, "prod": 90}[templates.environment]
 
 
-def test_only_what_sends_itself_messages_on_purpose_may_go_round(templates):
+def test_only_what_sends_itself_messages_on_purpose_may_go_round(templates: Templates) -> None:
     """Lambda takes the seventeenth invocation of a chain for a loop; the others keep that guard."""
     loops = {name: templates.function(name).get("RecursiveLoop") for name in FUNCTIONS}
     assert loops == dict.fromkeys(FUNCTIONS) | {"worker": "Allow", "webhooks": "Allow"}
@@ -95,7 +98,7 @@ def test_only_what_sends_itself_messages_on_purpose_may_go_round(templates):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_gets_the_variables_it_needs_and_no_more(templates, name):
+def test_a_function_gets_the_variables_it_needs_and_no_more(templates: Templates, name: str) -> None:
     variables = templates.function(name)["Environment"]["Variables"]
     assert set(variables) == COMMON | OWN_VARIABLES[name]
     assert variables["ENVIRONMENT"] == templates.environment
@@ -104,7 +107,7 @@ def test_a_function_gets_the_variables_it_needs_and_no_more(templates, name):
     assert variables.get("WORKER_CONCURRENCY", concurrency(templates)) == concurrency(templates)
 
 
-def test_all_functions_share_one_package_and_own_their_log_group_and_role(templates):
+def test_all_functions_share_one_package_and_own_their_log_group_and_role(templates: Templates) -> None:
     functions = templates.properties("AWS::Lambda::Function").values()
     assert len(functions) == len(FUNCTIONS)
     assert len({repr(function["Code"]) for function in functions}) == 1
@@ -112,14 +115,16 @@ def test_all_functions_share_one_package_and_own_their_log_group_and_role(templa
     assert len({repr(function["LoggingConfig"]) for function in functions}) == len(FUNCTIONS)
 
 
-def test_every_log_group_forgets(templates):
+def test_every_log_group_forgets(templates: Templates) -> None:
     groups = templates.properties("AWS::Logs::LogGroup")
     assert len(groups) == len(FUNCTIONS) + 1
     assert all(group["RetentionInDays"] <= 90 for group in groups.values())
 
 
 @pytest.mark.parametrize("function", ["Webhooks", "Worker"])
-def test_a_source_that_takes_one_message_at_a_time_and_not_too_many_at_once(templates, function):
+def test_a_source_that_takes_one_message_at_a_time_and_not_too_many_at_once(
+    templates: Templates, function: str
+) -> None:
     [source] = [
         source
         for source in templates.properties("AWS::Lambda::EventSourceMapping").values()
@@ -129,17 +134,17 @@ def test_a_source_that_takes_one_message_at_a_time_and_not_too_many_at_once(temp
     assert str(source["ScalingConfig"]["MaximumConcurrency"]) == concurrency(templates)
 
 
-def concurrency(templates):
+def concurrency(templates: Templates) -> str:
     return {"dev": "5", "prod": "20"}[templates.environment]
 
 
-def test_every_source_reports_failures_one_by_one(templates):
+def test_every_source_reports_failures_one_by_one(templates: Templates) -> None:
     sources = templates.properties("AWS::Lambda::EventSourceMapping").values()
     assert len(sources) == len(READS)
     assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources)
 
 
-def test_a_message_is_not_seen_by_others_while_its_reader_may_live(templates):
+def test_a_message_is_not_seen_by_others_while_its_reader_may_live(templates: Templates) -> None:
     queues = templates.properties("AWS::SQS::Queue")
     functions = templates.properties("AWS::Lambda::Function")
     for source in templates.properties("AWS::Lambda::EventSourceMapping").values():
@@ -148,7 +153,7 @@ def test_a_message_is_not_seen_by_others_while_its_reader_may_live(templates):
 
 
 @pytest.mark.parametrize(("name", "receives", "days"), [("JobQueue", 5, 4), ("WebhookQueue", 1000, 14)])
-def test_queues(templates, name, receives, days):
+def test_queues(templates: Templates, name: str, receives: int, days: int) -> None:
     queues = {id[:-8]: queue for id, queue in templates.properties("AWS::SQS::Queue").items()}
     queue, dead_letters = queues[name], queues[f"{name}DeadLetters"]
     assert queue["MessageRetentionPeriod"] == days * 24 * 3600
@@ -158,7 +163,7 @@ def test_queues(templates, name, receives, days):
     assert "RedrivePolicy" not in dead_letters
 
 
-def test_every_queue_is_encrypted_and_has_a_policy(templates):
+def test_every_queue_is_encrypted_and_has_a_policy(templates: Templates) -> None:
     queues = templates.properties("AWS::SQS::Queue")
     assert len(queues) == 4
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
@@ -167,7 +172,7 @@ def test_every_queue_is_encrypted_and_has_a_policy(templates):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_table_grants(templates, name):
+def test_table_grants(templates: Templates, name: str) -> None:
     granted: dict[str, set[str]] = {}
     for statement in templates.statements(name):
         for action in statement["Action"]:
@@ -181,15 +186,15 @@ def test_table_grants(templates, name):
     assert granted == TABLE_GRANTS[name]
 
 
-def test_indexes_are_granted_by_name(templates):
+def test_indexes_are_granted_by_name(templates: Templates) -> None:
     for name in ("api", "worker"):
         text = repr([s for s in templates.statements(name) if "dynamodb:Query" in s["Action"]])
         for index in ("by_project", "by_status", "by_provider"):
             assert f"/index/{index}" in text
 
 
-def test_other_grants(templates):
-    def others(name):
+def test_other_grants(templates: Templates) -> None:
+    def others(name: str) -> set[str]:
         return {
             a for s in templates.statements(name) for a in s["Action"] if not a.startswith(("dynamodb", "logs", "xray"))
         }
@@ -218,8 +223,8 @@ def test_other_grants(templates):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_sends_to_and_reads_from_its_own_queues_alone(templates, name):
-    def queues(action):
+def test_a_function_sends_to_and_reads_from_its_own_queues_alone(templates: Templates, name: str) -> None:
+    def queues(action: str) -> set[str]:
         statements = [s for s in templates.statements(name) if action in s["Action"]]
         return {resource["Fn::GetAtt"][0][:-8] for s in statements for resource in s["Resource"]}
 
@@ -227,19 +232,19 @@ def test_a_function_sends_to_and_reads_from_its_own_queues_alone(templates, name
     assert queues("sqs:ReceiveMessage") == queues("sqs:DeleteMessage") == ({READS[name]} if name in READS else set())
 
 
-def test_how_much_waits_is_asked_of_the_queue_of_jobs(templates):
+def test_how_much_waits_is_asked_of_the_queue_of_jobs(templates: Templates) -> None:
     [statement] = [s for s in templates.statements("api") if "sqs:GetQueueAttributes" in s["Action"]]
     assert [resource["Fn::GetAtt"][0][:-8] for resource in statement["Resource"]] == ["JobQueue"]
 
 
-def test_webhooks_link_to_finished_images_alone(templates):
+def test_webhooks_link_to_finished_images_alone(templates: Templates) -> None:
     [statement] = [s for s in templates.statements("webhooks") if any(a.startswith("s3") for a in s["Action"])]
     assert statement["Action"] == ["s3:GetObject"]
     [resource] = resources(statement)
     assert "/images/*" in resource
 
 
-def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(templates):
+def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(templates: Templates) -> None:
     for statement in templates.statements():
         assert not any("*" in action for action in statement["Action"])
         if any(resource == "*" for resource in resources(statement)):
@@ -248,7 +253,7 @@ def test_no_action_is_a_wildcard_and_only_tracing_has_no_resource(templates):
         assert "Policies" not in role
 
 
-def test_only_objects_are_granted_by_prefix(templates):
+def test_only_objects_are_granted_by_prefix(templates: Templates) -> None:
     for statement in templates.statements():
         for resource in resources(statement):
             if "*" in resource and resource != "*":
@@ -256,7 +261,7 @@ def test_only_objects_are_granted_by_prefix(templates):
                 assert any(f"/{prefix}/*" in resource for prefix in ("images", "raw", "uploads"))
 
 
-def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates):
+def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates: Templates) -> None:
     for name in ("api", "worker"):
         direct, behind = [s for s in templates.statements(name) if "bedrock:InvokeModel" in s["Action"]]
         profile = "arn:aws:bedrock:us-west-2:", {"Ref": "AWS::AccountId"}
@@ -272,7 +277,7 @@ def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates
         assert list(behind["Condition"]) == ["StringEquals"]  # a model behind a profile is not to be called directly
 
 
-def test_settings_of_the_context_reach_the_functions(synthesised):
+def test_settings_of_the_context_reach_the_functions(synthesised: Callable[..., Templates]) -> None:
     templates = synthesised(
         "dev",
         RATE_LIMIT_PER_MINUTE="60",

@@ -1,4 +1,4 @@
-"""Search many histories: `python -m tests.interleavings --examples 5000 [--store fakes|dynamo] [--seed 1]`."""
+"""Searches many histories: `python -m tests.interleavings --examples 5000 [--store fakes|dynamo] [--seed 1]`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Histories drawn by hypothesis: what happens next is a rule, what must hold is the model's."""
+"""The state machine for hypothesis: rules choose the next step, and the model has the invariants."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from hypothesis import note
@@ -164,7 +165,7 @@ class Interleavings(RuleBasedStateMachine):
             if then == "renew":
                 for pulse in run.children:
                     pulse.stalled = False
-                    self._guarded(lambda late=pulse: self._run(late, 3))
+                    self._guarded(partial(self._run, pulse, 3))
             elif then:
                 self._guarded(lambda: self._run_to(run, then))
 

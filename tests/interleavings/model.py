@@ -1,4 +1,4 @@
-"""The executable model: what may happen to a job's record, who may pay, and what must stand when all has come to rest.
+"""The executable model: permitted transitions of a job, who may pay, and the invariants of the final state.
 
 It knows nothing of tables and conditions. It is told of every change of a record, with the process that made it, and
 of every call that reaches a provider; each law has a name, with which it breaks.

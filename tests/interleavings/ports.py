@@ -1,4 +1,4 @@
-"""The ports beside the records and the providers, whose calls stop and take effect in the world of the test."""
+"""The ports other than records and providers; each call yields to the scheduler."""
 
 from __future__ import annotations
 
@@ -162,7 +162,3 @@ class Slots(FakeSlots):
     def release(self, *args: Any) -> None:
         self._world.pause("free slot")
         super().release(*args)
-
-
-class NoProjects:
-    def ensure(self, *_: Any) -> None: ...

@@ -1,4 +1,4 @@
-"""Providers that charge, in a ledger of their own, and end each call as the test has said."""
+"""Providers that charge into their own ledger, and whose calls end as the test says."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final
 
-from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
 
 # How a call that asks for work ends: whether it was charged, and what the caller gets to see (`None`: its image).
-ENDS: Final[dict[str, tuple[bool, tuple[str, str] | None]]] = {
+ENDS: Final[dict[str, tuple[bool, tuple[Failure, Paid] | None]]] = {
     "success": (True, None),
     "no picture": (True, None),
-    "refused": (False, ("content_policy", "no")),
-    "throttled": (False, ("throttled", "no")),
-    "unavailable": (False, ("unavailable", "no")),
-    "failed": (False, ("failed", "no")),
-    "timeout": (False, ("timeout", "unknown")),
-    "timeout after the charge": (True, ("timeout", "unknown")),
-    "answer lost": (True, ("outcome_unknown", "unknown")),
-    "connection broken": (False, ("outcome_unknown", "unknown")),
+    "refused": (False, (Failure.CONTENT_POLICY, "no")),
+    "throttled": (False, (Failure.THROTTLED, "no")),
+    "unavailable": (False, (Failure.UNAVAILABLE, "no")),
+    "failed": (False, (Failure.FAILED, "no")),
+    "timeout": (False, (Failure.TIMEOUT, "unknown")),
+    "timeout after the charge": (True, (Failure.TIMEOUT, "unknown")),
+    "answer lost": (True, (Failure.OUTCOME_UNKNOWN, "unknown")),
+    "connection broken": (False, (Failure.OUTCOME_UNKNOWN, "unknown")),
 }
 # How a look at work that goes on ends. Work that failed is not charged; work that was forgotten stays charged.
-LOOKS: Final[dict[str, tuple[str, str] | None]] = {
+LOOKS: Final[dict[str, tuple[Failure, Paid] | None]] = {
     "slow": None,
-    "look unavailable": ("unavailable", "no"),
-    "forgotten": ("outcome_unknown", "unknown"),
-    "work failed": ("failed", "unknown"),
+    "look unavailable": (Failure.UNAVAILABLE, "no"),
+    "forgotten": (Failure.OUTCOME_UNKNOWN, "unknown"),
+    "work failed": (Failure.FAILED, "unknown"),
 }
 SHOTS: Final = {"bedrock": "single_shot", "gemini": "single_shot", "sagemaker": "single_shot", "demo": "instant"}
 TICKETS: Final = {"runware_ai": True, "leonardo_ai": False, "comfyui": True}  # whether the work has our own id
@@ -51,7 +51,7 @@ class Call:
 class Ledger:
     """What the providers know. `asked` is told of every call at the moment in which it arrives."""
 
-    pause: Callable[[str], None]
+    pause: Callable[[str], object]
     asked: Callable[[Call], None]
     calls: list[Call] = field(default_factory=list)
     works: dict[str, tuple[Call, bytes]] = field(default_factory=dict)  # by the ticket

@@ -1,4 +1,4 @@
-"""Threads that take turns: each stops before every call to the outside and goes on only when it is told to."""
+"""Threads of which one runs at a time: each stops before every external call until it is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the machine over one of the stores with a fixed seed."""
+"""Runs the machine on one of the stores with a fixed seed."""
 
 from __future__ import annotations
 

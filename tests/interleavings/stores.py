@@ -1,4 +1,4 @@
-"""The two implementations of the records that are put to the test, and a look at their rows past all adapters."""
+"""The two stores under test, and direct access to their items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.adapters import aws

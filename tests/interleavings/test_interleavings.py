@@ -1,4 +1,4 @@
-"""No order of deliveries, leases, clocks, kills and stalls breaks a law of the job protocol."""
+"""No interleaving of deliveries, leases, clocks, kills and stalls violates the job protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interleavings that were found once, act by act."""
+"""Interleavings that once failed, step by step."""
 
 from __future__ import annotations
 

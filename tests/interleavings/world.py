@@ -1,4 +1,4 @@
-"""The world that the service runs in: its processes, its queue, its clock, its bucket, all at the scheduler's word."""
+"""The environment of the service: processes, queue, clock and bucket under the scheduler's control."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps
 from lambdas.domain.webhooks import Event
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.cancel_job import cancel_job
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import fail_dead_lettered_job, handle_job_message
@@ -28,7 +27,6 @@ from tests.interleavings.ports import (
     Clock,
     Events,
     Message,
-    NoProjects,
     Queue,
     Receiver,
     Signer,
@@ -40,7 +38,7 @@ from tests.interleavings.scheduler import Actor, Scheduler
 from tests.interleavings.stores import DynamoStore, FakeStore
 from tests.support import recursion
 from tests.support.fake_events import FakeWebhookMeter
-from tests.support.fakes import make_deps
+from tests.support.fakes import deps_on_fakes
 
 TENANT: Final = "acme"
 API_SECONDS: Final = 29.0
@@ -72,7 +70,8 @@ class World:
         self.blobs = Blobs(self)
         self.receiver = Receiver(self)
         self.ledger = Ledger(self.pause, self._asked)
-        self.deps: Deps = make_deps(
+        self.deps = replace(
+            deps_on_fakes(),
             jobs=self.store.jobs,
             batches=self.store.batches,
             blobs=self.blobs,
@@ -87,7 +86,6 @@ class World:
             events=Events(self),
             slots=Slots(self),
             caps=CAPS,
-            projects=NoProjects(),
         )
         self._rows: dict[str, Job] = {}
         self._events: dict[str, Event] = {}

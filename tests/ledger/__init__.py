@@ -1,1 +1,1 @@
-"""The kill ledger: jobs run by real processes that are killed, and the providers' books read afterwards."""
+"""The kill ledger: real processes run jobs and are killed; then the providers' ledgers and receipts are compared."""

@@ -1,4 +1,4 @@
-"""What the forked processes do: the api's submission, and what the other functions' handlers do with a message."""
+"""The work of the forked processes: the api's submission, and the handling of a message by the other functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from lambdas import wiring
 from lambdas.api.schemas.webhooks import render
 from lambdas.domain.errors import ServiceError
 from lambdas.domain.jobs.request import Draft, ImageRequest
-from lambdas.handlers import batch, dead_letter, webhooks, worker
+from lambdas.handlers import dead_letter, webhooks, worker
+from lambdas.observability import logger
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.cancel_job import cancel_job
 from lambdas.usecases.jobs.generate import generate
@@ -83,7 +84,7 @@ def handling(body: str, deps: Deps, clock: Clock, *, dead: bool) -> Callable[[],
 
     def act() -> Any:
         why: list[str] = []
-        batch.logger.exception = lambda *_, **__: why.append(traceback.format_exc())  # type: ignore[method-assign]
+        logger.exception = lambda *_, **__: why.append(traceback.format_exc())  # type: ignore[method-assign]
         wiring.live = lambda: deps  # type: ignore[assignment]
         if hasattr(module, "time"):
             module.time = clock
@@ -98,7 +99,7 @@ def informing(body: str, deps: Deps, wire: Wire) -> Callable[[], Any]:
 
     def act() -> Any:
         why: list[str] = []
-        logged: Any = batch.logger
+        logged: Any = logger
         logged.exception = lambda *_, **__: why.append(traceback.format_exc())
         wiring.live = lambda: deps  # type: ignore[assignment]
         made = wiring.delivery(render)

@@ -1,4 +1,4 @@
-"""The ledger: what the providers charged, against what the records, the bucket and the month's books say."""
+"""Compares the providers' charges with the jobs, the bucket and the month's books."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from PIL import Image
 
+from lambdas.adapters.dynamodb.counters import DynamoCounters
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import job_of
-from lambdas.domain import catalogue
+from lambdas.domain import analytics, catalogue
+from lambdas.domain.failures import Outcome
 from lambdas.domain.jobs.job import COMPLETED, Attempt, Job
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
@@ -47,13 +49,17 @@ COUNTED = ("jobs", "kills", "charges", "images", "losses", "cautious", "back", "
 
 @dataclass
 class Account:
-    """`rows` by kind and label; `wrong_books` are sentences about months whose sums do not agree."""
+    """`rows` by kind and label; `wrong_books` are sentences about months and days whose sums do not agree.
+
+    `told` counts the attempts of all receipts by series and outcome, as the deployment's counters must.
+    """
 
     rows: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     fired: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     wrong_books: list[str] = field(default_factory=list)
     unhandled: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
+    told: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def add(self, other: Account) -> None:
         for key, row in other.rows.items():
@@ -62,6 +68,14 @@ class Account:
         self.wrong_books += other.wrong_books
         self.unhandled += other.unhandled
         self.examples += other.examples
+        self.told += other.told
+
+    def compare(self, counted: Counter[tuple[str, ...]]) -> None:
+        """With what the deployment has counted of all lanes together."""
+        for series in sorted(self.told.keys() | counted.keys()):
+            if self.told[series] != counted[series]:
+                said = f"counted {counted[series]} and told {self.told[series]}"
+                self.wrong_books.append(f"image_generations_total {' '.join(series)}: {said}")
 
     @property
     def total(self) -> Counter[str]:
@@ -130,8 +144,24 @@ def read(lane: Lane, cases: list[Case], calls: list[Call], told: list[Told]) -> 
     assert not jobs, "records of no case"
     assert not called, "calls of no case"
     assert not heard, "webhooks of no case"
-    account.wrong_books = _wrong_books(lane, [job_of(plain(item)) for item in items])
+    records = [job_of(plain(item)) for item in items]
+    account.wrong_books = _wrong_books(lane, records) + _wrong_days(lane, records)
+    every = [*records, *(job_of(plain(item)) for item in _query(lane.db, "jobs", lane.warm_tenant))]
+    account.told = Counter((a.provider, a.model, a.outcome) for job in every if job.final for a in job.attempts)
     return account
+
+
+def generations_counted() -> Counter[tuple[str, ...]]:
+    """The deployment's counters of calls, by provider, model and outcome."""
+    series = DynamoCounters("jobs").read(0.0).series
+    return Counter(
+        {
+            (*labels, outcome): count
+            for (kind, *labels), one in series.items()
+            for outcome, count in one.columns.items()
+            if kind == "generation" and outcome in get_args(Outcome)
+        }
+    )
 
 
 def _enter(
@@ -144,7 +174,8 @@ def _enter(
     row["changed"] += sum(job.id in changed for job in jobs)
     row["spoilt"] += sum(len(job.images) - len(stored[job.id]) for job in jobs)
     row["spoilt"] += sum(job.status == COMPLETED and len(job.images) != job.request.n for job in jobs)
-    charged = Counter((call.provider, call.seed) for call in calls if call.paid and call.provider not in FREE)
+    charged: Counter[tuple[str, int | None]] = Counter()
+    charged.update((call.provider, call.seed) for call in calls if call.paid and call.provider not in FREE)
     told: dict[tuple[str, int | None], Counter[str]] = defaultdict(Counter)
     sums: Counter[tuple[str, int | None]] = Counter()
     for call in calls:
@@ -154,10 +185,10 @@ def _enter(
             row["needless"] += job.request.n - len(job.images)
         for attempt in job.attempts:
             if attempt.provider not in FREE:
-                at = attempt.provider, _seed_of(job, attempt)
-                told[at][_says(attempt, stored[job.id])] += 1
-                told[at]["cost"] += budget.microusd(attempt.cost_usd)
-    for at in charged.keys() | told.keys():
+                by = attempt.provider, _seed_of(job, attempt)
+                told[by][_says(attempt, stored[job.id])] += 1
+                told[by]["cost"] += budget.microusd(attempt.cost_usd)
+    for at in {*charged, *told}:
         paid, images, losses = charged[at], told[at]["image"], told[at]["loss"]
         row["charges"] += paid
         row["images"] += min(paid, images)
@@ -226,14 +257,29 @@ def _wrong_books(lane: Lane, jobs: list[Job]) -> list[str]:
         month["images"] += len(job.images)
         month["committed_images"] += len(job.images)
     wrong = []
-    for (tenant, month), expected in sorted(sums.items()):
-        key = {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": month}}
+    for (tenant, of), expected in sorted(sums.items()):
+        key = {"pk": {"S": f"{tenant}#budget"}, "sk": {"S": of}}
         row = lane.db.get_item(TableName="jobs", Key=key, ConsistentRead=True).get("Item", {})
         found = {name: int(value["N"]) for name, value in row.items() if name in expected}
         differs = {name: (found.get(name, 0), owed) for name, owed in expected.items() if found.get(name, 0) != owed}
         if differs:
-            wrong.append(f"{tenant} {month}: booked and owed {differs}")
+            wrong.append(f"{tenant} {of}: booked and owed {differs}")
     return wrong
+
+
+def _wrong_days(lane: Lane, jobs: list[Job]) -> list[str]:
+    """Each day's sums against those of its jobs that have ended."""
+    owed: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for job in jobs:
+        for key, columns in analytics.of_job(job).items() if job.final else ():
+            owed[job.tenant, "#".join(key)].update(columns)
+    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for tenant in lane.tenants:
+        for row in map(plain, _query(lane.db, "jobs", f"{tenant}#analytics")):
+            columns = {name: value for name, value in row.items() if name not in ("pk", "sk", "expires_at")}
+            found[tenant, row["sk"]].update(columns)
+    days = sorted(owed.keys() | found.keys())
+    return [f"{day}: added {found[day]} and owed {owed[day]}" for day in days if owed[day] != found[day]]
 
 
 def _number_of(job: Job) -> int:

@@ -1,4 +1,4 @@
-"""The guards of the protocol, each of which can be taken away, to see that the ledger notices.
+"""The guards of the protocol; each can be disabled, to show that the ledger notices.
 
 A guard is taken away at a port, at the calls of AWS, or at the one function that is it: the code itself stays as it is.
 """
@@ -83,7 +83,7 @@ def _watchdog(deps: Deps, wire: Wire) -> Deps:
 
 def _settlement(deps: Deps, _wire: Wire) -> Deps:
     """The money is booked after the transaction that ends the job."""
-    budget.settle = lambda _table, _job: []
+    budget.settle = lambda table, job: []
 
     def finish(job: Any) -> bool:
         done = deps.jobs.finish(job)
@@ -96,7 +96,7 @@ def _settlement(deps: Deps, _wire: Wire) -> Deps:
 
 def _event(deps: Deps, _wire: Wire) -> Deps:
     """The event is written after the transaction that ends the job."""
-    outbox.put = lambda _table, _job: []
+    outbox.put = lambda table, job: []
 
     def finish(job: Any) -> bool:
         done = deps.jobs.finish(job)
@@ -109,7 +109,7 @@ def _event(deps: Deps, _wire: Wire) -> Deps:
 
 def _hand_over(deps: Deps, _wire: Wire) -> Deps:
     """The watchdog lets a job that has ended go, whatever became of its event."""
-    handle_message.announce_undelivered = lambda *_: None
+    handle_message.announce_undelivered = lambda *_: None  # type: ignore[attr-defined]
     return deps
 
 

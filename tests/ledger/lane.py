@@ -1,4 +1,4 @@
-"""A lane runs its cases one after the other, each delivery in a process of its own, and then reads the books."""
+"""A lane runs its cases one after the other, each delivery in its own process, and then compares the books."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Lane:
 
     def __init__(self, number: int, seed: int, guard: str | None, clock: Clock, hooks: str) -> None:
         self.tenants = (f"lane{number}a", f"lane{number}b")
+        self.warm_tenant = f"{self.tenants[0]}-warm"
         self.guard = guard
         if guard == "round":
             recursion.allowed = frozenset  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A queue as its function sees it: at least once, in any order, with a visibility timeout and a dead-letter queue.
+"""A queue as its function sees it: at-least-once, unordered, with a visibility timeout and a dead-letter queue.
 
 A message whose chain Lambda cuts is dead at once; where nobody reads the dead letters, it lies there for good.
 

@@ -1,4 +1,4 @@
-"""Which jobs the ledger runs, and where each of their processes is killed."""
+"""Plans the jobs of the ledger, and where each of their processes is killed."""
 
 from __future__ import annotations
 
@@ -225,8 +225,8 @@ def _any(die: random.Random) -> Case:
     common = {"other": other, "images": die.choice((1, 2))}
     several = range(die.randint(1, 3))
     if mode == "operation":
-        kills = [Kill(mode, die.choice(("before", "after")), die.randint(1, 16)) for _ in several]
-        return _case(kind, "any operation", *kills, **common)
+        struck = [Kill(mode, die.choice(("before", "after")), die.randint(1, 16)) for _ in several]
+        return _case(kind, "any operation", *struck, **common)
     if mode == "moment":
         first = Kill("moment") if die.random() < 0.3 else None
         return _case(kind, "any moment", *(Kill("moment", stop=die.random() < 0.2) for _ in several), first=first)
@@ -250,7 +250,7 @@ def _any(die: random.Random) -> Case:
     if mode == "give up":
         kill = Kill(die.choice(("claim", "finish")), die.choice(("before", "after")))
         return _case(kind, mode, *[Kill("claim", "before")] * 5, mode=mode, last=kill)
-    kills = [die.choice((None, Kill(*die.choice(points_of(kind)))))]
+    kills: list[Kill | None] = [die.choice((None, Kill(*die.choice(points_of(kind)))))]
     return _case(kind, mode, *kills, mode=mode, **common)
 
 

@@ -1,4 +1,4 @@
-"""A process that does one delivery and can be killed at any step: forked, with everything imported."""
+"""A forked process that handles one delivery and can be killed at any step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.ledger.plan import Kill
 from tests.ledger.sleeper import Sleeper
 from tests.support import recursion
 
-LONGEST = 40  # real seconds; a process that takes longer is a failure of the ledger
+MAX_SECONDS = 40  # real seconds; a process that takes longer is a failure of the ledger
 
 
 class Clock:
@@ -231,7 +231,7 @@ def fork(act: Callable[[], Any]) -> Process:
         os.close(tell)
         return Process(pid, told)
     try:
-        signal.alarm(LONGEST)
+        signal.alarm(MAX_SECONDS)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)

@@ -1,4 +1,4 @@
-"""The clients' server that webhooks go to, in a process of its own: it verifies, answers, and keeps books.
+"""The webhook receiver in its own process: it verifies, answers, and counts.
 
 How it answers is in the path, `/<tenant>/<number of the prompt>/<manner>`: `ok`, `late-3` (500 to the first three), or
 `days-2` (no answer for two days after the first attempt).
@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from threading import Thread
-from typing import Any
 
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.ledger import stage
 from tests.ledger.process import Clock
+from tests.support.quiet_handler import QuietHandler
 from tests.support.signatures import verified
 
 DAY = 86_400.0
@@ -69,7 +69,7 @@ def _serve(clock: Clock, tell: int, wait: int) -> None:
             return 200 if clock.now() > began.setdefault(path, clock.now()) + down else 0
         return 500 if manner != "ok" and seen[path] <= int(manner.removeprefix("late-")) else 200
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self._answer(200, json.dumps([asdict(row) for row in books]).encode())
 
@@ -100,9 +100,6 @@ def _serve(clock: Clock, tell: int, wait: int) -> None:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()

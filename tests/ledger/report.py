@@ -1,4 +1,4 @@
-"""The ledger as a table."""
+"""Prints the ledger as a table."""
 
 from __future__ import annotations
 

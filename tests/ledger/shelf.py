@@ -1,4 +1,4 @@
-"""The lane's table of its providers: their health, and the slots of those that take so many calls at a time."""
+"""The lane's table `providers`: their health and slots."""
 
 from __future__ import annotations
 

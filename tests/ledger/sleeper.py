@@ -1,4 +1,4 @@
-"""A GPU that sleeps when it is asked, and tells when it is done: what an asynchronous endpoint is to a worker."""
+"""A GPU that is asleep at first and notifies at completion, as an asynchronous endpoint does."""
 
 from __future__ import annotations
 

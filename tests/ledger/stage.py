@@ -1,4 +1,4 @@
-"""The stage: an emulator process with the template's tables, and per lane the providers' doubles in a process."""
+"""The environment of the lanes: an emulator process with the template's tables, and the providers' doubles per lane."""
 
 from __future__ import annotations
 
@@ -114,6 +114,7 @@ def settings_of(lane: int, doubles: dict[str, str]) -> dict[str, str]:
         "GPU_WORKER_URL": doubles["sagemaker"],
         "PROVIDER_CONCURRENCY": "leonardo_ai:1,comfyui:1",
         "ALLOW_PRIVATE_URLS": "1",
+        "METRICS_ENABLED": "1",
     }
 
 
@@ -152,7 +153,7 @@ def _serve(tell: int, wait: int) -> None:
     shapes = models.RATIOS
     from tests.doubles.bedrock import service as bedrock
 
-    bedrock.paint = lambda body: plain(repr(body), shapes[body.get("aspect_ratio", "1:1")])
+    bedrock.paint = lambda body: plain(repr(body), shapes[body.get("aspect_ratio", "1:1")])  # type: ignore[attr-defined]
     with ExitStack() as stack:
         fakes = {name: stack.enter_context(kind()) for name, kind in DOUBLES.items()}
         os.write(tell, json.dumps({name: fake.url for name, fake in fakes.items()}).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""The kill ledger in small: every point of every provider kind once, and every guard taken away once."""
+"""The kill ledger in small: every point of every provider kind once, and every guard disabled once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.settings import ROOT
 from tests.ledger.guards import GUARDS
 from tests.ledger.plan import KINDS, every_point, is_saved, points_of, whole
 
-SMALLEST = 123  # requests in which there is a kill at every point
+MIN_JOBS = 123  # requests in which there is a kill at every point
 
 
 def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +25,7 @@ def ledger(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(300)  # against a hang, not a bound: it takes some 20 s on two free cores
 @pytest.mark.e2e
 def test_each_job_ends_and_each_charge_is_an_image_or_a_recorded_loss() -> None:
-    done = ledger("--jobs", str(SMALLEST), "--seed", "3", "--brief")
+    done = ledger("--jobs", str(MIN_JOBS), "--seed", "3", "--brief")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"points killed at: {len(every_point())} of {len(every_point())}" in done.stdout
 

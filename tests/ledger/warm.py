@@ -1,4 +1,4 @@
-"""What a lane does once, before it forks: its processes then find everything imported and made."""
+"""Imports and creates what a lane's processes need, once before they are forked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def warm(lane: Lane) -> None:
     """Import and make everything that a process would need, then let go of all connections."""
     made = hook(lane.wire, lane.clock)
     lane.clock.set(BEGINNING)
-    nobody = f"{lane.tenants[0]}-warm"
+    nobody = lane.warm_tenant
     for tenant in (nobody, *lane.tenants):
         keys = {"pk": {"S": f"{tenant}#webhook"}, "sk": {"S": "secret"}}
         lane.db.put_item(TableName="keys", Item={**keys, "secret": {"S": secret_of(tenant)}})

@@ -1,9 +1,9 @@
-"""A tiny service of three functions with its templates, to try the local run without the real one."""
+"""A minimal service of three functions with its templates, to test the local run without the real service."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 API = """
 import base64, json, os, time
@@ -79,7 +79,12 @@ def handler(event, context):
 ALLOWED = ["s3:GetObject", "s3:PutObject", "sqs:*"]
 
 
-def write(folder: Path) -> dict[str, Path]:
+class Folders(TypedDict):
+    templates: Path
+    source: Path
+
+
+def write(folder: Path) -> Folders:
     """Writes the service into `folder`; the keyword arguments of a Stack that runs it."""
     handlers = folder / "lambdas" / "handlers"
     handlers.mkdir(parents=True)

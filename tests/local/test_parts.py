@@ -1,4 +1,4 @@
-"""The small parts: metrics from logs, the zip, the fitted template, the gateway's answers, the banner."""
+"""The small parts of the local run: metrics, package, template, gateway answers and banner."""
 
 import json
 import os
@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,11 @@ from local.emulator.metrics import Metric, metrics
 from local.emulator.template import fit
 from local.front.gateway import DROPPED, LOST, RENAMED, Answer, Gateway, failure, payload_size
 from local.settings import ROOT, load
-from local.verbs import KEYS, VERBS, missing
+from local.verbs import OPERATORS, VERBS, missing
 from tests.local import standin
 
 
-def test_metrics_of_a_log():
+def test_metrics_of_a_log() -> None:
     directive = {
         "Namespace": "N",
         "Dimensions": [["service"], ["service", "provider"]],
@@ -43,7 +45,7 @@ def test_metrics_of_a_log():
     ]
 
 
-def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path):
+def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path: Path) -> None:
     source = tmp_path / "lambdas"
     source.mkdir()
     (source / "__init__.py").write_text("X = 1\n", "utf-8")
@@ -70,7 +72,7 @@ def test_the_zip_holds_bytecode_that_is_used_and_is_built_once(tmp_path):
     assert not built.exists()
 
 
-def test_a_template_is_fitted():
+def test_a_template_is_fitted() -> None:
     data, left_out = fit(standin.data(), "code.zip", {})
     assert list(data["Resources"]) == ["Bucket"]
     assert left_out == []
@@ -86,7 +88,7 @@ def test_a_template_is_fitted():
     assert "Model" in template["Resources"], "the template read is left as it was"
 
 
-def test_gateway_answers_are_worded_by_the_template():
+def test_gateway_answers_are_worded_by_the_template() -> None:
     answer = Gateway(standin.service()).error("INTEGRATION_TIMEOUT", "/generate")
     headers = {k.decode(): v.decode() for k, v in answer.headers}
     problem = json.loads(answer.body)
@@ -97,19 +99,19 @@ def test_gateway_answers_are_worded_by_the_template():
     assert headers["access-control-allow-origin"] == "*"
 
 
-def test_gateway_answers_are_the_same_on_every_path_as_api_gateways_are():
+def test_gateway_answers_are_the_same_on_every_path_as_api_gateways_are() -> None:
     answers = [Gateway(standin.service()).error("REQUEST_TOO_LARGE", path) for path in ("/x", "/v1/images/edits")]
     assert len({answer.body.replace(b"/v1/images/edits", b"/x") for answer in answers}) == 1
 
 
-def test_gateway_answers_without_a_template():
+def test_gateway_answers_without_a_template() -> None:
     bare = Gateway({"Resources": {}}).error("INTEGRATION_FAILURE", "/x")
     assert (bare.status, json.loads(bare.body)) == (504, {"message": "Internal server error"})
     busy = Gateway({"Resources": {}}).error("API_CONFIGURATION_ERROR", "/x")
     assert (busy.status, json.loads(busy.body)) == (500, {"message": "Internal server error"})
 
 
-def test_a_function_without_room_is_what_aws_calls_a_configuration_error():
+def test_a_function_without_room_is_what_aws_calls_a_configuration_error() -> None:
     kind = failure(Answer(429, [], b'{"Type": "User", "message": "Rate Exceeded."}'))
     answer = Gateway(standin.service()).error(str(kind), "/x")
     headers = {k.decode().lower(): v.decode() for k, v in answer.headers}
@@ -126,7 +128,7 @@ TABLE = (
 
 
 @pytest.mark.parametrize(("name", "fate"), [row.split() for row in TABLE.split(",")])
-def test_headers_go_the_way_of_aws_table(name, fate):
+def test_headers_go_the_way_of_aws_table(name: str, fate: str) -> None:
     gateway = Gateway(standin.service())
     [*names] = [k.decode() for k, _ in gateway.passed(Answer(200, [(name.encode(), b"x")], b""), "/x").headers]
     assert fate[1] == ("D" if not names else "P" if names == [name] else "R")
@@ -135,19 +137,19 @@ def test_headers_go_the_way_of_aws_table(name, fate):
     assert not RENAMED & LOST
 
 
-def test_an_answer_of_the_emulator_is_told_from_one_of_ours():
+def test_an_answer_of_the_emulator_is_told_from_one_of_ours() -> None:
     assert failure(Answer(200, [(b"X-Request-Id", b"1")], b"")) is None
     assert failure(Answer(200, [], b"nonsense")) == "INTEGRATION_FAILURE"
     assert failure(Answer(502, [], b'{"message": "... Sandbox.Timedout ..."}')) == "INTEGRATION_TIMEOUT"
 
 
-def test_payload_size():
+def test_payload_size() -> None:
     assert payload_size(b"12345", [(b"content-type", b"application/json")]) == 5
     assert payload_size(b"12345", [(b"content-type", b"image/png")]) == 8
     assert payload_size(b'"a"\n', [(b"content-type", b"application/json")]) == 7, "as it is written in the event"
 
 
-def test_the_banner_says_what_is_on_and_what_is_not():
+def test_the_banner_says_what_is_on_and_what_is_not() -> None:
     text = banner(load({}, ROOT / "none"), "http://localhost:8000", ["Model (SageMaker)"])
     assert "http://localhost:8000/docs" in text
     assert "demo provider answers" in text
@@ -159,8 +161,8 @@ def test_the_banner_says_what_is_on_and_what_is_not():
     assert "AWS_ENDPOINT_URL is yours" in text
 
 
-def test_the_banner_says_which_model_of_the_demo_answers(tmp_path):
-    def said():
+def test_the_banner_says_which_model_of_the_demo_answers(tmp_path: Path) -> None:
+    def said() -> Any:
         return banner(load({}, ROOT / "none", tmp_path), "http://x", [])
 
     assert "demo/scenes-1" not in said()
@@ -168,8 +170,8 @@ def test_the_banner_says_which_model_of_the_demo_answers(tmp_path):
     assert "scenes of shapes by demo/scenes-1, the rest by demo/procedural-1" in said()
 
 
-def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path):
-    def said(**given):
+def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path: Path) -> None:
+    def said(**given: str) -> Any:
         lines = banner(load({"DATA_DIR": str(tmp_path), **given}, ROOT / "none"), "http://x", []).splitlines()
         return [line for line in lines if line.startswith("  webhooks")]
 
@@ -181,7 +183,7 @@ def test_the_banner_says_where_the_secrets_of_webhooks_are(tmp_path):
     assert said(WEBHOOK_SECRET="acme:c2VjcmV0")[0].endswith(both)
 
 
-def test_missing_packages_are_seen(tmp_path):
+def test_missing_packages_are_seen(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("# c\n-r b.txt\nuvicorn==0.54.0 --hash=sha256:0\n", "utf-8")
     (tmp_path / "b.txt").write_text("aws-lambda-powertools[parser]==3.37.0\n", "utf-8")
     assert not missing(tmp_path / "a.txt")
@@ -191,13 +193,13 @@ def test_missing_packages_are_seen(tmp_path):
     assert missing(tmp_path / "a.txt")
 
 
-def test_every_verb_of_the_makefile_is_here():
+def test_every_verb_of_the_makefile_is_here() -> None:
     verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert verbs - {"help", "clean"} == set(VERBS)
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"run", "test", *KEYS}))
-def test_a_verb_runs_what_the_makefile_runs(verb):
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"run", "test", *OPERATORS}))
+def test_a_verb_runs_what_the_makefile_runs(verb: str) -> None:
     make = ["make", "--dry-run", "VENV=none", verb]
     printed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     commands = [line.removeprefix("none/bin/") for line in printed if line.startswith("none/bin/")]
@@ -205,10 +207,10 @@ def test_a_verb_runs_what_the_makefile_runs(verb):
     assert [shlex.split(command) for command in commands] == [shlex.split(command) for command in VERBS[verb]]
 
 
-def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch):
+def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def run(command, **_):
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         asked.append(command[0])
         return subprocess.CompletedProcess(command, 1 if command[0].endswith(("ruff", "mypy")) else 0)
 
@@ -220,7 +222,7 @@ def test_the_tests_go_on_after_a_failure_and_fail_at_the_end(monkeypatch):
     assert len(asked) == 1
 
 
-def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path):
+def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     tools = tmp_path / ".venv" / "bin"
     tools.mkdir(parents=True)
@@ -244,7 +246,7 @@ def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path):
     assert "-m (e2e or cdk) and not gpu" in asked
 
 
-def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys):
+def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
     console.request("POST", "/generate", 200, 0.0834, "r-1")
     event = {"request_id": "r-2", "ms": 12, "error": False, "job_id": "j-1"}

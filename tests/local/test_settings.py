@@ -1,6 +1,7 @@
-"""Settings: what is read, what is refused and how, and what the functions receive."""
+"""The local settings: which are read, which are refused, and which the functions receive."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from local.settings import ROOT, SettingsError, load, parse_env_file
 NO_FILE = ROOT / "no such file"
 
 
-def test_defaults():
+def test_defaults() -> None:
     settings = load({}, NO_FILE, ROOT / "no such folder")
     assert settings.port == 8000
     assert settings.data_dir == ROOT / "data"
@@ -23,8 +24,8 @@ def test_defaults():
     assert not settings.bedrock_passthrough
 
 
-def test_the_demo_has_its_model_where_it_can_be_run(tmp_path, monkeypatch):
-    def given(**environ):
+def test_the_demo_has_its_model_where_it_can_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(**environ: str) -> str | None:
         return load(environ, NO_FILE, tmp_path).functions.get("DEMO_MODEL_DIR")
 
     assert given() is None
@@ -35,7 +36,7 @@ def test_the_demo_has_its_model_where_it_can_be_run(tmp_path, monkeypatch):
     assert given() is None
 
 
-def test_only_settings_reach_the_functions(tmp_path):
+def test_only_settings_reach_the_functions(tmp_path: Path) -> None:
     given = {
         "GEMINI_API_KEY": "k",
         "AWS_ACCESS_KEY_ID": "AKIA",
@@ -48,14 +49,14 @@ def test_only_settings_reach_the_functions(tmp_path):
     assert not {"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "HOME", "BASE_URL", "DATA_DIR"} & functions.keys()
 
 
-def test_bedrock_is_on_when_asked_or_when_its_endpoint_is_given():
+def test_bedrock_is_on_when_asked_or_when_its_endpoint_is_given() -> None:
     assert load({"BEDROCK": "true"}, NO_FILE).bedrock_passthrough
     given = load({"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:9"}, NO_FILE)
     assert given.functions["BEDROCK"] == "1"
     assert not given.bedrock_passthrough
 
 
-def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_path):
+def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("API_KEY=file\nDEFAULT_MODEL=m\nGEMINI_APIKEY=oops\nAWS_PROFILE=me\n", "utf-8")
     settings = load({"API_KEY": "shell"}, file)
@@ -102,38 +103,38 @@ def test_the_environment_goes_before_the_file_and_misspelt_names_are_told(tmp_pa
         ("WEBHOOK_SECRET", "acme:c2VjcmV0,acme:whsec_b3RoZXI=", "a tenant has one secret"),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_sentence(name, value, hint):
+def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: str, hint: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} must be .*{hint}"):
         load({name: value}, NO_FILE)
 
 
-def test_further_names_are_for_the_launcher_alone():
+def test_further_names_are_for_the_launcher_alone() -> None:
     given = load({"ALLOWED_HOSTS": " My-Tunnel.example.com, box_1,"}, NO_FILE)
     assert given.hosts == ("my-tunnel.example.com", "box_1")
     assert "ALLOWED_HOSTS" not in given.functions
     assert load({}, NO_FILE).hosts == ()
 
 
-def test_a_wrong_key_is_not_repeated_in_the_sentence():
+def test_a_wrong_key_is_not_repeated_in_the_sentence() -> None:
     with pytest.raises(SettingsError) as refused:
         load({"API_KEYS": "a/b:sesame"}, NO_FILE)
     assert "sesame" not in str(refused.value)
     assert load({"API_KEYS": "acme:a:b, plain,"}, NO_FILE).functions["API_KEYS"] == "acme:a:b, plain,"
 
 
-def test_a_wrong_secret_is_not_repeated_in_the_sentence():
+def test_a_wrong_secret_is_not_repeated_in_the_sentence() -> None:
     with pytest.raises(SettingsError) as refused:
         load({"WEBHOOK_SECRET": "acme:whsec_open-sesame"}, NO_FILE)
     assert "sesame" not in str(refused.value)
 
 
-def test_provider_concurrency_reaches_the_functions():
+def test_provider_concurrency_reaches_the_functions() -> None:
     functions = load({"PROVIDER_CONCURRENCY": "bedrock:10, leonardo_ai:0", "MAX_QUEUE_SECONDS": "0"}, NO_FILE).functions
     assert functions["PROVIDER_CONCURRENCY"] == "bedrock:10, leonardo_ai:0"
     assert functions["MAX_QUEUE_SECONDS"] == "0"
 
 
-def test_env_file_syntax(tmp_path):
+def test_env_file_syntax(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("\ufeff# comment\n\nexport A=1\nB = two words # said\nC='x # y'\nD=\"q\" # z\nE=a#b\nF=\n", "utf-8")
     assert parse_env_file(file) == {"A": "1", "B": "two words", "C": "x # y", "D": "q", "E": "a#b", "F": ""}

@@ -1,4 +1,4 @@
-"""The whole local run with a stand-in service: limits, errors, signed links, metrics, kills and restarts."""
+"""The whole local run with a minimal service: limits, errors, signed links, metrics, kills and restarts."""
 
 import contextlib
 import datetime
@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,12 +41,12 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory: pytest.TempPathFactory) -> standin.Folders:
     return standin.write(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture(scope="module")
-def stack(service, tmp_path_factory):
+def stack(service: standin.Folders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     environment = {**os.environ, **HOSTILE, "APP_PORT": "0", "DATA_DIR": str(tmp_path_factory.mktemp("data"))}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in HOSTILE.items():
@@ -54,19 +56,19 @@ def stack(service, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(stack):
+def client(stack: Stack) -> Iterator[Client]:
     with Client(stack.url) as client:
         yield client
 
 
-def until(condition, seconds=20.0):
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.05)
 
 
-def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(client, stack):
+def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(client: Client, stack: Stack) -> None:
     environment = client.get("/env").json()
     assert environment["DEPLOYED"] == "0"
     assert environment["GEMINI_API_KEY"] == "k"
@@ -77,7 +79,7 @@ def test_functions_get_settings_and_their_own_role_but_nothing_of_the_user(clien
     assert environment["AWS_SESSION_TOKEN"] != "secret"
 
 
-def test_what_a_function_is_given_of_a_request(client):
+def test_what_a_function_is_given_of_a_request(client: Client) -> None:
     event = client.post("/a%20b%2Fc%25?q=1&q=2&x=%C3%A9", data=b"\xff\x00").json()
     assert event["path"] == "/a%20b%2Fc%25"
     assert event["multiValueQueryStringParameters"] == {"q": ["1", "2"], "x": ["é"]}
@@ -87,7 +89,7 @@ def test_what_a_function_is_given_of_a_request(client):
     assert event["headers"]["content-type"] == "application/json"
 
 
-def test_bytes_and_heads_and_locations_pass(client):
+def test_bytes_and_heads_and_locations_pass(client: Client) -> None:
     answer = client.get("/bytes?n=1000")
     assert answer.content == b"\x89" * 1000
     assert answer.headers["content-type"] == "image/png"
@@ -108,7 +110,7 @@ def test_bytes_and_heads_and_locations_pass(client):
         ("/bytes?n=4800000", 502, "integration_failure"),
     ],
 )
-def test_a_failing_function_tells_the_client_nothing(client, path, status, code):
+def test_a_failing_function_tells_the_client_nothing(client: Client, path: str, status: int, code: str) -> None:
     answer = client.get(path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -123,7 +125,7 @@ def test_a_failing_function_tells_the_client_nothing(client, path, status, code)
     }
 
 
-def test_headers_of_a_functions_answer_are_renamed_and_dropped_as_api_gateway_does(client):
+def test_headers_of_a_functions_answer_are_renamed_and_dropped_as_api_gateway_does(client: Client) -> None:
     answer = client.get("/headers")
     assert (answer.status_code, answer.text) == (401, "$context.path")
     assert answer.headers["x-amzn-remapped-www-authenticate"] == "Bearer"
@@ -132,21 +134,21 @@ def test_headers_of_a_functions_answer_are_renamed_and_dropped_as_api_gateway_do
     assert (answer.headers["allow"], answer.headers["retry-after"]) == ("GET", "1")
 
 
-def test_headers_of_the_gateways_own_answer_are_not(client):
+def test_headers_of_the_gateways_own_answer_are_not(client: Client) -> None:
     answer = client.get("/denied")
     assert (answer.status_code, answer.json()["instance"]) == (401, "/denied")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["x-request-id"]
 
 
-def test_headers_that_a_function_never_sees(client):
+def test_headers_that_a_function_never_sees(client: Client) -> None:
     given = {"Content-MD5": "x", "Max-Forwards": "1", "Server": "s", "TE": "trailers", "WWW-Authenticate": "b"}
     seen = {name.lower() for name in client.get("/x", headers={**given, "Via": "v", "X-Custom": "c"}).json()["headers"]}
     assert seen.isdisjoint(name.lower() for name in given)
     assert seen >= {"via", "x-custom", "host", "user-agent"}
 
 
-def test_a_function_that_may_not_run_once_more_is_503_with_retry_after(client, stack):
+def test_a_function_that_may_not_run_once_more_is_503_with_retry_after(client: Client, stack: Stack) -> None:
     [functions] = clients(stack.emulator_url, stack.emulator.keys, "lambda")
     named = {f["Handler"]: f["FunctionName"] for f in functions.list_functions()["Functions"]}
     api = {"FunctionName": named["lambdas.handlers.api.handler"]}
@@ -160,24 +162,24 @@ def test_a_function_that_may_not_run_once_more_is_503_with_retry_after(client, s
     assert client.get("/x").status_code == 200
 
 
-def test_the_head_of_a_request_has_a_limit(client):
+def test_the_head_of_a_request_has_a_limit(client: Client) -> None:
     assert client.get("/x", headers={"X-Long": "a" * 9_000}).status_code == 200
     assert client.get("/x", headers={"X-Long": "a" * 10_240}).status_code == 431
     assert client.get(f"/x?q={'a' * 10_240}").status_code == 414
 
 
-def test_the_reason_of_a_failure_is_in_the_log(client, stack):
+def test_the_reason_of_a_failure_is_in_the_log(client: Client, stack: Stack) -> None:
     client.get("/forbidden")
     until(lambda: "AccessDenied" in (stack.settings.data_dir / "logs" / "api.log").read_text("utf-8"))
 
 
-def test_29_seconds_is_all(client, stack, monkeypatch):
+def test_29_seconds_is_all(client: Client, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local.front.front.INTEGRATION_SECONDS", 0.5)
     answer = client.get("/sleep?s=2")
     assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
 
 
-def test_large_requests(client):
+def test_large_requests(client: Client) -> None:
     over = client.post("/x", data=b"a" * (MAX_BODY + 1))
     assert (over.status_code, over.json()["code"]) == (413, "too_large")
     chunked = client.post("/v1/images/edits", data=(b"a" * 1_000_000 for _ in range(12)))
@@ -186,13 +188,13 @@ def test_large_requests(client):
     assert client.post("/bytes?n=1", data=b"a" * 4_000_000).status_code == 200
 
 
-def test_a_declared_giant_is_refused_before_it_is_sent(stack):
+def test_a_declared_giant_is_refused_before_it_is_sent(stack: Stack) -> None:
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
         connection.sendall(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_strange_bytes_in_the_address(stack):
+def test_strange_bytes_in_the_address(stack: Stack) -> None:
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
         connection.sendall(
             b'GET /\xff"{|}\\^`<>?q=\xff\xfe<>" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
@@ -203,7 +205,7 @@ def test_strange_bytes_in_the_address(stack):
 @pytest.mark.parametrize(
     "path", ["/../../../_local/workers", "/%2e%2e/%2e%2e/%2e%2e/_local/workers", "/x/../..", "/.."]
 )
-def test_no_address_leads_out_of_the_api(stack, path):
+def test_no_address_leads_out_of_the_api(stack: Stack, path: str) -> None:
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
@@ -211,9 +213,12 @@ def test_no_address_leads_out_of_the_api(stack, path):
     assert json.loads(body)["path"].lower() == path.replace("..", "%2e%2e")
 
 
-def test_signed_links_expire_and_are_checked(client):
+def test_signed_links_expire_and_are_checked(client: Client) -> None:
     url = client.get("/presign?key=images/a.png").json()["url"]
-    get = lambda link: http.get(link).status_code  # noqa: E731
+
+    def get(link: str) -> int:
+        return http.get(link).status_code
+
     assert get(url) == 200
     assert get(url.replace("a.png", "b.png")) == 403
     assert get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=9999")) == 403
@@ -224,10 +229,10 @@ def test_signed_links_expire_and_are_checked(client):
     until(lambda: get(short) == 403)
 
 
-def test_metrics_of_the_log_reach_cloudwatch(client, stack):
+def test_metrics_of_the_log_reach_cloudwatch(client: Client, stack: Stack) -> None:
     (cloudwatch,) = clients(stack.emulator_url, stack.emulator.keys, "cloudwatch")
 
-    def requests():
+    def requests() -> Any:
         now = datetime.datetime.now(datetime.UTC)
         day = datetime.timedelta(days=1)
         points = cloudwatch.get_metric_statistics(
@@ -247,7 +252,7 @@ def test_metrics_of_the_log_reach_cloudwatch(client, stack):
     until(lambda: requests() == before + 2)
 
 
-def test_many_at_once_need_few_processes(client, stack):
+def test_many_at_once_need_few_processes(client: Client, stack: Stack) -> None:
     with ThreadPoolExecutor(200) as pool:
         answers = list(pool.map(lambda n: client.get(f"/sleep?s=0.05&n={n}"), range(200)))
     assert {a.status_code for a in answers} == {200}
@@ -255,7 +260,7 @@ def test_many_at_once_need_few_processes(client, stack):
     assert len(stack.function_pids("api")) <= CONCURRENCY
 
 
-def test_a_message_outlives_the_process_that_worked_on_it(client, stack, tmp_path):
+def test_a_message_outlives_the_process_that_worked_on_it(client: Client, stack: Stack, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     client.get("/enqueue", params={"mark": str(mark), "s": "60"})
     until(mark.exists)
@@ -264,7 +269,7 @@ def test_a_message_outlives_the_process_that_worked_on_it(client, stack, tmp_pat
     until(lambda: mark.read_text("utf-8").split() == ["begun", "begun", "ended"])
 
 
-def test_everything_is_there_after_a_restart(client, stack, tmp_path):
+def test_everything_is_there_after_a_restart(client: Client, stack: Stack, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     url = client.get("/presign?key=images/kept.png").json()["url"]
     client.get("/enqueue", params={"mark": str(mark), "s": "60"})
@@ -277,13 +282,13 @@ def test_everything_is_there_after_a_restart(client, stack, tmp_path):
     assert client.get("/health").status_code == 200
 
 
-def test_a_data_folder_that_cannot_be_is_said_in_a_sentence(tmp_path):
+def test_a_data_folder_that_cannot_be_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EmulatorError, match="DATA_DIR must be a folder"):
         Stack(settings.load({"APP_PORT": "0", "DATA_DIR": str(tmp_path / "file" / "x")}, ROOT / "none")).start()
 
 
-def test_two_runs_do_not_share_a_folder_nor_a_port(service, stack, tmp_path):
+def test_two_runs_do_not_share_a_folder_nor_a_port(service: standin.Folders, stack: Stack, tmp_path: Path) -> None:
     taken = {"APP_PORT": str(stack.port), "DATA_DIR": str(tmp_path)}
     with pytest.raises(EmulatorError, match=f"Port {stack.port} is taken"):
         Stack(settings.load(taken, ROOT / "none"), **service).start()
@@ -307,7 +312,7 @@ time.sleep(600)
 """
 
 
-def alive(pid):
+def alive(pid: int | str) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     return False
@@ -315,13 +320,16 @@ def alive(pid):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("victim", ["launcher", "emulator"])
-def test_a_hard_kill_leaves_no_process_and_keeps_the_state(service, tmp_path, victim):
+def test_a_hard_kill_leaves_no_process_and_keeps_the_state(
+    service: standin.Folders, tmp_path: Path, victim: str
+) -> None:
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     given = json.dumps({"env": environment, **{name: str(path) for name, path in service.items()}})
     with subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, given], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as launcher:
         try:
+            assert launcher.stdout
             url, pid, _ = launcher.stdout.readline().split()
             with Client(url, timeout=30) as client:
                 link = client.get("/presign?key=images/a.png").json()["url"]
@@ -342,13 +350,13 @@ def test_a_hard_kill_leaves_no_process_and_keeps_the_state(service, tmp_path, vi
         assert http.get(f"{again.url}/presign?key=images/b.png").status_code == 200
 
 
-def parent(pid):
+def parent(pid: int | str) -> str | None:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
     return None
 
 
-def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path):
+def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path: Path) -> None:
     service = standin.write(tmp_path / "service")
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
@@ -361,7 +369,7 @@ def test_changed_code_and_settings_are_taken_up_on_the_same_data(tmp_path):
         assert http.get(link).status_code == 200
 
 
-def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
+def test_a_refused_template_is_told_with_resource_and_reason(tmp_path: Path) -> None:
     service = standin.write(tmp_path / "service")
     template = standin.service()
     template["Resources"]["Odd"] = standin.resource("CloudWatch::Alarm", AlarmName="no threshold")
@@ -373,7 +381,7 @@ def test_a_refused_template_is_told_with_resource_and_reason(tmp_path):
         Stack(settings.load(environment, ROOT / "none"), **service).start()
 
 
-def test_a_running_request_does_not_hold_up_the_end(service, tmp_path):
+def test_a_running_request_does_not_hold_up_the_end(service: standin.Folders, tmp_path: Path) -> None:
     environment = {"APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     stack = Stack(settings.load(environment, ROOT / "none"), **service)
     with ThreadPoolExecutor() as pool:
@@ -386,13 +394,15 @@ def test_a_running_request_does_not_hold_up_the_end(service, tmp_path):
     assert not (tmp_path / "data" / "tmp").exists()
 
 
-def test_a_request_arrives_before_its_authorizer_runs(client):
+def test_a_request_arrives_before_its_authorizer_runs(client: Client) -> None:
     sent = time.time()
     context = client.post("/x").json()["requestContext"]
     assert int(1000 * sent) <= context["requestTimeEpoch"] <= 1000 * float(context["authorizer"]["began"])
 
 
-def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(service, tmp_path, monkeypatch):
+def test_a_request_that_was_given_up_keeps_its_place_until_its_process_is_free(
+    service: standin.Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("local.front.front.INTEGRATION_SECONDS", 0.5)
     monkeypatch.setattr("local.front.front.CONCURRENCY", 1)
     monkeypatch.setattr("local.front.room.PATIENCE", 1.0)

@@ -1,4 +1,4 @@
-"""Guards taken away one at a time, by hand: the tests that ought to notice are run, and must fail."""
+"""Removes guards one at a time: the tests that ought to notice are run, and must fail."""
 
 from __future__ import annotations
 

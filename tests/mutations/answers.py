@@ -1,4 +1,4 @@
-"""Guards of what is taken up after an interruption, asked next, and stored."""
+"""Guards of resuming, fallback and storing."""
 
 from __future__ import annotations
 

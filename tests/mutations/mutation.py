@@ -1,4 +1,4 @@
-"""One change to a guard, as text, and the tests that ought to fail for it."""
+"""Defines a mutation: one textual change to a guard, and the tests that must fail."""
 
 from __future__ import annotations
 

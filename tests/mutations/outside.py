@@ -1,4 +1,4 @@
-"""Guards against what comes from outside: addresses, answers, and rewritten prompts."""
+"""Guards against untrusted input: addresses, answers, and rewritten prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of mutations fits the code as it stands; `python -m tests.mutations` tries them."""
+"""The mutations match the current code; `python -m tests.mutations` runs them."""
 
 from __future__ import annotations
 

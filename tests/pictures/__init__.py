@@ -1,1 +1,1 @@
-"""Pictures of every kind, sound and spoilt, for what must open them and what must not."""
+"""Generates pictures of every kind, valid and corrupted, and sends them through all decoders."""

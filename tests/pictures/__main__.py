@@ -1,4 +1,4 @@
-"""Sends spoilt pictures in by every way, each in a process of its own, and fails where one has not a known end."""
+"""Sends corrupted pictures through every way in, each in its own process, and fails at an unknown outcome."""
 
 from __future__ import annotations
 

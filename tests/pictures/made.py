@@ -1,4 +1,4 @@
-"""Picture files made byte by byte, and sound ones of every kind that is taken: the seeds of what is spoilt."""
+"""Picture files made byte by byte, and valid ones of every accepted kind: the seeds of corrupted ones."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def seeds() -> dict[str, bytes]:
     made["png turned"] = file(picture(), "png", exif=turned(6))
     made["png animation"] = file(picture(), "png", save_all=True, append_images=[picture().rotate(90)], duration=40)
     photo = picture("RGB", (40, 32))
-    for name, options in {
+    jpegs: dict[str, dict[str, Any]] = {
         "jpeg": {},
         "jpeg full colour": {"subsampling": 0},
         "jpeg progressive": {"progressive": True},
@@ -124,19 +124,19 @@ def seeds() -> dict[str, bytes]:
         "jpeg turned": {"exif": turned(8)},
         "jpeg display p3": {"icc_profile": p3},
         "jpeg remark": {"comment": "hello", "xmp": b'<x tiff:Orientation="3"/>'},
-    }.items():
-        made[name] = file(photo, "jpeg", **options)
+    }
+    made |= {name: file(photo, "jpeg", **options) for name, options in jpegs.items()}
     made["jpeg grey"] = file(photo.convert("L"), "jpeg", icc_profile=profiles.grey(1.8))
     made["jpeg cmyk"] = file(photo.convert("CMYK"), "jpeg", icc_profile=profiles.cmyk())
     made["jpeg of a phone"] = file(photo, "mpo", save_all=True, append_images=[photo.rotate(180)])
-    for name, mode, options in [
+    webps: list[tuple[str, str, dict[str, Any]]] = [
         ("webp", "RGB", {}),
         ("webp alpha", "RGBA", {}),
         ("webp lossless", "RGB", {"lossless": True}),
         ("webp lossless alpha", "RGBA", {"lossless": True}),
         ("webp turned", "RGB", {"exif": turned(5), "xmp": b"<x/>"}),
         ("webp display p3", "RGBA", {"icc_profile": p3}),
-    ]:
-        made[name] = file(picture(mode), "webp", **options)
+    ]
+    made |= {name: file(picture(mode), "webp", **options) for name, mode, options in webps}
     made["webp animation"] = file(picture(), "webp", save_all=True, append_images=[picture().rotate(90)], duration=40)
     return made

@@ -1,4 +1,4 @@
-"""Spoilt pictures: sound ones changed by lot, so that the same number is the same bytes wherever it is made."""
+"""Corrupted pictures: random changes of valid ones, deterministic by number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Literal
 
 from tests.pictures.made import seeds
 
@@ -43,7 +44,8 @@ def _byte(data: bytearray, die: random.Random) -> None:
 
 
 def _word(data: bytearray, die: random.Random) -> None:
-    size, order = die.choice((2, 3, 4)), die.choice(("big", "little"))
+    orders: tuple[Literal["big", "little"], ...] = ("big", "little")
+    size, order = die.choice((2, 3, 4)), die.choice(orders)
     at = _at(data, die)
     word = (die.choice(_WORDS) & (1 << 8 * size) - 1).to_bytes(size, order)
     data[at : at + size] = word[: len(data) - at]

@@ -1,4 +1,4 @@
-"""ICC profiles written by hand, and what they mean by arithmetic that no colour library does."""
+"""ICC profiles written by hand, and their colours by arithmetic without a colour library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few spoilt pictures by every way; `make fuzz` sends the many."""
+"""A few corrupted pictures through every way in; `make fuzz` sends many."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.domain.failures import ProviderFailure
-from tests.pictures import ways
+from lambdas.adapters.images.pictures import PillowPictures
+from lambdas.domain.failures import Failure, ProviderFailure
 from tests.pictures.made import seeds
 from tests.pictures.mutants import mutant
 from tests.pictures.ways import Ways, tried
@@ -37,16 +37,16 @@ def test_what_escapes_or_costs_too_much_is_found(monkeypatch: pytest.MonkeyPatch
     def fails(*_: Any, **__: Any) -> None:
         raise TypeError("from a codec")
 
-    monkeypatch.setattr(ways.PillowPictures, "fit", fails)
+    monkeypatch.setattr(PillowPictures, "fit", fails)
     assert len(tried(range(5), 1, "a provider's picture").faults) == 5
-    monkeypatch.setattr(ways.PillowPictures, "fit", lambda *_: _lost("timeout"))
+    monkeypatch.setattr(PillowPictures, "fit", lambda *_: _lost(Failure.TIMEOUT))
     assert len(tried(range(5), 1, "a provider's picture").faults) == 5
-    monkeypatch.setattr(ways.PillowPictures, "fit", lambda *_: _lost("bad_answer"))
+    monkeypatch.setattr(PillowPictures, "fit", lambda *_: _lost(Failure.BAD_ANSWER))
     assert tried(range(5), 1, "a provider's picture").faults == []
     assert len(tried(range(5), 1, "a provider's picture", -1.0).faults) == 5
 
 
-def _lost(code: str) -> None:
+def _lost(code: Failure) -> None:
     raise ProviderFailure(code, "x")
 
 

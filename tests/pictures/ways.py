@@ -1,4 +1,4 @@
-"""Every way by which a picture comes in, each with the ends that it may have; anything else has escaped."""
+"""Every way in for a picture, with its permitted outcomes; any other outcome is an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lambdas.domain.failures import ProviderFailure
 from tests.api.client import Client
 from tests.gpu_worker.background.products import draw
 from tests.pictures.mutants import mutant
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 from tests.support.forms import form
 
 MAX_SECONDS = 2.0  # of CPU
@@ -44,7 +44,7 @@ class Ways:
     def service(self) -> Client:
         self.used += 1
         if self.client is None or self.used % 300 == 0:
-            made = make_deps(
+            made = Fakes(
                 pictures=PillowPictures(), providers=FakeProviders(bedrock=FakeProvider(), gemini=FakeProvider())
             )
             self.client = Client(made)

@@ -1,9 +1,10 @@
-"""A fake Bedrock runtime and the real provider pointed at it."""
+"""Fixtures: a Bedrock double, and the real provider that calls it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,8 @@ def cloud(_cloud: BedrockText, fake: FakeBedrock) -> BedrockText:
 @pytest.fixture(scope="module")
 def _world() -> Iterator[World]:
     with ExitStack() as stack:
-        yield World(*(stack.enter_context(kind()) for kind in KINDS))
+        doubles: list[Any] = [stack.enter_context(kind()) for kind in KINDS]
+        yield World(*doubles)
 
 
 @pytest.fixture

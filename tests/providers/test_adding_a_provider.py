@@ -1,4 +1,4 @@
-"""The page about adding a provider is true: a copy of the service that follows it has one more."""
+"""The guide to adding a provider works: a copy of the service that follows it has one more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+
+from tests.support.quiet_handler import QuietHandler
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "lambdas" / "providers" / "README.md"
@@ -36,7 +38,7 @@ class Toy:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         toy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 toy.asked.append((self.headers["Authorization"], body))
@@ -47,9 +49,6 @@ class Toy:
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         Thread(target=self.server.serve_forever, daemon=True).start()
@@ -67,7 +66,7 @@ class Api:
     def get(self, path: str, **query: str) -> requests.Response:
         return self._session.get(self._url + path, params=query, timeout=60)
 
-    def generate(self, **body: object) -> requests.Response:
+    def generate(self, **body: Any) -> requests.Response:
         return self._session.post(f"{self._url}/unified/generate", json={"prompt": "a fox", **body}, timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""What Bedrock's editing services and the GPU worker are sent for a background, and the worker's purge."""
+"""The requests to Bedrock's editing services and the GPU worker for backgrounds, and the worker's purge."""
 
 from __future__ import annotations
 

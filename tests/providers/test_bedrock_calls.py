@@ -1,4 +1,4 @@
-"""Calls of the Bedrock provider over HTTP: one each, whatever happens, and all within their time."""
+"""The Bedrock provider's calls over HTTP: one per image, in time, after any fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.edges import EDGES
 from tests.doubles.service_wire import Reply
 
-CORE = catalogue.default_of("bedrock")
+CORE = catalogue.cards_of("bedrock")[0]
 ORDER = ImageTask(CORE, "a cat", 7, (1024, 1024), ratio="1:1")
 
 OUTCOMES = {
@@ -228,7 +228,7 @@ def test_the_prompt_is_not_logged(
 def test_within_hands_on_what_the_call_does() -> None:
     assert within(1, lambda: 3) == 3
     with pytest.raises(KeyError):
-        within(1, lambda: {}["x"])
+        within(1, lambda: dict[str, int]()["x"])
     over = threading.Event()
     with pytest.raises(TimeoutError):
         within(0.05, lambda: over.wait(60))

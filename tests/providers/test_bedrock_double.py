@@ -1,4 +1,4 @@
-"""The fake Bedrock runtime is as strict as AWS: what it lets through is worth something."""
+"""The Bedrock double is as strict as AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to Bedrock and how its answers are read, as comparisons of plain values."""
+"""Requests to Bedrock and the reading of its answers, as comparisons of plain values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from PIL import Image
 from lambdas.domain import catalogue
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
-from lambdas.providers.bedrock import STRENGTH, _lost, to_failure, to_image, to_payload
+from lambdas.providers.bedrock import STRENGTH, to_failure, to_image, to_lost, to_payload
 
-CORE = catalogue.default_of("bedrock")
+CORE = catalogue.cards_of("bedrock")[0]
 
 
 def test_payload_with_everything() -> None:
@@ -228,7 +228,7 @@ UNVERIFIED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_calls_without_an_answer(error: Exception, answered: bool, code: str, paid: str) -> None:
-    failure = _lost(error, answered=answered)
+    failure = to_lost(error, answered=answered)
     assert (failure.code, failure.paid) == (code, paid)
 
 

@@ -1,4 +1,4 @@
-"""The graph that is sent to ComfyUI, how its answers are read, and one submission whatever happens."""
+"""ComfyUI: graphs, the reading of answers, and one submission after any fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lambdas.settings import Settings
 from tests.doubles.comfyui import FakeComfyUI
 from tests.doubles.service import paint
 
-DEV = catalogue.default_of("comfyui")
+DEV = catalogue.cards_of("comfyui")[0]
 FP8 = catalogue.card("flux1-dev-fp8")
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
 ORDER = ImageTask(DEV, "a cat", 7, (256, 320), id=ID)

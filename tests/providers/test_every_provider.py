@@ -1,4 +1,4 @@
-"""Every provider of the table can be named and configured, and is in each list that cannot be made from the table."""
+"""Every provider of the table is configurable, and is in each list that is not derived from the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lambdas.settings import Settings
 from local import banner
 from local.settings import FUNCTION_SETTINGS
 from tests.api.client import Client
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 ROOT = Path(__file__).parent.parent.parent
 BY_THE_TEMPLATE = {"BEDROCK", "SAGEMAKER_ENDPOINT"}  # what a deployment's functions are given without a setting
@@ -80,7 +80,7 @@ def test_no_list_has_one_that_is_not_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_it_can_be_named(name: str) -> None:
-    client = Client(make_deps(providers=FakeProviders(**{name: FakeProvider()})))
+    client = Client(Fakes(providers=FakeProviders(**{name: FakeProvider()})))
     for wish in ({"provider": name}, {"fallback": [name]}):
         answer = client("POST", "/unified/generate", {"prompt": "a fox", **wish})
         assert (answer.status, answer.json()["provider"]) == (200, name)

@@ -1,4 +1,4 @@
-"""What is sent to Gemini, how its answers are read, and one call whatever happens."""
+"""Gemini: requests, the reading of answers, and one call after any fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lambdas.settings import Settings
 from tests.doubles.gemini import KEY, MODELS, ODD_BASE64, RATIOS, FakeGemini, usage
 from tests.doubles.service import paint
 
-BANANA = catalogue.default_of("gemini")
+BANANA = catalogue.cards_of("gemini")[0]
 PRO = catalogue.card("gemini-3-pro-image")
 ORDER = ImageTask(BANANA, "a cat", 7, (1024, 1024), ratio="1:1", id="3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10")
 PICTURE = paint("a sketch", (64, 48), "JPEG")

@@ -1,4 +1,4 @@
-"""Leonardo: what is sent, how each answer is read, and one paid call whatever happens."""
+"""Leonardo: requests, the reading of answers, and one paid call after any fault."""
 
 from __future__ import annotations
 
@@ -170,23 +170,16 @@ def test_a_generation_and_its_seed() -> None:
     assert to_image(_answer(_found("PENDING", ()))) is None
 
 
+ODD: list[Any] = [[{"moderationClassification": []}], [], None, "x", [None, 7, "x"], {"moderationClassification": 1}]
+
+
 @pytest.mark.parametrize(
     ("status", "said", "code"),
     [
         (200, _found("FAILED"), "failed"),
         (200, _found("FAILED", prompt_moderations=[{"moderationClassification": ["SEXUAL"]}]), "content_policy"),
         (200, _found("FAILED", (), prompt_moderations=[{}, {"moderationClassification": ["X"]}]), "content_policy"),
-        *[
-            (200, _found("FAILED", prompt_moderations=odd), "failed")
-            for odd in (
-                [{"moderationClassification": []}],
-                [],
-                None,
-                "x",
-                [None, 7, "x"],
-                {"moderationClassification": 1},
-            )
-        ],
+        *[(200, _found("FAILED", prompt_moderations=odd), "failed") for odd in ODD],
         (200, _found(images=[{"url": "https://cdn/x", "nsfw": True}]), "content_policy"),
         (200, _found(images=[]), "bad_answer"),
         (200, _found(images=None), "bad_answer"),
@@ -324,7 +317,7 @@ def test_a_strict_service_takes_every_order(
     from PIL import Image
 
     assert card.sides
-    least, most = card.sides.least, min(card.sides.most, 1024)
+    least, most = card.sides.min, min(card.sides.max, 1024)
     negative = SAFE_NEGATIVE_PROMPT if "negative_prompt" in card.honours else None
     order = ImageTask(card, "ein Käfer 🐞", card.seed_max, (least, most), negative_prompt=negative)
     painted = collected(provider, provider.submit(order, 5))

@@ -1,4 +1,4 @@
-"""What is sent is of the official SDKs' own types, and what they read of an answer is what the adapter reads of it.
+"""Requests match the official SDKs' own types, and adapters read an answer as the SDKs do.
 
 The services cannot be asked here; facts, adapter and stand-in may agree and all be wrong. These packages come from the
 services themselves, so each payload and each stand-in is held against them. (Leonardo's SDK knows only API v1.)
@@ -25,7 +25,7 @@ from runware.types import task_map
 
 from lambdas.domain.catalogue.cards import gemini as gemini_cards
 from lambdas.domain.catalogue.cards import runware_ai as runware_cards
-from lambdas.domain.catalogue.model_card import ModelCard
+from lambdas.domain.catalogue.model_card import ModelCard, Size
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.request import ImageTask
 from lambdas.providers import gemini, runware_ai
@@ -42,7 +42,7 @@ PNG = paint("a cat", (64, 64))
 
 def orders(card: ModelCard) -> list[ImageTask]:
     """Of every shape, with and without all that the model honours."""
-    sizes = [*card.ratios.items()] or [(None, (1024, 1024))]
+    sizes: list[tuple[str | None, Size]] = [*card.ratios.items()] or [(None, (1024, 1024))]
     plain = [ImageTask(card, "a cat", 7, size, ratio=ratio, id=str(uuid.uuid4())) for ratio, size in sizes]
     full = replace(
         plain[0],

@@ -1,4 +1,4 @@
-"""Whatever JSON a service answers with, reading it ends as a value or as a ProviderFailure, never as anything else."""
+"""Reading any JSON answer ends with a value or a ProviderFailure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from lambdas.providers.text import bedrock_text, ollama
 KEY = "sk-1"
 ID = "7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11"
 IMAGE = base64.b64encode(b"\x89PNG").decode()
-ORDER = ImageTask(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID)
-AROUND = ImageTask(catalogue.default_of("sagemaker"), "a cat", 7, (512, 512), id=ID, task=BACKGROUND)
+ORDER = ImageTask(catalogue.cards_of("sagemaker")[0], "a cat", 7, (512, 512), id=ID)
+AROUND = ImageTask(catalogue.cards_of("sagemaker")[0], "a cat", 7, (512, 512), id=ID, task=BACKGROUND)
 
 # In place of each part of a good answer.
 ODD: list[Any] = [
@@ -109,7 +109,7 @@ QUOTA = {
         ],
     }
 }
-RUNWARE = {
+RUNWARE: dict[str, Any] = {
     "data": [
         {
             "taskUUID": ID,
@@ -149,7 +149,7 @@ PAINTED = {
         "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 2}],
     },
 }
-HISTORY = {
+HISTORY: dict[str, Any] = {
     "status": {"status_str": "success", "messages": [["execution_error", {"exception_type": "x"}]]},
     "outputs": {"10": {"images": [{"filename": "a.png", "subfolder": "image-api", "type": "output"}]}},
 }
@@ -263,6 +263,6 @@ def test_an_id_that_no_address_can_hold_is_not_taken(text: object) -> None:
 @pytest.mark.parametrize("name", ["a\ud800.png", "a\x00.png", "a\n.png"])
 def test_a_file_name_that_no_address_can_hold_is_not_asked_for(name: str) -> None:
     entry = copy.deepcopy(HISTORY)
-    entry["outputs"]["10"]["images"][0]["filename"] = name  # type: ignore[index]
+    entry["outputs"]["10"]["images"][0]["filename"] = name
     with pytest.raises(ProviderFailure):
         comfyui.to_file(entry)

@@ -1,4 +1,4 @@
-"""Every registered provider can be built, at no cost, and has models."""
+"""Every registered provider can be built for free, and has models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runware: what is sent, how each answer is read, one paid call whatever happens, and work found again by its order."""
+"""Runware: requests, the reading of answers, one paid call after any fault, and tasks found again by id."""
 
 from __future__ import annotations
 
@@ -407,7 +407,7 @@ def test_a_strict_service_takes_every_order(card: ModelCard, fake: FakeRunware, 
     steps = 9 if "steps" in card.honours else None
     cfg = 2.5 if "cfg" in card.honours else None
     for n, fmt in enumerate(card.formats):
-        size = (card.sides.least, 1024) if n else (1024, card.sides.least)
+        size = (card.sides.min, 1024) if n else (1024, card.sides.min)
         order = ImageTask(card, "ein Käfer 🐞", 5 + n, size, steps=steps, cfg=cfg, format=fmt, id=str(uuid.uuid4()))
         painted = collected(provider, provider.submit(order, 5))
         assert painted.seed == 5 + n

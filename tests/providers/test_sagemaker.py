@@ -1,4 +1,4 @@
-"""What is sent to the GPU worker on each of its three ways, how its answers are read, and one call whatever happens."""
+"""The GPU worker by each of its three ways: requests, the reading of answers, and one call after any fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import boto3
 import pytest
@@ -17,8 +17,8 @@ from moto import mock_aws
 
 from lambdas.domain import catalogue, ids
 from lambdas.domain.failures import ProviderFailure
-from lambdas.domain.jobs.request import FORMATS, MAX_SEED, GeneratedImage, ImageTask, Ticket
-from lambdas.domain.ports.providers import TicketProvider
+from lambdas.domain.jobs.request import MAX_SEED, Format, GeneratedImage, ImageTask, Ticket
+from lambdas.domain.ports.providers import Provider, TicketProvider
 from lambdas.providers import sagemaker
 from lambdas.providers.sagemaker import (
     to_aws_failure,
@@ -31,7 +31,7 @@ from lambdas.settings import Settings
 from tests.doubles.gpu import ENDPOINT, FakeGpu
 from tests.doubles.service import paint
 
-TURBO = catalogue.default_of("sagemaker")
+TURBO = catalogue.cards_of("sagemaker")[0]
 ID = "3f1c9a52-0c55-4b7e-9d2e-1f4d7a3b9c10"
 ORDER = ImageTask(TURBO, "a cat", 7, (512, 512), id=ID)
 PICTURE = paint("a sketch", (64, 48))
@@ -175,7 +175,8 @@ def provider(request: pytest.FixtureRequest, fake: FakeGpu, endpoint: sagemaker.
     return endpoint if request.param == "endpoint" else sagemaker.build(Settings(gpu_worker_url=f"{fake.url}/"))
 
 
-def _finish(provider: Any, ticket: Ticket, order: ImageTask) -> GeneratedImage:
+def _finish(provider: Provider | TicketProvider, ticket: Ticket, order: ImageTask) -> GeneratedImage:
+    assert isinstance(provider, TicketProvider)
     for _ in range(200):
         if painted := provider.collect(ticket, order, 5):
             return painted
@@ -222,12 +223,10 @@ def _every_order() -> list[ImageTask]:
     assert sides
     return [
         replace(ORDER, prompt="ein Käfer 🐞", seed=TURBO.seed_max, steps=1, cfg=0.0),
-        replace(
-            ORDER, prompt="x" * 10_000, seed=TURBO.seed_min, steps=150, cfg=30.0, generate=(sides.most, sides.least)
-        ),
-        replace(ORDER, negative_prompt="dogs", generate=(sides.least, sides.least + sides.step)),
+        replace(ORDER, prompt="x" * 10_000, seed=TURBO.seed_min, steps=150, cfg=30.0, generate=(sides.max, sides.min)),
+        replace(ORDER, negative_prompt="dogs", generate=(sides.min, sides.min + sides.step)),
         replace(ORDER, reference=PICTURE, reference_type="image/png"),
-        *(replace(ORDER, format=fmt) for fmt in FORMATS),
+        *(replace(ORDER, format=fmt) for fmt in get_args(Format)),
     ]
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Thread
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
 from tests.api.client import Client
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
+from tests.support.quiet_handler import QuietHandler
 
 
 def serve(client: Client) -> ThreadingHTTPServer:
     """A server on a free port, running."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = client(self.command, self.path, body or None, dict(self.headers))
@@ -34,9 +35,6 @@ def serve(client: Client) -> ThreadingHTTPServer:
 
         do_POST = do_GET
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -44,7 +42,7 @@ def serve(client: Client) -> ThreadingHTTPServer:
 
 def main() -> None:
     settings = Settings.of(os.environ)
-    deps = make_deps(providers=ProviderRegistry(settings), pictures=PillowPictures())
+    deps = Fakes(providers=ProviderRegistry(settings), pictures=PillowPictures())
     sys.stderr.write(f"http://127.0.0.1:{serve(Client(deps, settings)).server_port}\n")
     sys.stdin.read()
 

@@ -1,4 +1,4 @@
-"""The books of a month in memory: what the table must do, in a few lines."""
+"""A reference model of a month's books in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An SQS standard queue in virtual time, with and without the fairness that MessageGroupId asks for.
+"""An SQS standard queue in virtual time, with and without the fair queues of MessageGroupId.
 
 The rules are those of "How Amazon SQS fair queues work" in the developer guide. A tenant is noisy while it has more
 than a tenth of the messages in flight and at least 30 of them, or has lately used more than a tenth of the consumers'

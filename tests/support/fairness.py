@@ -16,7 +16,7 @@ from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.submit_job import Caller
 from tests.support.fair_queue import FairQueue
-from tests.support.fakes import FakeJobs, FakeProviders, FakeSlots, make_deps
+from tests.support.fakes import FakeJobs, FakeProviders, FakeSlots, deps_on_fakes
 from tests.support.virtual_time import World
 
 GREEDY, QUIET = "greedy", "quiet"
@@ -120,12 +120,13 @@ def play(scene: Scene) -> Outcome:
     rng = random.Random(scene.seed)
     world, outcome, jobs = World(), Outcome(), FakeJobs()
     queue = FairQueue(world, fair=scene.fair)
-    deps = make_deps(
+    deps = replace(
+        deps_on_fakes(),
         clock=world,
         jobs=jobs,
         queue=queue,
         heartbeat=world.heartbeat,
-        providers=FakeProviders(**{scene.provider: SimProvider(world, scene.seconds, rng, outcome)}),  # type: ignore[arg-type]
+        providers=FakeProviders(**{scene.provider: SimProvider(world, scene.seconds, rng, outcome)}),
         slots=SimSlots(outcome, **({scene.provider: scene.cap} if scene.cap else {})),
         backlog=SimBacklog(world, queue, jobs),
         max_queue_seconds=scene.max_queue_seconds,

@@ -1,4 +1,4 @@
-"""In-memory implementations of the ports of outgoing events, strict where the real ones are."""
+"""In-memory implementations of the webhook ports, as strict as the real ones."""
 
 from __future__ import annotations
 

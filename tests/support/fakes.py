@@ -1,13 +1,14 @@
-"""In-memory implementations of the ports, strict where the real ones are."""
+"""In-memory implementations of the ports, as strict as the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lambdas.adapters.images.compositing import PillowCompositor
-from lambdas.domain import ids
+from lambdas.domain import analytics, ids, metrics
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import UnsupportedMediaType
 from lambdas.domain.failures import Failure, ProviderFailure
@@ -27,7 +28,10 @@ from lambdas.domain.limits import budget, rate, slots
 from lambdas.domain.limits.budget import NO_CAPS, Caps, Committed
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.ports.jobs import Page
-from lambdas.domain.ports.media import NO_NOTES
+from lambdas.domain.ports.media import NO_NOTES, Compositor, Pictures
+from lambdas.domain.ports.metrics import Counted, Counters, Figures, GpuModel
+from lambdas.domain.ports.providers import Provider, Providers, TicketProvider
+from lambdas.domain.ports.webhooks import WebhookUrls
 from lambdas.domain.projects import Counts, Project
 from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 from lambdas.usecases.deps import Deps
@@ -60,6 +64,11 @@ class FakeJobs:
         self.cache: dict[tuple[str, str], str] = {}
         self.books: dict[tuple[str, str], Books] = {}
         self.outbox = FakeOutbox()
+        self.sums: dict[tuple[str, analytics.Key], Counter[str]] = {}
+
+    def add(self, tenant: str, rows: Mapping[analytics.Key, analytics.Columns]) -> None:
+        for key, columns in rows.items():
+            self.sums.setdefault((tenant, key), Counter()).update(columns)
 
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
@@ -73,6 +82,8 @@ class FakeJobs:
             self.keys[idempotency.tenant, idempotency.key] = idempotency
         self.rows[job.tenant, job.id] = job
         self.outbox.put(job)
+        if job.final:
+            self.add(job.tenant, analytics.of_job(job))
         return None
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
@@ -127,6 +138,7 @@ class FakeJobs:
         self.of_month(job).settle(job)
         self.outbox.put(job)
         self.images |= {(job.tenant, image.name): image for image in job.images}
+        self.add(job.tenant, analytics.of_job(job))
         return True
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
@@ -136,6 +148,7 @@ class FakeJobs:
         self.rows[tenant, job_id] = cancelled = replace(job, status=CANCELLED, finished_at=now)
         self.of_month(job).settle(cancelled)
         self.outbox.put(cancelled)
+        self.add(tenant, analytics.of_job(cancelled))
         return True
 
     def of_month(self, job: Job) -> Books:
@@ -161,6 +174,7 @@ class FakeJobs:
         if owner is None or image not in owner.images:
             return False
         del self.images[tenant, image.name]
+        self.add(tenant, analytics.of_deletion(image, owner.created_at))
         self.rows[tenant, owner.id] = replace(owner, images=tuple(i for i in owner.images if i != image))
         return True
 
@@ -240,13 +254,13 @@ class FakeProvider:
 
 
 class FakeProviders:
-    def __init__(self, **providers: FakeProvider) -> None:
+    def __init__(self, **providers: Provider | TicketProvider) -> None:
         self.providers = providers
 
     def configured(self) -> frozenset[str]:
         return frozenset(self.providers)
 
-    def get(self, provider_id: str) -> FakeProvider:
+    def get(self, provider_id: str) -> Provider | TicketProvider:
         return self.providers[provider_id]
 
 
@@ -323,38 +337,6 @@ class FakeMeter:
 
     def job(self, job: Job) -> None:
         self.jobs.append(job.status)
-
-
-def make_deps(**changes: Any) -> Deps:
-    """A service with the demo provider alone, or what `changes` give instead."""
-    workers = changes.pop("workers", None) or FakeWorkers()
-    ports: dict[str, Any] = {
-        "jobs": FakeJobs(),
-        "blobs": FakeBlobs(),
-        "pictures": FakePictures(),
-        "queue": FakeQueue(),
-        "workers": workers,
-        "providers": FakeProviders(demo=FakeProvider()),
-        "clock": FakeClock(),
-        "meter": FakeMeter(),
-        "health": FakeHealth(),
-        "limits": FakeLimits(),
-        "webhook_urls": FakeUrls(),
-        "compositor": PillowCompositor(),
-        "slots": FakeSlots(),
-        "backlog": FakeBacklog(),
-        "default_model": "stabilityai/sdxl-turbo",
-    }
-    ports |= changes
-    ports.setdefault("batches", FakeBatches(ports["jobs"]))
-    ports.setdefault("projects", FakeProjects(ports["jobs"]))
-    ports.setdefault("books", FakeBooks(ports["jobs"]))
-    if "outbox" not in ports:
-        ports["outbox"] = ports["jobs"].outbox
-    ports.setdefault("events", FakeEvents(ports["clock"].now))
-    deps = Deps(**ports)
-    workers.deps = deps
-    return deps
 
 
 class FakeHealth:
@@ -449,11 +431,57 @@ class FakeBooks:
             raise budget.exceeded(caps, at)
         month.committed_microusd += amount
 
-    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+    def settle(
+        self,
+        tenant: str,
+        at: float,
+        held: int,
+        spent: int,
+        lost: int,
+        sums: Mapping[analytics.Key, analytics.Columns],
+    ) -> None:
+        self._jobs.add(tenant, sums)
         month = self._month(tenant, at)
         month.committed_microusd += spent - held
         month.spent_microusd += spent
         month.lost_microusd += lost
+
+
+class FakeAnalytics:
+    """The sums that the jobs have added."""
+
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+
+    def rows(
+        self, tenant: str, days: analytics.Range, project_id: str | None
+    ) -> list[tuple[analytics.Key, analytics.Columns]]:
+        first, last = days.first.isoformat(), days.last.isoformat()
+        return [
+            (key, columns)
+            for (whose, key), columns in sorted(self._jobs.sums.items())
+            if whose == tenant and first <= key.day <= last and project_id in (None, key.project)
+        ]
+
+
+class FakeCounters:
+    """The counters of requests, and of jobs those that are given."""
+
+    def __init__(self, **gpu: GpuModel) -> None:
+        self.series: dict[metrics.Series, Counter[str]] = {}
+        self.gpu = gpu
+        self.running = 0
+
+    def request(self, series: metrics.Series, columns: metrics.Columns, now: float) -> None:
+        self.series.setdefault(series, Counter()).update(columns)
+
+    def unloaded(self, models: Iterable[str], now: float) -> None:
+        for model in models:
+            before = self.gpu.get(model)
+            self.gpu[model] = GpuModel(False, before.load_seconds if before else None, now)
+
+    def read(self, now: float) -> Figures:
+        return Figures({s: Counted(c, 1_780_000_000.0) for s, c in self.series.items()}, self.gpu, self.running)
 
 
 class FakeProjects:
@@ -477,3 +505,53 @@ class FakeProjects:
         jobs = sum(t == tenant and job.request.project_id == project_id for (t, _), job in self.all.rows.items())
         images = sum(t == tenant and image.project_id == project_id for (t, _), image in self.all.images.items())
         return Counts(jobs, images)
+
+
+MADE_OF_THE_OTHERS: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fakes(Deps):
+    """A service with the demo provider alone, or what the test gives; where a port is a fake, its type says so."""
+
+    jobs: FakeJobs = field(default_factory=FakeJobs)
+    blobs: FakeBlobs = field(default_factory=FakeBlobs)
+    pictures: Pictures = field(default_factory=FakePictures)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    workers: FakeWorkers = field(default_factory=FakeWorkers)
+    providers: Providers = field(default_factory=lambda: FakeProviders(demo=FakeProvider()))
+    clock: FakeClock = field(default_factory=FakeClock)
+    meter: FakeMeter = field(default_factory=FakeMeter)
+    health: FakeHealth = field(default_factory=FakeHealth)
+    batches: FakeBatches = MADE_OF_THE_OTHERS
+    limits: FakeLimits = field(default_factory=FakeLimits)
+    books: FakeBooks = MADE_OF_THE_OTHERS
+    projects: FakeProjects = MADE_OF_THE_OTHERS
+    slots: FakeSlots = field(default_factory=FakeSlots)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    outbox: FakeOutbox = MADE_OF_THE_OTHERS
+    events: FakeEvents = MADE_OF_THE_OTHERS
+    analytics: FakeAnalytics = MADE_OF_THE_OTHERS
+    counters: Counters | None = None
+    webhook_urls: WebhookUrls = field(default_factory=FakeUrls)
+    compositor: Compositor = field(default_factory=PillowCompositor)
+    default_model: str = "stabilityai/sdxl-turbo"
+
+    def __post_init__(self) -> None:
+        made: dict[str, Callable[[], object]] = {
+            "batches": lambda: FakeBatches(self.jobs),
+            "books": lambda: FakeBooks(self.jobs),
+            "projects": lambda: FakeProjects(self.jobs),
+            "analytics": lambda: FakeAnalytics(self.jobs),
+            "outbox": lambda: self.jobs.outbox,
+            "events": lambda: FakeEvents(self.clock.now),
+        }
+        for name, make in made.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, make())
+        self.workers.deps = self
+
+
+def deps_on_fakes() -> Deps:
+    """To `replace` some of them by ports that are no fakes."""
+    return Fakes()

@@ -1,4 +1,4 @@
-"""Bodies of multipart/form-data, good and hostile."""
+"""Bodies of multipart/form-data, valid and hostile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses that must not be reached: private in every form, malformed, or read in two ways."""
+"""Addresses that must not be reached: private in every form, malformed, or ambiguous."""
 
 from __future__ import annotations
 

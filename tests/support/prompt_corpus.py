@@ -1,4 +1,4 @@
-"""Long prompts as people and chat programs write them, each with the phrases that must not get lost.
+"""Long prompts as people and chat programs write them, each with the phrases that must be kept.
 
 Written by functions with a seed: the same on every machine, and no text of anybody's.
 """

@@ -1,4 +1,4 @@
-"""How the property tests draw examples: the same ones in every run, or in `make fuzz` others and ten times as many."""
+"""Settings of the property tests: the same examples in every run, or in `make fuzz` others and ten times as many."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def register() -> None:
 
 def times() -> int:
     """How many times the usual number of examples is drawn."""
+    assert settings.default
     return settings.default.max_examples // _USUAL
 
 

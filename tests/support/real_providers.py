@@ -1,4 +1,4 @@
-"""The six real provider modules against their strict doubles, and every fault that these know."""
+"""The six real provider modules against their strict doubles, and all faults of these."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.providers._client import fetch
 from lambdas.providers.registry import ProviderRegistry
 from lambdas.settings import Settings
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.images import ask_provider, candidates
 from tests.doubles import comfyui, gemini, gpu, leonardo, runware
 from tests.doubles.bedrock import faults as bedrock_faults
 from tests.doubles.bedrock.service import FakeBedrock
 from tests.doubles.service import COMMON, WIRE, FakeService
-from tests.support.fakes import make_deps
+from tests.support.fakes import FakeClock, Fakes
 
 PROVIDERS = ("bedrock", "comfyui", "gemini", "leonardo_ai", "runware_ai", "sagemaker")
 SERVICES: dict[str, type[FakeService]] = {
@@ -56,49 +55,46 @@ assert all(fault in double.faults() for double in SERVICES.values() for fault in
 
 # What each fault is in the taxonomy where it is at home, whoever shows it; `None`: it does no harm, or is mended within
 # the attempt. A fault that a double learns must be entered here.
-CODES: dict[str, tuple[str | None, ...]] = {
-    code: tuple(codes)
-    for code, codes in {
-        # nothing was paid
-        "throttle throttle_hint throttle_plain aws_throttle": ["throttled"],
-        "unavailable overloaded agreement not_ready busy busy_plain no_rest edge_page": ["unavailable"],
-        "aws_not_ready aws_unavailable aws_dependency aws_no_capacity": ["unavailable"],
-        "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens unpaid_item": ["out_of_credit"],
-        "access_denied expired_token not_authorized forbidden key_no_uuid": ["not_authorized"],
-        "bad_key bad_key_plain region aws_denied aws_expired": ["not_authorized"],
-        "gone legacy missing_file missing_node missing_node_type aws_no_endpoint": ["model_gone"],
-        "validation invalid invalid_under_200 single_error graphql_list": ["invalid_request"],
-        "too_big no_scheduler invalid_id too_large aws_validation": ["invalid_request"],
-        "moderated moderated_403 moderated_by_host moderated_prompt blocked_prompt recitation": ["content_policy"],
-        "moderated_image moderated_job moderated_item moderated_output": ["content_policy"],
-        # the work ended badly
-        "failed_item flat_item judged_job": ["failed"],
-        "failed_job throttled_job out_of_memory interrupted no_output no_images": ["failed", "bad_answer"],
-        "inference_error unknown_reason errors model_error crash aws_internal": ["failed"],
-        "no_image image_other words draft_only": ["failed", "bad_answer"],
-        # Runware is asked by our own id what became of a call that ended in one of these
-        "internal": ["failed", "outcome_unknown"],
-        "bad_gateway": ["unavailable", "outcome_unknown"],  # a page of what stands in front of the service
-        "model_timeout deadline gateway_timeout provider_timeout timeout aws_time": ["timeout", "outcome_unknown"],
-        "null_variable unknown_error nonsense sign_in_page": ["failed", "bad_answer", "outcome_unknown"],
-        # what came is of no use
-        "html list deep huge huge_integer huge_image empty_image truncated_image truncated_json": [
-            "bad_answer",
-            "outcome_unknown",
-        ],
-        "wrong_base64 two_images no_picture no_candidates elsewhere wrong_id": ["bad_answer"],
-        "no_address private_address unknown_form new_status": ["bad_answer"],
-        # the connection: a ticket under our own id is found again
-        "hang drip drip_headers": ["timeout", None],
-        "reset": ["outcome_unknown", "unavailable"],
-        "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
-        "forgotten": ["outcome_unknown"],
-        "slow wrong_size jpeg draft_first uncounted own_id nothing_yet unreadable": [None],
-        "form_flat form_v1 no_cost text_seed": [None],
-        "url_safe_base64 base64_in_lines": [None],
-    }.items()
-    for code in code.split()
+_CODES: dict[str, list[str | None]] = {
+    # nothing was paid
+    "throttle throttle_hint throttle_plain aws_throttle": ["throttled"],
+    "unavailable overloaded agreement not_ready busy busy_plain no_rest edge_page": ["unavailable"],
+    "aws_not_ready aws_unavailable aws_dependency aws_no_capacity": ["unavailable"],
+    "quota quota_day quota_zero out_of_credit out_of_credit_unnamed out_of_tokens unpaid_item": ["out_of_credit"],
+    "access_denied expired_token not_authorized forbidden key_no_uuid": ["not_authorized"],
+    "bad_key bad_key_plain region aws_denied aws_expired": ["not_authorized"],
+    "gone legacy missing_file missing_node missing_node_type aws_no_endpoint": ["model_gone"],
+    "validation invalid invalid_under_200 single_error graphql_list": ["invalid_request"],
+    "too_big no_scheduler invalid_id too_large aws_validation": ["invalid_request"],
+    "moderated moderated_403 moderated_by_host moderated_prompt blocked_prompt recitation": ["content_policy"],
+    "moderated_image moderated_job moderated_item moderated_output": ["content_policy"],
+    # the work ended badly
+    "failed_item flat_item judged_job": ["failed"],
+    "failed_job throttled_job out_of_memory interrupted no_output no_images": ["failed", "bad_answer"],
+    "inference_error unknown_reason errors model_error crash aws_internal": ["failed"],
+    "no_image image_other words draft_only": ["failed", "bad_answer"],
+    # Runware is asked by our own id what became of a call that ended in one of these
+    "internal": ["failed", "outcome_unknown"],
+    "bad_gateway": ["unavailable", "outcome_unknown"],  # a page of what stands in front of the service
+    "model_timeout deadline gateway_timeout provider_timeout timeout aws_time": ["timeout", "outcome_unknown"],
+    "null_variable unknown_error nonsense sign_in_page": ["failed", "bad_answer", "outcome_unknown"],
+    # what came is of no use
+    "html list deep huge huge_integer huge_image empty_image truncated_image truncated_json": [
+        "bad_answer",
+        "outcome_unknown",
+    ],
+    "wrong_base64 two_images no_picture no_candidates elsewhere wrong_id": ["bad_answer"],
+    "no_address private_address unknown_form new_status": ["bad_answer"],
+    # the connection: a ticket under our own id is found again
+    "hang drip drip_headers": ["timeout", None],
+    "reset": ["outcome_unknown", "unavailable"],
+    "lost_response reset_body short_body": ["outcome_unknown", "unavailable", None],
+    "forgotten": ["outcome_unknown"],
+    "slow wrong_size jpeg draft_first uncounted own_id nothing_yet unreadable": [None],
+    "form_flat form_v1 no_cost text_seed": [None],
+    "url_safe_base64 base64_in_lines": [None],
 }
+CODES = {code: codes for names, codes in _CODES.items() for code in names.split()}
 
 
 # The faults of paid providers after which nobody can tell whether the call was charged: no whole answer came, or one
@@ -127,21 +123,18 @@ def may_be_unsure(case: Case) -> bool:
     return name == "runware_ai" and stage == "ask" and fault in {*runware.FakeRunware.refusals, "list"}
 
 
-class QuickClock:
-    """Real time, with sleeps that take a hundredth of theirs, and moments that are skipped."""
+class QuickClock(FakeClock):
+    """Real time, with sleeps that take a hundredth of theirs; `time` is how much of it was skipped."""
 
     def __init__(self) -> None:
-        self.skipped = 0.0
+        super().__init__(0.0)
 
     def now(self) -> float:
-        return time.time() + self.skipped
+        return time.time() + self.time
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds / 100)
-        self.skipped += seconds * 0.99
-
-    def skip(self, seconds: float) -> None:
-        self.skipped += seconds
+        self.time += seconds * 0.99
 
 
 @dataclass(frozen=True)
@@ -167,9 +160,9 @@ class Deployment:
         """The same with the GPU worker behind a SageMaker endpoint."""
         return ProviderRegistry(replace(self.settings, gpu_worker_url="", sagemaker_endpoint=gpu.ENDPOINT))
 
-    def deps(self, **changes: Any) -> Deps:
-        ports = {"providers": self.registry, "pictures": PillowPictures(), "clock": QuickClock()}
-        return make_deps(**(ports | changes))
+    def deps(self, **changes: Any) -> Fakes:
+        given = Fakes(providers=self.registry, pictures=PillowPictures(), clock=QuickClock())
+        return replace(given, **changes)
 
     def clear(self) -> None:
         for double in self.doubles.values():

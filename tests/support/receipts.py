@@ -1,4 +1,4 @@
-"""What a job's receipt and the providers' own ledgers must say of the same calls, and how a job may end."""
+"""Checks that a job's receipt and the providers' ledgers agree, and that its final state is permitted."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.limits import budget
 from lambdas.domain.routing import planning
 from lambdas.usecases.deps import Deps
+from tests.support.fakes import FakeJobs
 from tests.support.real_providers import PROVIDERS, Call, Deployment
 
 
@@ -89,7 +90,8 @@ def _check_money(attempt: Attempt, call: Call, card: ModelCard) -> None:
 
 def check_books(job: Job, pairs: list[tuple[Attempt, Call]], deps: Deps) -> None:
     """The month of the one job, against the providers' ledgers: every charge is spent, or lost and named so."""
-    [month] = deps.jobs.books.values()  # type: ignore[attr-defined]
+    assert isinstance(deps.jobs, FakeJobs)
+    [month] = deps.jobs.books.values()
     named = [(attempt, call) for attempt, call in pairs if attempt.paid == "unknown"]
     charged = sum(budget.microusd(call.usd) for _, call in pairs)
     assert month.spent_microusd == charged - sum(budget.microusd(call.usd) for _, call in named)
@@ -149,7 +151,7 @@ def check_after_kills(job: Job, house: Deployment) -> int:
     for name in PROVIDERS:
         calls = house.ledger(name)
         paid = [call.seed for call in calls if call.paid]
-        free = catalogue.default_of(name).price_usd == 0
+        free = catalogue.cards_of(name)[0].price_usd == 0
         assert free or len(set(paid)) == len(paid), (name, calls)
         attempts = [a for a in job.attempts if a.provider == name]
         told = {(a.model, seed_of(job, a)) for a in attempts}

@@ -1,4 +1,4 @@
-"""Lambda's guard against functions that call themselves, which no emulator of a queue has.
+"""Lambda's recursive loop detection, which queue emulators lack.
 
 A chain is what one invocation leads to: what it sends, whoever is invoked by that, and so on, however long a message
 waits in between. AWS's SDK carries it along by itself. A function that stands in a chain sixteen times is not invoked
@@ -15,7 +15,7 @@ from typing import Final
 
 from local.settings import ROOT
 
-MOST: Final = 16
+MAX_TIMES: Final = 16
 Chain = Mapping[str, int]  # a function's name to how often it was invoked
 API: Final[Chain] = {"api": 1}  # where a client's request begins one
 
@@ -34,4 +34,4 @@ def allowed() -> frozenset[str]:
 def invoked(function: str, chain: Chain) -> Chain | None:
     """The chain with one more invocation; `None` where Lambda does not invoke the function any more."""
     times = chain.get(function, 0) + 1
-    return None if times > MOST and function not in allowed() else {**chain, function: times}
+    return None if times > MAX_TIMES and function not in allowed() else {**chain, function: times}

@@ -1,4 +1,4 @@
-"""Verifying webhooks with the clients' library, at a time of the test's."""
+"""Verifies webhooks with the clients' library, at a time of the test's choice."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
-from lambdas.domain.failures import Failure
+from lambdas.domain.failures import Failure, Paid
+from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.fallback import candidates, may_fall_back
 from lambdas.domain.routing.health import Health, NoFailure, Seen, may_call
-from lambdas.domain.routing.ranking import FAILURE_USD, POINT_USD, SECOND_USD, Strategy, rank
+from lambdas.domain.routing.ranking import FAILURE_USD, POINT_USD, SECOND_USD, rank
 from tests.support.fakes import FakeHealth
 
 MINUTE = 60.0
@@ -137,7 +138,8 @@ def simulate(
             if code == NoFailure.SUCCESS:
                 run.served.append((begun, card.provider, at - begun))
                 return
-            paid = "unknown" if code in (Failure.TIMEOUT, Failure.OUTCOME_UNKNOWN) else "no"
+            assert isinstance(code, Failure), code
+            paid: Paid = "unknown" if code in (Failure.TIMEOUT, Failure.OUTCOME_UNKNOWN) else "no"
             if not may_fall_back(code, paid, losses):
                 break
             losses += paid == "unknown"

@@ -1,11 +1,11 @@
-"""Ports that a run can be killed at: real providers, and the others in memory."""
+"""Ports at which a run can be killed: real providers, and the others in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.jobs.job import Job
@@ -14,6 +14,8 @@ from lambdas.domain.ports.providers import TicketProvider
 from lambdas.usecases.deps import Deps
 from tests.support.fakes import FakeBlobs, FakeClock, FakeJobs
 from tests.support.real_providers import Deployment
+
+T = TypeVar("T")
 
 
 class Killed(BaseException):
@@ -27,7 +29,7 @@ class Tripwire:
     kill: Callable[[str, str, int], bool] = lambda _name, _when, _number: False
     counts: dict[str, int] = field(default_factory=dict)
 
-    def through(self, name: str, call: Callable[[], Any]) -> Any:
+    def through(self, name: str, call: Callable[[], T]) -> T:
         self.counts[name] = self.counts.get(name, 0) + 1
         self.pass_by(name, "before")
         result = call()

@@ -1,4 +1,4 @@
-"""An event loop without waiting: where nothing is to be done until a timer, its time is that timer's at once."""
+"""An event loop that does not wait: an idle loop moves the time to the next timer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]  # which one depends on the system
+class _Selector(selectors.DefaultSelector):  # which one depends on the system
     skipped = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

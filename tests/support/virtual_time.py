@@ -1,4 +1,4 @@
-"""Hours in seconds: threads of which one runs at a time, and a clock that moves when all of them wait."""
+"""Virtual time: threads of which one runs at a time, and a clock that moves when all of them wait."""
 
 from __future__ import annotations
 

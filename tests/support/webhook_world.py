@@ -1,8 +1,9 @@
-"""The service, its webhooks function and the queue between them, on the clock of the test."""
+"""The service, its webhooks function and the queue between them, on the test's clock."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import ImageRequest
@@ -13,7 +14,7 @@ from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from lambdas.usecases.webhooks.deliver import Delivery, deliver_webhook
 from tests.support import recursion
 from tests.support.fake_events import FakeEvents, FakeReceiver, FakeSigner, FakeWebhookMeter, Message
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 
 URL = "https://a.example/h"
 VISIBLE_AGAIN = 180  # seconds until a message that was not handled comes again
@@ -28,10 +29,10 @@ class Killed(BaseException):
 class World:
     """The service, its webhooks function, and what the queue does with the messages."""
 
-    def __init__(self, **changes: object) -> None:
-        self.deps = make_deps(**changes)
+    def __init__(self, **changes: Any) -> None:
+        self.deps = Fakes(**changes)
         self.clock = self.deps.clock
-        self.events: FakeEvents = self.deps.events  # type: ignore[assignment]
+        self.events: FakeEvents = self.deps.events
         self.receiver = FakeReceiver(now=self.clock.now)
         self.signer, self.meter = FakeSigner(), FakeWebhookMeter()
         self.dead: list[Message] = []

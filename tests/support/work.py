@@ -1,4 +1,4 @@
-"""What a piece of code did, counted: where a clock would judge the machine as well, these judge the code alone."""
+"""Counts the operations of code, which unlike time do not depend on the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose key is this?"""
+"""Authentication: the tenant of a key."""
 
 from __future__ import annotations
 

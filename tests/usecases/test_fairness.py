@@ -1,4 +1,4 @@
-"""One tenant asks for nine tenths of more than can be done: the other hardly notices."""
+"""One tenant requests nine tenths of more than the capacity: the other one hardly notices."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""The beat that keeps a run's lease: it goes on after a failure, and ends with the work or when it is told no."""
+"""The heartbeat of a run's lease: it goes on after a failure, and ends with the work or a lost lease."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event
 
 from lambdas.usecases.heartbeat import heartbeat
 
 
 def test_a_beat_that_fails_is_made_again() -> None:
-    answers = iter([ConnectionError("the table was out of reach"), True, False])
+    answers: Iterator[Exception | bool] = iter([ConnectionError("the table was out of reach"), True, False])
     last = Event()
 
     def beat() -> bool:

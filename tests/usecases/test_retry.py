@@ -1,4 +1,4 @@
-"""Patience with a store out of reach, and what is no longer begun after it."""
+"""Retries while a store is unreachable, and paid calls that are not begun after it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_it_is_done_again_until_it_succeeds_or_patience_ends(failures: int) -> N
 
 def test_nobody_is_asked_when_the_time_for_it_has_passed() -> None:
     clock, provider = FakeClock(), FakeProvider()
-    card = catalogue.default_of("bedrock")
+    card = catalogue.cards_of("bedrock")[0]
     order = planning.image_task(ImageRequest("a fox"), card, 1, 0)
     with pytest.raises(ProviderFailure) as told:
         ask(provider, order, clock.now(), clock, lambda _ticket: None)

@@ -1,1 +1,1 @@
-"""The GPU worker on SageMaker, piece by piece."""
+"""Contains the constructs of the GPU worker on SageMaker."""

@@ -1,4 +1,4 @@
-"""Has a deployment build the GPU worker's image, and wait for it."""
+"""Defines the custom resource that builds the GPU worker's image, which the deployment waits for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIGGER = FunctionSpec("index.handler", 60, 256, "Starts the build of the worker
 
 
 def build_trigger(scope: Construct, project: codebuild.CfnProject, variables: dict[str, str]) -> cdk.CustomResource:
-    """Start the build with each change of the variables; who needs the image depends on what is returned."""
+    """Build with each change of the variables. Resources that need the image depend on the returned one."""
     trigger = ServiceFunction(
         scope,
         "Trigger",
@@ -30,7 +30,7 @@ def build_trigger(scope: Construct, project: codebuild.CfnProject, variables: di
         environment={"PROJECT": project.ref},
         statements=[grants.allow(("codebuild:StartBuild", "codebuild:BatchGetBuilds"), project.attr_arn)],
         log_retention=logs.RetentionDays.TWO_WEEKS,
-        never_lost="CloudFormation gives a deployment up that it has no answer about within an hour.",
+        never_lost="CloudFormation ends a deployment that gets no answer within an hour.",
     )
     rule = events.Rule(
         scope,

@@ -1,4 +1,4 @@
-"""The roles of the GPU worker: of the build that makes its image, and of the endpoint that it runs on."""
+"""Defines the roles of the GPU worker's image build and endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.data_stack import DataStack
 def build_role(
     scope: Construct, data: DataStack, source: assets.Asset, repository: ecr.Repository, log_group: logs.LogGroup
 ) -> tuple[iam.Role, iam.Policy]:
-    """The role, and its policy that is not its own construct's: a build waits for both."""
+    """Return the role and its separate policy; a build depends on both."""
     account = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
     role = _role(scope, "codebuild.amazonaws.com", account, [
         grants.allow(("s3:GetObject", "s3:GetObjectVersion"), source.bucket.arn_for_objects(source.s3_object_key)),
@@ -51,9 +51,9 @@ def endpoint_role(
     log_group: logs.LogGroup,
     topics: Sequence[sns.Topic] | None,
 ) -> tuple[iam.Role, iam.Policy, iam.Policy]:
-    """The role, and its policies that are not its own construct's: who needs the role waits for all."""
-    # Whether SageMaker says for whom it comes each time it takes the role, AWS does not promise; where it does, it
-    # must be for this account.
+    """Return the role and its separate policies; a resource that needs the role depends on all."""
+    # AWS does not document that SageMaker always sends the source account when it assumes the role; if so, it must
+    # be this account.
     account = {"StringEqualsIfExists": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
     role = _role(scope, "sagemaker.amazonaws.com", account, [
         *grants.objects(data, {grants.WEIGHTS: ("s3:GetObject",)}),
@@ -76,7 +76,7 @@ def endpoint_role(
 
 
 def _exchange(data: DataStack, topics: Sequence[sns.Topic]) -> list[iam.PolicyStatement]:
-    """Taking an asynchronous endpoint's work, leaving its results and telling of them."""
+    """Return statements for an asynchronous endpoint: reading requests, writing results and notifying."""
     given, *taken = grants.ASYNC
     return [
         *grants.objects(data, {given: ("s3:GetObject",)}),
@@ -100,7 +100,7 @@ def _registry_login(scope: Construct, role: iam.Role) -> iam.Policy:
 
 
 def _alone(scope: Construct, id: str, role: iam.Role, statement: iam.PolicyStatement, reason: str) -> iam.Policy:
-    """A statement about `*` in a policy that holds nothing else."""
+    """Put a statement about `*` into its own policy, so that its acknowledged finding covers nothing else."""
     policy = iam.Policy(scope, id, roles=[role], statements=[statement])
     acknowledge(policy, {"AwsSolutions-IAM5[Resource::*]": reason})
     return policy

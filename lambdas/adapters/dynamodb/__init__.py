@@ -1,1 +1,1 @@
-"""The ports over DynamoDB, one module for each kind of item."""
+"""Implements ports with DynamoDB, one module for each kind of item."""

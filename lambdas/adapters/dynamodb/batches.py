@@ -1,4 +1,4 @@
-"""Batches in DynamoDB: one record with the ids of its jobs."""
+"""Stores batches in DynamoDB: one item with the ids of its jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas.domain.jobs.job import Batch, Idempotency, Job
 
 
 class DynamoBatches:
-    """The port Batches over the table `jobs`."""
+    """Implements the port Batches with the table `jobs`."""
 
     def __init__(self, table: str) -> None:
         self._table = table

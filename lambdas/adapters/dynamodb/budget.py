@@ -1,25 +1,26 @@
-"""A month's books in the table `jobs`: parts of the transactions that accept and end a job, and what is no job's.
+"""Keeps a month's books in the table `jobs`, as parts of the transactions that accept and end a job.
 
-Each part is one update of the row `{tenant}#budget`, `{month}`; because it is written with the job's own conditional
-move or not at all, nothing is reserved, charged or given back twice.
+Each part updates the item `{tenant}#budget`, `{month}`. It is in the same transaction as the conditional write of the
+job, so nothing is reserved, charged or given back twice. DynamoBooks books costs that belong to no job.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
-from lambdas.adapters.dynamodb.items import get_item, item, values
+from lambdas.adapters.dynamodb.analytics import adds
+from lambdas.adapters.dynamodb.items import get_item, values
 from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part, adding
+from lambdas.domain.analytics import Columns, Key
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import Caps, Committed
 
-Part = dict[str, Any]
-
 
 def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
-    """Adds the job's reservation, on the condition that no cap is passed; nothing where it reserves nothing."""
+    """Return the part that adds the job's reservation if it fits the caps; none if the job reserves nothing."""
     wanted = {
         "committed_microusd": (job.reserved_microusd, caps.microusd),
         "committed_images": (job.reserved_images, caps.images),
@@ -28,7 +29,7 @@ def reserve(table: str, job: Job, caps: Caps) -> list[Part]:
 
 
 def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, int]]) -> list[Part]:
-    """`wanted` has an amount and its cap for each column."""
+    """Return the part that adds amounts; `wanted` has an amount and its cap for each column."""
     added = {column: amount for column, (amount, _) in wanted.items() if amount}
     if not added:
         return []
@@ -47,13 +48,13 @@ def _reserve(table: str, tenant: str, at: float, wanted: dict[str, tuple[int, in
 
 
 def settle(table: str, job: Job) -> list[Part]:
-    """Replaces the reservation of a job in its final state by what it cost; nothing where nothing changes."""
+    """Return the part that replaces the reservation of a final job by its cost; none if nothing changes."""
     change = budget.settlement(job)
     return [{"Update": _update(table, job.tenant, job.created_at, asdict(change))}] if change.any else []
 
 
 class DynamoBooks:
-    """The port Books over the table `jobs`."""
+    """Implements the port Books with the table `jobs`."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -67,17 +68,14 @@ class DynamoBooks:
         if transact(_reserve(self._table, tenant, at, wanted)):
             raise budget.exceeded(caps, at)
 
-    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int, sums: Mapping[Key, Columns]) -> None:
         change = {"committed_microusd": spent - held, "spent_microusd": spent, "lost_microusd": lost}
-        transact([{"Update": _update(self._table, tenant, at, change)}])
+        parts = [{"Update": _update(self._table, tenant, at, change)}] if any(change.values()) else []
+        if parts := [*parts, *adds(self._table, tenant, sums)]:
+            transact(parts)
 
 
 def _update(table: str, tenant: str, at: float, added: dict[str, int]) -> Part:
     kept_until = int((budget.month_end(at) + budget.KEPT).timestamp())
     added = {column: amount for column, amount in added.items() if amount}
-    return {
-        "TableName": table,
-        "Key": item(f"{tenant}#budget", budget.month(at)),
-        "UpdateExpression": "SET expires_at = :kept ADD " + ", ".join(f"{column} :{column}" for column in added),
-        "ExpressionAttributeValues": values(kept=kept_until, **added),
-    }
+    return adding(table, f"{tenant}#budget", budget.month(at), added, {"expires_at": kept_until})

@@ -1,7 +1,7 @@
-"""The providers' health in DynamoDB, shared by all functions.
+"""Stores the providers' health in DynamoDB, shared by all functions.
 
-One item per provider holds its statistics as a JSON document under a version number. A writer that was overtaken
-starts from what it finds; after a few times it lets its observation go: among so many it is not missed.
+One item per provider holds its statistics as a JSON document with a version number. A write that finds a newer
+version is computed again from it. After TRIES attempts the observation is dropped: one of so many is not missed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any, Final
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import Values, plain, values
 from lambdas.adapters.dynamodb.writes import compare_and_swap
-from lambdas.domain.errors import Unavailable
 from lambdas.domain.routing.health import Health, Seen, may_call, observed, probing
 
-MEMORY_SECONDS: Final = 3.0  # how old the picture may be by which a call is routed
+MEMORY_SECONDS: Final = 3.0  # maximum age of the statistics that a call is routed by
 TRIES: Final = 12
 KEPT_SECONDS: Final = 24 * 3600  # a provider not called for a day has no history
 
 
 class DynamoHealth:
-    """The port ProviderHealth over the table `providers`. A table out of reach costs knowledge, never an image."""
+    """Implements the port ProviderHealth with the table `providers`. An unreachable table raises nothing."""
 
     def __init__(self, table: str, memory_seconds: float = MEMORY_SECONDS) -> None:
         self._table = table
@@ -33,7 +32,7 @@ class DynamoHealth:
 
     def snapshot(self) -> Mapping[str, Health]:
         if time.monotonic() - self._read_at >= self._memory_seconds:
-            self._read_at = time.monotonic()  # also after a failure: a table in trouble is not asked every time
+            self._read_at = time.monotonic()  # also after a failure, to spare a failing table
             self._seen = self._read_all() or self._seen
         return dict(self._seen)
 
@@ -51,8 +50,7 @@ class DynamoHealth:
         return self._change(provider, claim) or found == "yes"
 
     def _change(self, provider: str, change: Callable[[Health], Health | None]) -> bool:
-        """Write what `change` makes of the item as it is; False where that is nothing, or could not be written."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        """Replace the statistics by the result of `change`; False if that is None or could not be written."""
 
         def swap(found: Values | None) -> Values | None:
             before = _health(found)
@@ -66,7 +64,7 @@ class DynamoHealth:
         db = aws.dynamodb_once()
         try:
             written = compare_and_swap(db, self._table, "health", provider, swap, tries=TRIES, resend=True)
-        except (BotoCoreError, ClientError, Unavailable):
+        except aws.failures():
             return False
         if written is None:
             return False
@@ -74,8 +72,6 @@ class DynamoHealth:
         return True
 
     def _read_all(self) -> dict[str, Health]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
@@ -83,7 +79,7 @@ class DynamoHealth:
         }
         try:
             items = aws.dynamodb_once().query(**query)["Items"]  # a handful of providers: one page
-        except (BotoCoreError, ClientError, Unavailable):
+        except aws.failures():
             return {}
         return {found["sk"]: _health(found) for found in map(plain, items)}
 

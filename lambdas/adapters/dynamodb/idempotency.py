@@ -1,40 +1,37 @@
-"""Put a record once per Idempotency-Key: the record and the key's own row in one transaction."""
+"""Puts an item once per Idempotency-Key: the item and the key's own item in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb.items import TELL, Values, item, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, item, values
 from lambdas.adapters.dynamodb.transactions import transact
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain.jobs.job import Idempotency, RecordExists
-
-Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 
 
 class ConditionFailed(Exception):
-    """The condition of a further part did not hold: nothing was written."""
+    """The condition of one of the additional parts failed; nothing was written."""
 
 
 def put_once(
     put: Part, key: Idempotency | None, now: float, mine: Callable[[Values], bool], also: Sequence[Part] = ()
 ) -> Idempotency | None:
-    """`put` as PutItem takes it, with the parts of a transaction that are written `also` or not at all.
+    """Write `put` (the arguments of PutItem) together with the transaction parts in `also`.
 
-    Returns the living row of the same key, if any: then nothing was written. `mine` says of a record of the same id
-    whether it is the one that was to be put: a writing whose answer was lost is sent again, and finds itself.
-    Raises RecordExists where it is another, and ConditionFailed.
+    Returns the unexpired item of the same key, if there is one; nothing was written then. `mine` returns whether an
+    existing item of the same id is the one to put: a write whose response was lost is repeated and finds its own item.
+    Raises RecordExists if it is another item, and ConditionFailed.
     """
     if key is None and not also:
-        found = refused(aws.client("dynamodb"), "put_item", **put, **TELL)
+        found = refused(aws.client("dynamodb"), "put_item", **put, **RETURN_OLD)
         if found is not None and not mine(found):
             raise RecordExists
         return None
-    rows = [{"Put": {"TableName": put["TableName"], **_row(key, now), **TELL}}] if key else []
-    reasons = transact([{"Put": {**put, **TELL}}, *rows, *also])
+    rows = [{"Put": {"TableName": put["TableName"], **_row(key, now), **RETURN_OLD}}] if key else []
+    reasons = transact([{"Put": {**put, **RETURN_OLD}}, *rows, *also])
     if not reasons or (reasons[0].failed and mine(reasons[0].item)):
         return None
     if key and reasons[1].failed:

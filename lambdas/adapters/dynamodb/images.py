@@ -1,4 +1,4 @@
-"""The rows of stored images: one by which an image is found, and one by which its project counts it."""
+"""Stores two items per image in DynamoDB: one to find it by name, and one to count the images of its project."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
-from lambdas.adapters.dynamodb.items import TELL, Values, item, values
+from lambdas.adapters.dynamodb.analytics import adds
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, item, values
 from lambdas.adapters.dynamodb.listing import read_items
 from lambdas.adapters.dynamodb.transactions import transact
+from lambdas.adapters.dynamodb.writes import Part
+from lambdas.domain import analytics, ids
 from lambdas.domain.jobs.job import Job, StoredImage
 
 READ_AT_ONCE = 100  # records of one BatchGetItem
-Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
 
 
 def puts(table: str, job: Job) -> list[Part]:
-    """Parts of a transaction that store the rows of a job's images; they expire with the job's record."""
+    """Return the transaction parts that store the items of a job's images; they expire with the job."""
     rows = []
     for image in job.images:
         document = json.dumps(asdict(image), separators=(",", ":"))
@@ -28,29 +29,42 @@ def puts(table: str, job: Job) -> list[Part]:
 
 
 def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
-    """Delete an image's rows and mark it as deleted on its job; False where that was done before."""
+    """Delete an image's rows, mark it as deleted on its job and subtract it there where it was added.
+
+    False where that was done before.
+    """
     token = uuid.uuid4().hex  # by which this deletion knows itself where its answer was lost
-    mark = {
-        "TableName": jobs_table,
-        "Key": item(tenant, image.job_id),
-        "UpdateExpression": "ADD deleted :images, deletions :mine",
-        "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)",
-        "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
-        **TELL,
-    }
     keys = [item(*_found_by(tenant, image)), item(*_counted_by(tenant, image))]
-    reasons = transact([{"Update": mark}, *({"Delete": {"TableName": table, "Key": key}} for key in keys)])
-    return not reasons or token in reasons[0].item.get("deletions", ())
+    deletes: list[Part] = [{"Delete": {"TableName": table, "Key": key}} for key in keys]
+    less = adds(jobs_table, tenant, analytics.of_deletion(image, ids.created_at(image.job_id)))
+    # a job that ended before there were daily sums is in none of them, until it is added to them
+    for summed in (True, False, True):
+        mark = {
+            "TableName": jobs_table,
+            "Key": item(tenant, image.job_id),
+            "UpdateExpression": "ADD deleted :images, deletions :mine",
+            "ConditionExpression": "attribute_exists(pk) AND NOT contains(deleted, :image)"
+            f" AND attribute_{'exists' if summed else 'not_exists'}(rolled_up)",
+            "ExpressionAttributeValues": values(images={image.id}, image=image.id, mine={token}),
+            **RETURN_OLD,
+        }
+        reasons = transact([{"Update": mark}, *deletes, *(less if summed else [])])
+        if not reasons or token in reasons[0].item.get("deletions", ()):
+            return True
+        found = reasons[0].item
+        if not found or image.id in found.get("deleted", ()):
+            return False
+    return False
 
 
 def unmarked(job: Job, found: Values) -> Job:
-    """The job without the images that are marked as deleted on its record."""
+    """Return the job without the images that are marked as deleted on its item."""
     deleted = found.get("deleted", ())
     return replace(job, images=tuple(i for i in job.images if i.id not in deleted)) if deleted else job
 
 
 def present(table: str, jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, without the images that other jobs had made for them and that are there no more."""
+    """Return the jobs; a job answered from the cache loses the images of another job that were deleted since."""
     borrowed = {(job.tenant, image.name): None for job in jobs if job.cached for image in job.images}
     there: set[tuple[str, str]] = set()
     for tenant in {tenant for tenant, _ in borrowed}:

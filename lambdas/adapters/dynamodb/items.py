@@ -1,7 +1,7 @@
-"""Items of DynamoDB as plain values: text, whole and broken numbers, sets of text, and maps of these.
+"""Converts DynamoDB items to plain values and back: strings, integers, floats, sets of strings, and maps of these.
 
-Not boto3's TypeSerializer: it takes no float and gives every number as a Decimal, so that each value of ours would be
-converted once more on its way in and out.
+boto3's TypeSerializer accepts no float and returns every number as a Decimal, so each value would need a second
+conversion in both directions.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from lambdas.adapters import aws
 
 Raw = dict[str, Any]  # attributes in DynamoDB's form, such as {"pk": {"S": "acme"}}
 Values = dict[str, Any]  # the same as plain values
-TELL = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+RETURN_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 def marshal(value: object) -> Raw:
-    """One attribute's value in DynamoDB's form."""
+    """Return a value in DynamoDB's form."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, (int, float)):
@@ -30,7 +30,7 @@ def marshal(value: object) -> Raw:
 
 
 def unmarshal(raw: Raw) -> Any:
-    """The plain value: a number without a point is an int; a type that is not written here comes as it is."""
+    """Return the plain value. A number without a decimal point is an int; the value of an unknown type is unchanged."""
     [(kind, value)] = raw.items()
     if kind == "N":
         return int(value) if value.lstrip("-").isdigit() else float(value)
@@ -44,18 +44,18 @@ def plain(raw: Mapping[str, Raw]) -> Values:
 
 
 def item(pk: str, sk: str, **attributes: object) -> Raw:
-    """An item, or a key alone. An attribute of None is left out."""
+    """Return an item, or a key if there are no attributes. An attribute of None is left out."""
     given = {"pk": pk, "sk": sk, **attributes}
     return {name: marshal(value) for name, value in given.items() if value is not None}
 
 
 def values(**named: object) -> Raw:
-    """What an expression names `:name`."""
+    """Return the values of an expression, each under `:name`."""
     return {f":{name}": marshal(value) for name, value in named.items()}
 
 
 def get_item(table: str, pk: str, sk: str, *, db: Any = None, consistent: bool = True) -> Values | None:
-    """The item as it stands after every write before this read; not `consistent`, as it stood a moment ago."""
+    """Return the item; a read that is not `consistent` may miss the latest writes."""
     how = {"ConsistentRead": True} if consistent else {}
     db = db or aws.client("dynamodb")
     found: Raw | None = db.get_item(TableName=table, Key=item(pk, sk), **how).get("Item")

@@ -1,7 +1,7 @@
-"""Job records in DynamoDB.
+"""Stores jobs in DynamoDB.
 
-A record is one item: what conditions and indexes need stands in attributes of its own, the rest is one
-JSON document. Only the holder of the newest fence may write a running job.
+A job is one item: the fields that conditions and indexes need are attributes, the rest is one JSON document. Only the
+holder of the newest fence may write a running job.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from lambdas.adapters import aws
+from lambdas.adapters.dynamodb import analytics as dynamodb_analytics
 from lambdas.adapters.dynamodb import budget as dynamodb_budget
+from lambdas.adapters.dynamodb import counters, outbox
 from lambdas.adapters.dynamodb import images as dynamodb_images
-from lambdas.adapters.dynamodb import outbox
 from lambdas.adapters.dynamodb.idempotency import ConditionFailed, put_once
 from lambdas.adapters.dynamodb.idempotency import partition as idempotency_partition
-from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, unmarshal, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Raw, Values, get_item, item, unmarshal, values
 from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.writes import Part, refused
+from lambdas.domain import analytics, metrics
 from lambdas.domain.jobs.job import (
     CANCELLED,
     COMPLETED,
@@ -37,16 +38,16 @@ from lambdas.domain.limits import budget
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.jobs import Page
 
-Part = dict[str, Any]  # of a transaction, as DynamoDB takes it
-_OUTSIDE = ("status", "fence", "lease_until")  # these live in attributes only, never in the document
+_OUTSIDE = ("status", "fence", "lease_until")  # attributes that are not in the document
 
 
 class DynamoJobs:
-    """The port Jobs over the tables `jobs` and `images`."""
+    """Implements the port Jobs with the tables `jobs` and `images`. `metrics`: what jobs do is counted."""
 
-    def __init__(self, jobs_table: str, images_table: str) -> None:
+    def __init__(self, jobs_table: str, images_table: str, *, metrics: bool = False) -> None:
         self._jobs = jobs_table
         self._images = images_table
+        self._metrics = metrics
 
     def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
@@ -56,7 +57,11 @@ class DynamoJobs:
                 idempotency,
                 job.created_at,
                 lambda found: _same(job_of(found), job),
-                [*dynamodb_budget.reserve(self._jobs, job, caps), *outbox.put(self._jobs, job)],
+                [
+                    *dynamodb_budget.reserve(self._jobs, job, caps),
+                    *outbox.put(self._jobs, job),
+                    *dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job) if job.final else {}),
+                ],
             )
         except ConditionFailed:
             raise budget.exceeded(caps, job.created_at) from None
@@ -80,10 +85,14 @@ class DynamoJobs:
             job, status=RUNNING, fence=job.fence + 1, lease_until=lease_until, started_at=job.started_at or now
         )
         put = _put_of(claimed, expected=job)
-        # Its holder, however late, may since have renewed the lease, or put down the call that it is about to pay for.
+        # The previous holder may have renewed its lease since the read, or recorded a call that it is about to pay for.
         put["ConditionExpression"] += " AND lease_until = :lease AND doc = :doc"
         put["ExpressionAttributeValues"] |= values(lease=found["lease_until"], doc=found["doc"])
-        return claimed if self._put(put) else None
+        if not self._put(put):
+            return None
+        if self._metrics:
+            counters.running(self._jobs, claimed, now)
+        return claimed
 
     def renew(self, job: Job, lease_until: float) -> bool:
         return self._update(job, "lease_until", lease_until)
@@ -95,7 +104,10 @@ class DynamoJobs:
         return self._put(_put_of(job.given_back(), expected=job))
 
     def finish(self, job: Job) -> bool:
-        return self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
+        done = self._end(job, RUNNING, dynamodb_images.puts(self._images, job))
+        if done and self._metrics:
+            counters.gpu_models(self._jobs, metrics.gpu_reports(job), job.finished_at or 0.0)
+        return done
 
     def cancel(self, tenant: str, job_id: str, now: float) -> bool:
         job = self.get(tenant, job_id)
@@ -124,11 +136,12 @@ class DynamoJobs:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
     def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
-        """The final state, the images, the money and the event, all together or not at all."""
+        """Write the final state, the images, the budget, the event and the figures in one transaction."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]
-        if not also:
-            return self._put(put)
+        also += dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job))
+        if self._metrics:
+            also += counters.ended(self._jobs, job, job.finished_at or 0.0)
         reasons = transact([{"Put": {"TableName": self._jobs, **put}}, *also])
         return not reasons or _is(reasons[0].item, put)
 
@@ -154,24 +167,24 @@ def _put_of(job: Job, *, expected: Job) -> Part:
         "ConditionExpression": "#status = :status AND fence = :fence",
         "ExpressionAttributeNames": {"#status": "status"},
         "ExpressionAttributeValues": values(status=expected.status, fence=expected.fence),
-        **TELL,
+        **RETURN_OLD,
     }
 
 
 def _is(found: Values, put: Part) -> bool:
-    """Whether this very put made the item: its answer was lost, and it was sent again."""
+    """Return whether this put wrote the item: its response was lost and it was sent again."""
     return bool(found.get("written_by") == unmarshal(put["Item"]["written_by"]))
 
 
 def _same(found: Job, job: Job) -> bool:
-    """Whether the record is this job, however far it has come: another request may have made one of the same id."""
+    """Return whether the item is this job in any state, not another request's job of the same id."""
     return (found.created_at, found.request_id, found.seed) == (job.created_at, job.request_id, job.seed)
 
 
 def _document(job: Job) -> str:
     kept = {k: v for k, v in job.to_dict().items() if k not in _OUTSIDE}
-    # Characters as they are, up to three times shorter than their escapes: an item has 400 KB. Half of one, which
-    # UTF-8 does not know, is escaped.
+    # Unescaped characters take up to three times less of an item's 400 KB. Lone surrogates, which UTF-8 cannot
+    # encode, are escaped.
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
@@ -187,6 +200,7 @@ def to_item(job: Job, **more: str) -> Raw:
         provider_key=f"{job.tenant}#{job.provider}",
         expires_at=job.expires_at,
         doc=_document(job),
+        rolled_up=1 if job.final else None,  # it is in the daily sums
         **more,
     )
 

@@ -1,4 +1,4 @@
-"""API keys and webhook secrets in DynamoDB: what the operator's command does with them, and no function does."""
+"""Manages API keys and webhook secrets in DynamoDB for the operator's command; no function writes them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lambdas.domain.api_keys import ApiKey, WebhookSecret, hash_of
 
 
 class DynamoKeyRing:
-    """Two records of a key: one by the hash of the key, which tells all, and one by its id, which tells the hash.
+    """Two items per key: the record under the key's hash, and the hash under the key's id.
 
-    One record of each tenant's webhook secret, which is kept as it is: a signature takes the secret itself.
+    One item per tenant has its webhook secret in plain text, because signing needs the secret itself.
     """
 
     def __init__(self, client: Any, table: str) -> None:
@@ -35,7 +35,7 @@ class DynamoKeyRing:
         return _record(found) if found else None
 
     def of(self, tenant: str) -> list[ApiKey]:
-        """All keys of a tenant, also the revoked ones, oldest first."""
+        """Return all keys of a tenant, revoked ones included, oldest first."""
         pages = self._db.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="by_tenant",
@@ -46,7 +46,7 @@ class DynamoKeyRing:
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
     def revoke(self, key_id: str, at: float) -> ApiKey | None:
-        """The key, not valid from `at` on, or from an earlier time already set; `None` where there is no such key."""
+        """Revoke the key from `at` on, unless it is revoked earlier. Returns the key; None if it is unknown."""
         hashed = self._hash(key_id)
         if hashed is None:
             return None
@@ -70,7 +70,7 @@ class DynamoKeyRing:
         return WebhookSecret(found["secret"], float(found["created_at"]), previous, until)
 
     def keep_webhook_secret(self, tenant: str, new: WebhookSecret, old: WebhookSecret | None) -> bool:
-        """Whether `new` took the place of `old`, or of none; not where another is there by now."""
+        """Store `new` in place of `old`; False if another secret has replaced `old` since it was read."""
         before = {"previous": new.previous, "previous_until": new.previous_until} if new.previous else {}
         row = item(_secret_of(tenant), "secret", secret=new.value, created_at=new.created_at, **before)
         place: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}

@@ -1,4 +1,4 @@
-"""API keys in DynamoDB, by the hash of the key: what the authorizer asks."""
+"""Looks up API keys in DynamoDB by their hash, for the authorizer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import get_item
 
-CACHE_SECONDS = 30.0  # a revoked key is refused, and a new one known, within this time
+CACHE_SECONDS = 30.0  # maximum delay until a revoked key is refused and a new key accepted
 CACHED = 1000
 
 
 class DynamoKeys:
-    """The port Keys, with a short memory so that a busy client does not cost a read per request.
+    """Implements the port Keys, with a short cache: a busy client does not cost a read per request.
 
-    The record is found by the hash itself, so there is no comparison here that could be timed: domain/api_keys.py.
+    The hash is the item's key, so no comparison of secrets can be timed; see domain/api_keys.py.
     """
 
     def __init__(self, table: str) -> None:
@@ -28,13 +28,13 @@ class DynamoKeys:
             return known[1]
         db = aws.client("dynamodb", read_timeout=1.0, attempts=2)  # the authorizer has 5 s in all
         found = get_item(self._table, key_hash, "key", db=db, consistent=False)
-        tenant = found["tenant"] if found and _living(found.get("revoked_at")) else None
-        if len(self._seen) >= CACHED:  # a flood of made-up keys must not fill the memory
+        tenant = found["tenant"] if found and _is_valid(found.get("revoked_at")) else None
+        if len(self._seen) >= CACHED:  # invalid keys must not fill the memory
             self._seen.clear()
         self._seen[key_hash] = (now + CACHE_SECONDS, tenant)
         return tenant
 
 
-def _living(revoked_at: object) -> bool:
-    """No number: revoked by hand."""
+def _is_valid(revoked_at: object) -> bool:
+    """Return whether a key is not revoked yet. A value that is no number revokes it: somebody wrote it by hand."""
     return revoked_at is None or (isinstance(revoked_at, (int, float)) and time.time() < revoked_at)

@@ -1,4 +1,4 @@
-"""The tenants' rates in DynamoDB: one number each, moved by one conditional update for each admitted request."""
+"""Enforces the tenants' rate limits in DynamoDB: one conditional update of one number per admitted request."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from lambdas.domain.errors import Unavailable
 from lambdas.domain.limits import rate
 from lambdas.domain.limits.rate import SECOND, WINDOW, Verdict
 
-KEPT_SECONDS: Final = 3600  # a bucket that has long been full is as good as none
+KEPT_SECONDS: Final = 3600  # an item that is longer idle equals no item
 TRIES: Final = 3
 
 
 class _Uncertain(Exception):
-    """Nobody knows whether the update was made."""
+    """It is unknown whether the update was made."""
 
 
 class DynamoLimits:
-    """The port Limits over the table `jobs`; the algorithm is in domain/limits/rate.py.
+    """Implements the port Limits with the table `jobs`; the algorithm is in domain/limits/rate.py.
 
-    An update knows no maximum of two values, so an idle bucket (`tat` is past) and one in use are moved by different
-    updates. Since `tat` only grows, one that was once seen in the future rules out the first of them, and a process
-    that serves a busy tenant needs a single write. For the same reason the two, in this order, decide for good.
+    An update expression has no maximum of two values, so an idle limit (`tat` is past) and one in use need different
+    updates. `tat` only grows: once it was seen in the future, the first update cannot succeed and is skipped, so a busy
+    tenant costs one write per request. For the same reason a request that fails both, in this order, is over the limit.
 
-    A request whose update may have been made or not is let through: sent again it could be counted twice, and then
-    refuse another that the limit allows.
+    A request is admitted if it is unknown whether its update was made: a second update could count it twice.
     """
 
     def __init__(self, table: str, per_minute: int) -> None:

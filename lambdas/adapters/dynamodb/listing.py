@@ -1,8 +1,8 @@
-"""Pages of jobs, newest first, at a cost that does not grow with the number of jobs.
+"""Lists jobs in pages, newest first, at a cost that does not grow with the number of jobs.
 
-Job ids are ordered by time, so a time range is a range of ids and a cursor is the last id looked at.
-One index answers the most selective filter; what the others reject is bounded per page, so a page may
-hold fewer jobs than asked for and still have a cursor.
+Job ids are ordered by time, so a time range is a range of ids and a cursor is the last id that was read. One index
+serves the most selective filter; the others are applied to what it returns. The number of queries per page is bounded,
+so a page may have fewer jobs than asked for and still a cursor.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lambdas.domain.ids import JOB_ID, job_id_at
 from lambdas.domain.jobs.job import JobFilter
 
 MAX_QUERIES = 4  # of one page
-MAX_READS = 8  # of one page's records, where the table answers with a part of them
+MAX_READS = 8  # of one page's items, if the table returns only a part of them
 
 
 def list_jobs(
     table: str, tenant: str, where: JobFilter, limit: int, cursor: str | None
 ) -> tuple[list[Values], str | None]:
-    """The items of one page and the next cursor. Raises InvalidRequest for a cursor that was never given out."""
+    """Return the items of one page and the next cursor. Raises InvalidRequest for an invalid cursor."""
     first = job_id_at(where.since) if where.since is not None else str(uuid.UUID(int=0))
     last = job_id_at(where.until, end=True) if where.until is not None else str(uuid.UUID(int=(1 << 128) - 1))
     if cursor is not None:
@@ -46,7 +46,7 @@ def list_jobs(
 
 
 def just_below(job_id: str) -> str:
-    """The largest id below this one; empty text, which is below every id, where there is none."""
+    """Return the largest id below this one, or an empty string, which is below every id."""
     if not JOB_ID.fullmatch(job_id):
         raise InvalidRequest("cursor must be a next_cursor of an earlier page")
     number = uuid.UUID(job_id).int
@@ -62,7 +62,7 @@ def _ids(table: str, tenant: str, where: JobFilter, first: str, last: str, limit
         ExpressionAttributeValues=values(k=value, first=first, last=last),
         ProjectionExpression="sk",
         ScanIndexForward=False,
-        Limit=limit + 1,  # the one more tells whether this was the last page
+        Limit=limit + 1,  # the additional one shows whether there is a next page
         **({"IndexName": index} if index else {}),
     )
     ids = [plain(key)["sk"] for key in answer["Items"]]
@@ -80,7 +80,7 @@ def _index(tenant: str, where: JobFilter) -> tuple[str | None, str, str]:
 
 
 def read_items(table: str, tenant: str, ids: list[str]) -> list[Values]:
-    """The records of these ids, in their order; one deleted in between is left out. Raises Unavailable."""
+    """Return the items of these ids, in their order, without those that do not exist. Raises Unavailable."""
     wanted = [item(tenant, job_id) for job_id in ids]
     got: dict[str, Values] = {}
     for _ in attempts(MAX_READS, 0.1) if wanted else ():
@@ -95,6 +95,6 @@ def read_items(table: str, tenant: str, ids: list[str]) -> list[Values]:
 
 
 def _matches(record: Values, tenant: str, where: JobFilter) -> bool:
-    """Whether the record still is what the index said, and passes the other filters too."""
+    """Return whether the item passes all filters, that of the index included, which may be stale."""
     wanted = {"project_key": where.project_id, "status_key": where.status, "provider_key": where.provider}
     return all(record[name] == f"{tenant}#{value}" for name, value in wanted.items() if value is not None)

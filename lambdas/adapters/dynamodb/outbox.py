@@ -1,29 +1,28 @@
-"""Outgoing events in the table `jobs`: a row for each, written with its job's end, and marks of dead addresses."""
+"""Stores webhook events and disabled webhook URLs in the table `jobs`; a job's last transaction adds its event."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
 from dataclasses import asdict, fields
-from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb.items import TELL, Raw, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Raw, Values, get_item, item, plain, values
 from lambdas.adapters.dynamodb.listing import just_below, read_items
-from lambdas.adapters.dynamodb.writes import refused
+from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.webhooks import EventPage
 from lambdas.domain.webhooks import Event, State, event_of
 
 
-def put(table: str, job: Job) -> list[dict[str, Any]]:
-    """The part of a transaction that stores the event of a job in its final state; nothing where it has none."""
+def put(table: str, job: Job) -> list[Part]:
+    """Return the transaction part that stores the event of a final job; none if it has no event."""
     event = event_of(job)
     return [{"Put": {"TableName": table, "Item": _item(event)}}] if event else []
 
 
 class DynamoOutbox:
-    """The port Outbox. Events are listed in the order of their jobs' ids, which is the order of time."""
+    """Implements the port Outbox. Events are listed by their jobs' ids, which is by time, newest first."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -44,13 +43,13 @@ class DynamoOutbox:
             ExpressionAttributeValues=values(
                 state=before.state, attempts=before.attempts, due=before.due, lease=before.lease_until
             ),
-            **TELL,
+            **RETURN_OLD,
         )
-        # a writing whose answer was lost is sent again, and finds itself
+        # a write whose response was lost is sent again and finds its own item
         return left is None or left.get("written_by") == written_by
 
     def list(self, tenant: str, state: State | None, limit: int, cursor: str | None) -> EventPage:
-        """Raises InvalidRequest for a cursor that was never given out."""
+        """See the port. Raises InvalidRequest for an invalid cursor."""
         last = just_below(cursor) if cursor is not None else "~"  # above every id
         if not last:
             return EventPage([], None)
@@ -64,13 +63,13 @@ class DynamoOutbox:
             ExpressionAttributeNames={"#k": attribute},
             ExpressionAttributeValues=values(k=value, last=last),
             ScanIndexForward=False,
-            Limit=limit + 1,  # the one more tells whether this was the last page
+            Limit=limit + 1,  # the additional one shows whether there is a next page
             **index,
         )
         found = [plain(raw) for raw in answer["Items"]]
         more, found = len(found) > limit, found[:limit]
         cursor = found[-1]["sk"] if more else None
-        if index:  # it holds keys alone, and may be a moment behind
+        if index:  # it has only keys, and may be stale
             found = read_items(self._table, _partition(tenant), [key["sk"] for key in found])
             found = [row for row in found if row["state"] == state]
         return EventPage([_event(row, tenant) for row in found], cursor)

@@ -1,10 +1,9 @@
-"""Projects in DynamoDB, and how much is in them.
+"""Stores projects in DynamoDB, and counts their jobs and images.
 
-Nothing is added up when a job is made or ends: one counter per project would be a single record that all of a tenant's
-jobs write at once, where transactions collide and a plain update is lost with its process. Instead what is there is
-counted when somebody asks: the entries of the index `by_project`, and for images one small row each, written with the
-image and deleted or expired with it. So the figures always agree with the lists. A count reads some 10,000 entries at
-a time, and MAX_PAGES times at the most.
+There are no counters: one item per project, written by all of a tenant's jobs, would make transactions conflict, and an
+update outside a transaction is lost if its process ends. Counts are made on request instead, of the entries of the
+index `by_project` and of one small item per image, which is written, deleted and expires with the image. So counts
+always agree with lists. One query counts about 10,000 entries; there are at most MAX_PAGES queries.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from collections import OrderedDict
 from typing import Any
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb.items import TELL, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, get_item, item, plain, values
 from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.projects import Counts, Project
 
 MAX_PAGES = 8
-KNOWN = 10_000  # projects that a process remembers to exist
+KNOWN = 10_000  # existing projects that a process remembers
 
 
 class DynamoProjects:
-    """The port Projects over the tables `projects`, `jobs` and `images`."""
+    """Implements the port Projects with the tables `projects`, `jobs` and `images`."""
 
     def __init__(self, table: str, jobs_table: str, images_table: str) -> None:
         self._table = table
@@ -32,9 +31,9 @@ class DynamoProjects:
 
     def create(self, project: Project) -> bool:
         row = item(project.tenant, project.id, name=project.name, created_at=project.created_at)
-        new = {"ConditionExpression": "attribute_not_exists(pk)", **TELL}
+        new = {"ConditionExpression": "attribute_not_exists(pk)", **RETURN_OLD}
         found = refused(aws.client("dynamodb"), "put_item", TableName=self._table, Item=row, **new)
-        # the same, where its answer was lost and it was sent again
+        # an equal item: the response was lost and the write was sent again
         return found is None or (bool(found) and _project(found) == project)
 
     def ensure(self, tenant: str, project_id: str, now: float) -> None:
@@ -73,7 +72,7 @@ class DynamoProjects:
 
 
 def _count(table: str, attribute: str, value: str, **index: str) -> tuple[int, bool]:
-    """How many records there are, and whether these are all."""
+    """Return the number of items that were counted, and whether these are all."""
     found, start = 0, dict[str, Any]()
     for _ in range(MAX_PAGES):
         answer = aws.client("dynamodb").query(

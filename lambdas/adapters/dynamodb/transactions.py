@@ -1,4 +1,4 @@
-"""Write several items of DynamoDB, all or none."""
+"""Writes several items of DynamoDB in one transaction, with retries."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any, Final, NamedTuple
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.items import Values, plain
-from lambdas.adapters.dynamodb.writes import attempts
+from lambdas.adapters.dynamodb.writes import Part, attempts
 from lambdas.domain.errors import Unavailable
 
 TRIES: Final = 25
-MAX_WAIT: Final = 0.5  # seconds; with these a writer is patient for some five seconds
-# Another writer was at the same item in the same instant, or the table had no room: neither says no.
+MAX_WAIT: Final = 0.5  # seconds; all waits together take about five seconds
+# Another write of the same item was in progress, or the table was throttled: the transaction may be tried again.
 _AGAIN: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _FAILED: Final = "ConditionalCheckFailed"
 
 
 class Reason(NamedTuple):
-    """What became of one item's condition: whether it failed, and the item as it stands where its part asked for it."""
+    """Whether the condition of one part failed, and the existing item if the part asked for it."""
 
     failed: bool
     item: Values
 
 
-def transact(items: Sequence[dict[str, Any]]) -> list[Reason]:
-    """Empty when everything is written; else nothing is by this call, and there is a reason for each item.
+def transact(items: Sequence[Part], db: Any = None) -> list[Reason]:
+    """Return an empty list if everything was written; else a reason for each part, and this call wrote nothing.
 
-    A condition also fails where the writing was done and its answer lost, so that it was sent again: DynamoDB knows it
-    again by its token, but for ten minutes only, and no emulator does. Whoever cares looks at the reason's item.
+    A condition also fails if an earlier try wrote the items and its response was lost. DynamoDB knows such a try by
+    its token for ten minutes, emulators do not; callers for whom it matters compare the reason's item.
     """
-    db = aws.client("dynamodb")
-    token = str(uuid.uuid4())  # one for all tries: of those whose end is not known, one at the most is written
+    db = db or aws.client("dynamodb")
+    token = str(uuid.uuid4())  # the same for all tries, so that at most one of them writes
     for number in attempts(TRIES, 0.02, MAX_WAIT):
         try:
             db.transact_write_items(TransactItems=list(items), ClientRequestToken=token)

@@ -1,19 +1,21 @@
-"""Writes of one item under a condition, and the waits between tries."""
+"""Writes single items under a condition, and waits between tries."""
 
 from __future__ import annotations
 
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lambdas.adapters.dynamodb.items import TELL, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, get_item, item, plain, values
 from lambdas.domain.errors import Unavailable
+
+Part = dict[str, Any]  # a write in DynamoDB's form
 
 
 def attempts(tries: int, wait: float, max_wait: float = 60.0) -> Iterator[int]:
-    """The numbers of the tries. Before each but the first it sleeps: at random up to `wait`, doubled each time.
+    """Yield the numbers of the tries. Sleeps before each but the first: a random time up to `wait`, doubled each time.
 
     Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -24,7 +26,7 @@ def attempts(tries: int, wait: float, max_wait: float = 60.0) -> Iterator[int]:
 
 
 def refused(db: Any, operation: str, **arguments: Any) -> Values | None:
-    """None where the write was made; else the item as it stands, empty where it was not asked for or there is none."""
+    """Make a write. Returns None on success; else the existing item, empty if there is none or it was not asked for."""
     try:
         getattr(db, operation)(**arguments)
     except db.exceptions.ConditionalCheckFailedException as refusal:
@@ -42,11 +44,11 @@ def compare_and_swap(
     tries: int,
     resend: bool = False,
 ) -> Values | None:
-    """Write what `change` makes of the item, under its `version`; again from what a faster writer left.
+    """Write the result of `change` if the item has the `version` that was read; else start again from the new item.
 
-    Returns what was written; None where `change` has nothing to write, or after so many tries. `resend`: a first write
-    whose answer was lost is sent once more, and known again by the token that it wrote. Raises Unavailable. The
-    attributes' names are none of DynamoDB's reserved words.
+    Returns what was written; None if `change` returns None, or after `tries`. `resend`: a first write whose response
+    was lost is sent once more, and recognised by the token that it wrote. Raises Unavailable. The names of the
+    attributes must not be reserved words of DynamoDB.
     """
     found = get_item(table, pk, sk, db=db)
     token = uuid.uuid4().hex
@@ -64,7 +66,7 @@ def compare_and_swap(
             continue
         if left is None:
             return attributes
-        found = left or get_item(table, pk, sk, db=db)  # not every emulator tells what stands there
+        found = left or get_item(table, pk, sk, db=db)  # not every emulator returns the existing item
         if found and found.get("written_by") == token:
             return attributes
     return None
@@ -77,5 +79,29 @@ def _swap(attributes: Values, found: Values | None) -> dict[str, Any]:
         "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in written),
         "ConditionExpression": "version = :seen" if found else "attribute_not_exists(pk)",
         "ExpressionAttributeValues": values(**written, **({"seen": version} if found else {})),
-        **TELL,
+        **RETURN_OLD,
+    }
+
+
+def adding(
+    table: str,
+    pk: str,
+    sk: str,
+    columns: Mapping[str, int],
+    put: Mapping[str, object],
+    first: Mapping[str, object] | None = None,
+) -> Part:
+    """An update that adds to the columns, sets what is `put`, and what is `first` only where it is not there."""
+    names = [*columns, *put, *(first or {})]
+    placed = {name: number for number, name in enumerate(names)}
+    sets = [f"#{placed[name]} = :{placed[name]}" for name in put]
+    sets += [f"#{placed[name]} = if_not_exists(#{placed[name]}, :{placed[name]})" for name in first or ()]
+    adds = [f"#{placed[name]} :{placed[name]}" for name in columns]
+    given = {**columns, **put, **(first or {})}
+    return {
+        "TableName": table,
+        "Key": item(pk, sk),
+        "UpdateExpression": f"SET {', '.join(sets)} ADD {', '.join(adds)}",
+        "ExpressionAttributeNames": {f"#{number}": name for name, number in placed.items()},
+        "ExpressionAttributeValues": values(**{str(number): given[name] for name, number in placed.items()}),
     }

@@ -45,7 +45,7 @@ class Opened:
     warnings: tuple[str, ...] = ()
 
 
-def measured(data: bytes, most_pixels: int) -> Outline:
+def measured(data: bytes, max_pixels: int) -> Outline:
     """Parse the file's structure. Raises UnsupportedMediaType, MalformedBody and TooLarge."""
     try:
         found = outlined(data)
@@ -56,8 +56,8 @@ def measured(data: bytes, most_pixels: int) -> Outline:
         if kind is None and is_cut_or_text(data):
             raise MalformedBody("the image could not be read: it must be a whole PNG, JPEG or WebP file")
         raise UnsupportedMediaType(f"an image must be PNG, JPEG or WebP, not {kind or 'a file of another type'}")
-    if found.pixels > most_pixels:
-        raise TooLarge(f"an image may have {most_pixels} pixels at the most, not {found.pixels}")
+    if found.pixels > max_pixels:
+        raise TooLarge(f"an image may have {max_pixels} pixels at the most, not {found.pixels}")
     if found.memory > MAX_MEMORY:
         raise TooLarge(f"an image of {found.width}x{found.height} pixels that is stored in this way is too large")
     if found.work > MAX_WORK:
@@ -65,11 +65,11 @@ def measured(data: bytes, most_pixels: int) -> Outline:
     return found
 
 
-def opened(data: bytes, most_pixels: int) -> Opened:
+def opened(data: bytes, max_pixels: int) -> Opened:
     """Decode a picture. Raises as `measured`."""
     from PIL import Image
 
-    outline = measured(data, most_pixels)
+    outline = measured(data, max_pixels)
     try:
         picture = _decoded(outline)
         picture, said = to_srgb(picture, outline.colours)

@@ -1,4 +1,4 @@
-"""Parses the outer structure of PNG, JPEG and WebP files, and checks whether a file has its picture alone in it.
+"""Parses the outer structure of PNG, JPEG and WebP files, and checks whether a file has nothing but its picture.
 
 No decoder runs here. A plain file has no text, EXIF, colour profile, animation, unknown part, wrong checksum, or byte
 after its end. Any other file is encoded again, or rebuilt from its parts, instead of being passed on.
@@ -21,15 +21,6 @@ def outlined(data: bytes) -> Outline | None:
     if kind == "png" and not png_ends(data):
         raise Broken("the image is cut off")
     return _WALKERS[kind](data)
-
-
-def is_plain(data: bytes, kind: str) -> bool:
-    """Return whether the file is of `kind` (png, jpeg or webp) and may be passed on unchanged."""
-    try:
-        found = outlined(data)
-    except Broken:
-        return False
-    return found is not None and found.kind == kind and found.plain
 
 
 def png_ends(data: bytes) -> bool:

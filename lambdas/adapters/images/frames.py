@@ -14,8 +14,8 @@ MAX_RATIO: Final = 2.4  # Stability accepts 1:2.5 to 2.5:1; the rest is a margin
 MIN_SIDE: Final = 64
 
 
-def shown(picture: Image, most_pixels: int, around: Any) -> Image:
-    """Return the picture extended by the colour `around` to an accepted proportion, then scaled to `most_pixels`."""
+def shown(picture: Image, max_pixels: int, around: Any) -> Image:
+    """Return the picture extended by the colour `around` to an accepted proportion, then scaled to `max_pixels`."""
     from PIL import Image
 
     wide, corner = extended(picture.size)
@@ -23,7 +23,7 @@ def shown(picture: Image, most_pixels: int, around: Any) -> Image:
         room = Image.new(picture.mode, wide, around)
         room.paste(picture, corner)
         picture = room
-    scale = min(1.0, math.sqrt(most_pixels / (wide[0] * wide[1])))
+    scale = min(1.0, math.sqrt(max_pixels / (wide[0] * wide[1])))
     scale = max(scale, MIN_SIDE / min(wide))
     size = math.ceil(wide[0] * scale), math.ceil(wide[1] * scale)
     return picture if size == wide else picture.resize(size, Image.Resampling.LANCZOS)

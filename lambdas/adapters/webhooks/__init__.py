@@ -1,1 +1,1 @@
-"""Outgoing events over HTTP: the call, its signature, and which addresses are allowed."""
+"""Sends webhooks over HTTP: the request, its signature, and the check of the URL."""

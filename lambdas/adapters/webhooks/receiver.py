@@ -1,4 +1,4 @@
-"""One attempt to deliver an event: one POST to a checked address, of whose answer only the status counts."""
+"""Delivers an event by one POST to a checked address; only the status of the response counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdas.egress import guard, retry_after, wire
 
 
 class HttpReceiver:
-    """The port Receiver. A redirect is an answer like any other: it is not followed."""
+    """Implements the port Receiver. Redirects are not followed."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private

@@ -1,4 +1,4 @@
-"""The tenants' signing secrets, and the signatures of Standard Webhooks that they make."""
+"""Signs webhooks by the Standard Webhooks specification, with the tenant's secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class StandardSigner:
-    """The port Signer. Secrets `given` by the settings go before those in the table of keys."""
+    """Implements the port Signer. Secrets `given` by the settings precede those in the table `keys`."""
 
     def __init__(self, table: str, given: Mapping[str, str]) -> None:
         self._table = table
@@ -30,7 +30,7 @@ class StandardSigner:
         return " ".join(made) or None
 
     def _secrets(self, tenant: str, now: float) -> list[bytes]:
-        """The living ones, newest first: two while a rotation lasts."""
+        """Return the valid secrets, newest first: two during a rotation."""
         if tenant in self._given:
             found = [self._given[tenant]]
         else:
@@ -45,7 +45,7 @@ class StandardSigner:
 
 
 def _decoded(secret: str) -> bytes:
-    """Empty for what is not base64."""
+    """Return the secret's bytes; empty if it is not base64."""
     text = secret.removeprefix(PREFIX)
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

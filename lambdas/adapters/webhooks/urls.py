@@ -1,12 +1,12 @@
-"""Where webhooks may go, as far as it can be seen when a client names the address."""
+"""Checks the URL of a webhook when a client sends it; each delivery checks it again."""
 
 from __future__ import annotations
 
 import time
 
-LOOK_UP_SECONDS = 1.5  # for a name; one that is not resolved by then is taken, and looked at again at each delivery
+LOOK_UP_SECONDS = 1.5  # a name that is not resolved by then is accepted; each delivery checks it again
 
-# By the guard's word for it: what would be right.
+# The requirement that is not met, by the guard's code.
 REFUSALS = {
     "invalid": "must be an address such as https://example.com/hook, in ASCII and without a user or a password",
     "scheme": "must begin with https://",
@@ -16,7 +16,7 @@ REFUSALS = {
 
 
 class GuardedUrls:
-    """The port WebhookUrls. `allow_private`: a deployment on one's own machine, with receivers there."""
+    """Implements the port WebhookUrls. `allow_private`: the service runs locally, with local receivers."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private

@@ -19,6 +19,7 @@ from lambdas.usecases.jobs.generate import generate
 def answer_with(call: Call, draft: Draft, view: Callable[[Job, Call], BaseModel]) -> Answer:
     """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
     job, replayed = generate(draft, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
+    call.log.update(job_id=job.id, provider=job.provider, model=job.model, cost_usd=job.cost_usd)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     if call.wants_async or not job.final:
         headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"

@@ -15,12 +15,12 @@ from lambdas.usecases.catalogue.purge_models import purge_models
 
 
 def _models(call: Call) -> Answer:
-    house, now = call.deps.house(), call.deps.clock.now()
+    deployment, now = call.deps.deployment(), call.deps.clock.now()
     return json_answer(
         ModelsView(
             object="list",
-            data=[_row(row) for row in list_models(house, now)],
-            models=takable(house, now),
+            data=[_row(row) for row in list_models(deployment, now)],
+            models=takable(deployment, now),
             default_model=call.deps.default_model,
         )
     )
@@ -29,7 +29,7 @@ def _models(call: Call) -> Answer:
 def _model(call: Call) -> Answer:
     """The id's slash comes as it is or encoded, and a gateway may have decoded it on the way."""
     model_id = unquote("/".join(call.params[name] for name in ("owner", "model_id") if name in call.params))
-    row = find_model(model_id, call.deps.house(), call.deps.clock.now())
+    row = find_model(model_id, call.deps.deployment(), call.deps.clock.now())
     if row is None:
         raise NotFound(f"there is no model {model_id[:200]!r}; GET /v1/models lists those that exist")
     return json_answer(_row(row))

@@ -10,7 +10,7 @@ from lambdas.usecases.catalogue.list_providers import list_providers
 
 
 def _providers(call: Call) -> Answer:
-    rows = list_providers(call.deps.house(), call.deps.clock.now())
+    rows = list_providers(call.deps.deployment(), call.deps.clock.now())
     return json_answer(ProvidersView(providers=[ProviderView.of(row) for row in rows]))
 
 

@@ -13,7 +13,7 @@ from lambdas.domain.backgrounds import MAX_PADDING
 from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import Draft, ImageRequest
+from lambdas.domain.jobs.request import Draft, Format, ImageRequest
 from lambdas.domain.ports.media import Blobs
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
@@ -40,7 +40,7 @@ class BackgroundFields(Body):
         Field(ge=0, le=MAX_PADDING, description="Pixels around the product, which is never scaled."),
         Whole,
     ] = None
-    format: Literal["png", "jpeg", "webp"] = Field(
+    format: Format = Field(
         "png",
         description="`png` and `webp` keep the product's pixels to the byte; `jpeg` cannot, and a warning says so.",
     )

@@ -18,6 +18,9 @@ else:  # pydantic reads the choices from the table, which the type checker canno
     ProviderChoice = Literal["auto", *ALL]
 
 
+Parameter = Literal["cfg", "negative_prompt", "seed", "steps"]
+
+
 def _visible(text: str) -> str:
     if is_blank(text):
         raise ValueError("must not be blank")

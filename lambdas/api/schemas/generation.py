@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, View
 from lambdas.api.schemas.receipt import Metadata
-from lambdas.domain.jobs.request import Draft, ImageRequest
+from lambdas.domain.jobs.request import Draft, Format, ImageRequest
 
 
 class GenerateBody(Painting):
@@ -16,7 +16,7 @@ class GenerateBody(Painting):
 
     prompt: Prompt
     negative_prompt: NegativePrompt = None
-    format: Literal["png", "jpeg", "webp"] = "png"
+    format: Format = "png"
 
     def to_draft(self) -> Draft:
         return Draft(ImageRequest(**self.model_dump(), given=self.given()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -12,10 +12,12 @@ from lambdas.api.schemas.common import ProviderName, Query, View
 from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain.ids import JOB_ID
 from lambdas.domain.iso_time import iso
-from lambdas.domain.jobs.job import Job, JobFilter
+from lambdas.domain.jobs.job import Job, JobFilter, JobStatus
+from lambdas.domain.jobs.request import Format
 from lambdas.domain.ports.media import Blobs
 
 DAY = 86_400.0  # seconds
+LAST_YEAR = 9999  # whose last day may be none of UTC
 
 
 def _moment(value: object) -> object:
@@ -27,8 +29,8 @@ def _moment(value: object) -> object:
     except ValueError:
         raise ValueError("must be a time in ISO 8601, such as 2026-11-20T12:00:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment.year < 1971:
-        raise ValueError("must be later than 1970")
+    if not 1971 <= moment.year < LAST_YEAR:
+        raise ValueError(f"must be of the years from 1971 to {LAST_YEAR - 1}")
     return moment.timestamp()
 
 
@@ -66,7 +68,7 @@ class JobsQuery(Query):
     """The query of GET /unified/jobs."""
 
     project_id: str | None = Field(None, min_length=1, max_length=63)
-    status: Literal["queued", "running", "completed", "failed", "cancelled"] | None = None
+    status: JobStatus | None = None
     provider: ProviderName | None = None
     since: Moment = Field(None, alias="from")
     until: LastMoment = Field(None, alias="to")
@@ -92,7 +94,7 @@ class ImageView(View):
     download_url: str = Field(description="Pre-signed, as `url`.")
     width: int
     height: int
-    format: Literal["png", "jpeg", "webp"]
+    format: Format
     seed: int
 
 
@@ -113,7 +115,7 @@ class JobView(View):
 
     generation_id: str
     provider: str
-    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    status: JobStatus
     prompt: str = Field(description="As sent to the provider.")
     images: list[BackgroundImageView | ImageView]
     metadata: Metadata
@@ -171,4 +173,4 @@ class AcceptedView(View):
     """The work goes on as a job; `Location` says where to look."""
 
     generation_id: str
-    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    status: JobStatus

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from lambdas.api.schemas.common import Body, View
+from lambdas.api.schemas.common import Body, Parameter, View
+from lambdas.usecases.catalogue.list_models import ModelStatus
 
 
 class PurgeBody(Body):
@@ -31,7 +32,7 @@ class ModelView(View):
     owned_by: str
     provider: str
     capabilities: list[str]
-    status: Literal["available", "unconfigured", "retired"]
+    status: ModelStatus
     retires_on: str | None
     shutdown_date: str | None = Field(description="As `retires_on`, by the name that OpenAI's SDK knows.")
     replacement: str | None = Field(description="For a retired model: what to use instead.")
@@ -40,7 +41,7 @@ class ModelView(View):
     sizes: SizeLimits | list[str] | None = Field(
         description="What the model itself makes; null for any. Every other size is made of the nearest one."
     )
-    honours: list[Literal["cfg", "negative_prompt", "seed", "steps"]]
+    honours: list[Parameter]
     prompt_max: int | None = Field(description="Characters.")
     typical_seconds: float | None
     licence: str | None

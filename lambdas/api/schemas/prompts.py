@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from lambdas.api.schemas.common import Body, Prompt, View
+from lambdas.domain.prompts import Method
 from lambdas.usecases.prompts.optimize import EngineState, Optimized, is_long
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ValidatedPromptView(View):
     needs_optimization: bool = Field(description="Whether it has 3,000 characters or more.")
     optimized_prompt: str = Field(description="What a provider would be sent; the prompt itself if it is short.")
     optimized_length: int
-    method: Literal["none", "llm", "deterministic"]
+    method: Method
     engine: str | None = Field(description="The language model that wrote it.")
     analysis: AnalysisView = Field(description="Of the prompt as it was sent.")
     warnings: list[str]

@@ -7,8 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from lambdas.api.schemas.common import View
+from lambdas.api.schemas.common import Parameter, View
 from lambdas.domain.iso_time import iso
+from lambdas.domain.jobs.request import Format
+from lambdas.domain.routing.health import Status
 from lambdas.usecases.catalogue.list_providers import ProviderRow
 
 
@@ -18,18 +20,14 @@ class ProviderLimits(View):
     prompt_characters: int
     reference_images: int
     seconds: float = Field(description="A call that has not answered by then is given up.")
-    parameters: list[Literal["cfg", "negative_prompt", "seed", "steps"]] = Field(
-        description="What at least one model honours."
-    )
-    formats: list[Literal["png", "jpeg", "webp"]] = Field(
-        description="What the provider encodes itself; every format is served."
-    )
+    parameters: list[Parameter] = Field(description="What at least one model honours.")
+    formats: list[Format] = Field(description="What the provider encodes itself; every format is served.")
 
 
 class ProviderView(View):
     id: str
     configured: bool
-    status: Literal["available", "degraded", "cooling_down", "unconfigured"]
+    status: Literal[Status, "unconfigured"]
     models: list[str]
     capabilities: list[str]
     success_rate: float | None = Field(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from lambdas.api.schemas.common import View
 from lambdas.domain import catalogue
+from lambdas.domain.failures import Outcome
 from lambdas.domain.jobs.job import Attempt, Job, Rewriting
+from lambdas.domain.prompts import Method
 
 
 class DroppedParam(View):
@@ -20,7 +22,7 @@ class DroppedParam(View):
 class AttemptView(View):
     provider: str
     model: str
-    outcome: Literal["success", "failed", "refused", "unknown"]
+    outcome: Outcome
     error_code: str | None
     duration: float = Field(description="Seconds.")
     cost_usd: float
@@ -41,7 +43,7 @@ class PromptValidation(View):
     original_length: int
     optimized_length: int
     optimization_time: float = Field(description="Seconds.")
-    method: Literal["none", "llm", "deterministic"]
+    method: Method
     engine: str | None = Field(description="The model that rewrote the prompt.")
     cost_usd: float = Field(description="Of the language models that were asked; part of the whole.")
 

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctio
 from lambdas.api.schemas.common import Body, NegativePrompt, Painting, Prompt, ProviderChoice, ProviderName, View, Whole
 from lambdas.api.schemas.jobs import AcceptedView, JobView
 from lambdas.domain import ids
-from lambdas.domain.jobs.request import Draft, ImageRequest
+from lambdas.domain.jobs.request import Draft, Format, ImageRequest, Strategy
 from lambdas.domain.providers import ALL
 
 Label = Annotated[str, StringConstraints(max_length=500)]
@@ -36,12 +36,12 @@ class UnifiedBody(Painting):
     negative_prompt: NegativePrompt = None
     provider: ProviderChoice = "auto"
     n: Annotated[int, Field(ge=1, le=8, description="How many images."), Whole] = 1
-    format: Literal["png", "jpeg", "webp"] = "png"
+    format: Format = "png"
     reference_image: str | None = Field(
         None, min_length=1, description="An image to start from: base64 or a data URI of a PNG, JPEG or WebP."
     )
     project_id: str = Field("default", pattern=f"^{ids.PROJECT.pattern}$")
-    strategy: Literal["balanced", "fastest", "cheapest", "quality"] = "balanced"
+    strategy: Strategy = "balanced"
     fallback: Annotated[
         bool | Annotated[list[ProviderName], Field(min_length=1, max_length=8)], WrapValidator(_one_sentence)
     ] = Field(True, description="Whether another provider may answer, or which, in order.")

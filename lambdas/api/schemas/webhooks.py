@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from lambdas.api.schemas.common import Query, View
@@ -12,14 +10,14 @@ from lambdas.domain.ids import JOB_ID
 from lambdas.domain.iso_time import iso
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.ports.media import Blobs
-from lambdas.domain.webhooks import PENDING, Event
+from lambdas.domain.webhooks import PENDING, Event, EventType, State
 from lambdas.usecases.webhooks.payload import payload
 
 
 class WebhooksQuery(Query):
     """The query of GET /unified/webhooks."""
 
-    state: Literal["pending", "delivered", "exhausted", "disabled"] | None = None
+    state: State | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, pattern=f"^{JOB_ID.pattern}$")
 
@@ -29,9 +27,9 @@ class WebhookView(View):
 
     generation_id: str
     webhook_id: str = Field(description="The `webhook-id` header, the same at every attempt.")
-    type: Literal["generation.completed", "generation.failed", "generation.cancelled"]
+    type: EventType
     url: str
-    state: Literal["pending", "delivered", "exhausted", "disabled"]
+    state: State
     attempts: int
     next_attempt_at: str | None = Field(description="While pending: not before this time.")
     created_at: str

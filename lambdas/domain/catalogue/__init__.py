@@ -1,4 +1,4 @@
-"""The models the service knows, looked up by name, by provider and by date."""
+"""The catalogue: looks up models by id, by provider and by date."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _RETIRED_BY_ID: Final = {model.id: model for model in RETIRED}
 
 
 def card(model_id: str) -> ModelCard | None:
-    """The model's card, also after its `retires_on`; `None` for what is in no table of living models."""
+    """Return the model's card, even after its `retires_on`; `None` for an ended or unknown model."""
     return _CARD_BY_ID.get(model_id)
 
 
 def retired(model_id: str, today: date | None = None) -> Retired | None:
-    """Why the model no longer answers and what to use instead; `None` for a living or unknown model.
+    """Return why the model has ended and its replacement; `None` for a usable or unknown model.
 
-    A card whose `retires_on` has come counts as retired from that day on.
+    A card counts as retired from its `retires_on` on.
     """
     found = _CARD_BY_ID.get(model_id)
     if found is None:
@@ -39,13 +39,5 @@ def retired(model_id: str, today: date | None = None) -> Retired | None:
 
 
 def cards_of(provider: str) -> tuple[ModelCard, ...]:
-    """The provider's models, the one to be asked first in front; empty for a provider without any."""
+    """Return the provider's models, its default first."""
     return tuple(c for c in CARDS if c.provider == provider)
-
-
-def default_of(provider: str) -> ModelCard:
-    """The provider's default model, which reads any prompt. Raises KeyError for a provider without models."""
-    for c in CARDS:
-        if c.provider == provider and not c.words:
-            return c
-    raise KeyError(provider)

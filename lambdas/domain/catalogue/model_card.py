@@ -1,4 +1,4 @@
-"""What is known of one model: the shape of the catalogue's rows."""
+"""Defines the catalogue's rows: model cards and retired models."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 Size = tuple[int, int]
-BORDER = "border"  # our own plain cut-out: everything but the colour of the photo's border
+BORDER = "border"  # the service's own cut-out by the colour of the photo's border
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The sides, in pixels, of a model that takes any width and height within limits."""
+    """The limits, in pixels, of a model that takes any width and height within them."""
 
-    least: int
-    most: int
+    min: int
+    max: int
     step: int
-    most_pixels: int = 100_000_000
+    max_pixels: int = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +31,45 @@ class ModelCard:
     price_usd: float
     default_size: Size
     honours: frozenset[str]  # of: negative_prompt, steps, cfg, seed
-    formats: tuple[str, ...]  # what the provider itself can encode, best first
+    formats: tuple[str, ...]  # that the provider itself encodes, best first
     created: int  # Unix time of the model's release
     capabilities: frozenset[str] = frozenset({"text-to-image"})
     ratios: dict[str, Size] = field(default_factory=dict)  # aspect ratio -> size it is generated at
-    sides: Sides | None = None  # instead of ratios; with neither, any size the service takes
+    sides: Sides | None = None  # instead of ratios; a model without both takes any size
     seed_min: int = 0
     seed_max: int = 4294967295
     steps_max: int = 150
-    distilled: bool = False  # to few steps and no guidance: it takes those that a client sends, and no route's own
+    distilled: bool = False  # ignores a route's default steps and cfg, honours the client's
     prompt_max: int = 10_000
     negative_prompt_max: int = 10_000
-    negative_above_cfg: float = -1.0  # a negative prompt does something with more guidance than this
-    # instant: one call that always ends well within a gateway's time; single_shot: one call that may take longer;
-    # ticket: a call that answers with the provider's own job id, which is asked after until it is done
+    negative_above_cfg: float = -1.0  # a negative prompt has an effect only above this cfg
+    # instant: one call that always ends well within the gateway's timeout; single_shot: one call that may take longer;
+    # ticket: a call that returns the provider's own job id, which is polled
     call: Literal["instant", "single_shot", "ticket"] = "single_shot"
-    max_seconds: float = 300.0  # a call that has not answered by then is given up
+    max_seconds: float = 300.0  # timeout of a call
     region: str | None = None
     retires_on: date | None = None
-    references: int = 0  # how many reference images it takes
-    reference_side: int = 0  # pixels that the shorter side of such an image must have
+    references: int = 0  # the maximum number of reference images
+    reference_side: int = 0  # minimum pixels of the shorter side of such an image
     quality: int = 5  # 1 to 10, from public side-by-side rankings; orders models for the strategy `quality`
-    typical_seconds: float = 6.0  # what one image takes, until this deployment has seen its own
-    licence: str = ""  # what may be done with the images, in a few words
-    # Of a model of backgrounds, who cuts the product out of a photo without an alpha channel: another model's id,
-    # BORDER, or empty for the model itself, which then puts the product back too. The others paint a scene alone.
+    typical_seconds: float = 6.0  # of one image, until the deployment has observed its own
+    licence: str = ""  # a short description of what it permits
+    # Of a background model: what removes the background of a photo without an alpha channel. Another model's id or
+    # BORDER (the model generates only the scene then), or empty if the model itself does it and puts the product back.
     background_remover: str = ""
-    # The only words that it reads; empty: any. Unless a client names it, such a model is asked for those words alone.
+    # The vocabulary of a vocabulary-limited model; empty for others. Unless the client names it, such a model is used
+    # only for prompts of these words.
     words: frozenset[str] = frozenset()
 
     def reads(self, prompt: str) -> bool:
-        """Whether the prompt is made of the model's words, in any case, with spaces, commas and full stops between."""
+        """Return whether the prompt has only words of the model, separated by spaces, commas and full stops."""
         said = re.findall(r"[^\s.,]+", prompt.lower())
         return not self.words or (bool(said) and self.words.issuperset(said))
 
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """A model that no longer answers: `ended` is `None` where the day is not known."""
+    """A model that has ended; `ended` is `None` if the day is unknown."""
 
     id: str
     provider: str
@@ -80,5 +81,5 @@ class Retired:
 
 
 def day(year: int, month: int, day_of_month: int) -> int:
-    """That day as Unix time."""
+    """Return the start of the day as Unix time."""
     return int(datetime(year, month, day_of_month, tzinfo=UTC).timestamp())

@@ -1,4 +1,4 @@
-"""How an exact size is reached with a model that knows only aspect ratios."""
+"""Plans how an exact size is reached with a model that offers only aspect ratios or certain sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lambdas.domain.catalogue.model_card import ModelCard, Sides, Size
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """How a picture came to its size: what the model made, what is answered, and by which steps."""
+    """The generated size, the returned size, and how one became the other."""
 
     generated: str
     returned: str
@@ -19,14 +19,14 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class SizePlan:
-    """`final` is what the client gets; `generate` what the provider is asked for."""
+    """`final` is the size of the answer, `generate` the size that the provider is asked for."""
 
     final: Size
     generate: Size
     ratio: str | None
 
     def note(self, made: Size) -> Sizing | None:
-        """The declaration for the answer when the picture `made` was not of the final size; else `None`."""
+        """Return the statement for the answer if the generated size `made` is not the final one; else `None`."""
         if made == self.final:
             return None
         scale = max(self.final[0] / made[0], self.final[1] / made[1])
@@ -37,10 +37,9 @@ class SizePlan:
 
 
 def plan(card: ModelCard, width: int | None, height: int | None) -> SizePlan:
-    """Choose the model's aspect ratio nearest to width:height, by the ratio of ratios.
+    """Choose the model's nearest size: for ratios, the one with the smallest quotient to width:height.
 
-    One side alone makes a square where the model has no default of that side. Nothing is refused here:
-    each side's limits were checked with the request.
+    One side alone gives a square. Nothing is refused here: the limits of each side were checked with the request.
     """
     if width is None and height is None:
         width, height = card.default_size
@@ -55,18 +54,18 @@ def plan(card: ModelCard, width: int | None, height: int | None) -> SizePlan:
 
 
 def _within(sides: Sides, width: int, height: int) -> Size:
-    """The size nearest to width x height that the model takes and that covers it in proportion.
+    """Return the nearest size to width x height that the model takes and that covers its proportion.
 
-    Scaled as a whole into the limits first, then each side is rounded up to the step; what is too much is cropped.
+    The size is scaled into the limits, then each side is rounded up to the step; the excess is cropped later.
     """
-    scale = max(1.0, sides.least / min(width, height))
-    scale = min(scale, sides.most / max(width, height), math.sqrt(sides.most_pixels / (width * height)))
+    scale = max(1.0, sides.min / min(width, height))
+    scale = min(scale, sides.max / max(width, height), math.sqrt(sides.max_pixels / (width * height)))
 
     def side(length: int) -> int:
         wanted = math.ceil(round(length * scale / sides.step, 6)) * sides.step
-        return min(max(wanted, -(-sides.least // sides.step) * sides.step), sides.most // sides.step * sides.step)
+        return min(max(wanted, -(-sides.min // sides.step) * sides.step), sides.max // sides.step * sides.step)
 
     made = side(width), side(height)
-    while made[0] * made[1] > sides.most_pixels:  # rounding up went over the limit
+    while made[0] * made[1] > sides.max_pixels:  # rounding up went over the limit
         made = (made[0] - sides.step, made[1]) if made[0] >= made[1] else (made[0], made[1] - sides.step)
     return made

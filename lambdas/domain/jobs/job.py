@@ -58,6 +58,8 @@ class Attempt:
     started_at: float = 0.0
     ticket: str | None = None  # the provider's own id of the work, once it has accepted it
     paid: Paid = "unknown"  # yes: `cost_usd`, which is known also of work that goes on
+    painted: float | None = None  # the seconds that the project's own GPU painted, where it says so
+    loaded: float | None = None  # those that its last load of the model took
 
     @property
     def unsure(self) -> bool:
@@ -161,8 +163,13 @@ class Job:
         return replace(self, status=QUEUED, lease_until=0.0, started_at=None, released=self.released + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored: plain values only."""
-        return asdict(self)
+        """As stored: plain values only. What is said by few attempts is left out of the others."""
+        stored = asdict(self)
+        for attempt in stored["attempts"]:
+            for name in ("painted", "loaded"):
+                if attempt[name] is None:
+                    del attempt[name]
+        return stored
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Job:

@@ -1,4 +1,4 @@
-"""What a client asks for, and the order that is given to a provider for one image of it."""
+"""Defines image requests, and the tasks and answers of providers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE_STEP = 8
 MAX_STEPS = 150
 MAX_CFG = 30.0
 MAX_SEED = 4294967295
-FORMATS = ("png", "jpeg", "webp")
+Format = Literal["png", "jpeg", "webp"]
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
@@ -145,7 +145,7 @@ class ImageTask:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage:
-    """A provider's answer for one order: the bytes as they came, unchecked, and the seed it says it used."""
+    """A provider's answer to one task: the unchecked bytes, and the seed that the provider states."""
 
     data: bytes = field(repr=False)
     seed: int | None = None
@@ -156,6 +156,8 @@ class GeneratedImage:
     components: dict[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
+    painted: float | None = None  # seconds, as the project's own GPU says: of painting, and of its last load
+    loaded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

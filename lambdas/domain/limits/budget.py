@@ -1,13 +1,12 @@
-"""A tenant's month of money: what a job may cost before it is admitted, and what it did cost when it has ended.
+"""Computes a tenant's monthly budget: the reservation when a job is accepted, and the settlement when it has ended.
 
-All sums are whole micro-dollars, months are those of UTC, and a job belongs to the month in which it was accepted.
-The month's books hold `committed` (spent and reserved together: what a cap is compared with), `spent`, and `lost`:
-calls that may have been paid and nobody knows, by their list price, which are the house's loss and not the tenant's.
+All sums are whole micro-dollars, months are those of UTC, and a job belongs to the month in which it was accepted. The
+month's books hold `committed` (spent and reserved together, which is compared with a cap), `spent`, and `lost`: the
+list price of calls of which it is unknown whether they were charged, the operator's loss and not the tenant's.
 
-A job reserves the dearest model of its plan for each of its images, so that no fallback can pass the cap, and the most
-that a language model can cost where its prompt is to be shortened. What it cost then takes the reservation's place.
-Only a provider that charges more than its list price, or charges for what is no image, can bring a month above its
-cap, by that difference; the next reservation sees it.
+A job reserves the most expensive model of its plan for each of its images, so that no fallback can exceed the cap, and
+the maximum cost of a language model if its prompt is to be shortened. Its cost then replaces the reservation. A month
+can exceed its cap only if a provider charges more than its list price, or charges for an answer without an image.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from lambdas.domain.analytics import Columns, Key
 from lambdas.domain.limits.budget import Caps, Committed
 from lambdas.domain.limits.rate import Verdict
 from lambdas.domain.projects import Counts, Project
@@ -28,8 +30,8 @@ class Books(Protocol):
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         """Reserve in the month of `at`. Raises BudgetExceeded."""
 
-    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int) -> None:
-        """Replace what was held by what was spent, and by what may have been."""
+    def settle(self, tenant: str, at: float, held: int, spent: int, lost: int, sums: Mapping[Key, Columns]) -> None:
+        """Replace what was held by what was spent, and by what may have been; add to the daily sums with it."""
 
 
 class Limits(Protocol):

@@ -1,4 +1,4 @@
-"""The ports to image services, to the models that shorten prompts, and to what is known of their health."""
+"""Defines the ports to image services, to their health, and to the models that shorten prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lambdas.domain.routing.health import Health, Seen
 class Provider(Protocol):
     """An image service. Adding one: lambdas/providers/README.md."""
 
-    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:
+    def paint(self, task: ImageTask, timeout: float) -> GeneratedImage:
         """Make one image within `timeout` seconds, in one paid call, never retried here.
 
         Raises ProviderFailure for everything that is not an image.
@@ -25,26 +25,25 @@ class Provider(Protocol):
 class TicketProvider(Protocol):
     """An image service whose work outlives the call that starts it.
 
-    `client_chooses_id`: whether the work's id is `order.id`, so that it can be asked after by whoever knows the
-    order, even where the answer to `submit` was lost. `notifies_completion`: `requeue_finished_job` is called at the
-    end of the work, so that no run has to wait for it.
+    `client_chooses_id`: the work's id is `task.id`, so that the work can be polled even if the answer to `submit` was
+    lost. `notifies_completion`: `requeue_finished_job` is called at the end of the work, so that no run has to wait.
     """
 
     client_chooses_id: bool
     notifies_completion: bool
 
-    def submit(self, order: ImageTask, timeout: float) -> Ticket:
+    def submit(self, task: ImageTask, timeout: float) -> Ticket:
         """Start one image in one paid call, never retried here. Raises ProviderFailure.
 
-        Where the service lets the client choose the id of the work, it is `order.id`.
+        The id of the work is `task.id` if the client chooses it.
         """
 
-    def collect(self, ticket: Ticket, order: ImageTask, timeout: float) -> GeneratedImage | None:
-        """Ask once whether the work is done: its image, or `None` while it goes on.
+    def collect(self, ticket: Ticket, task: ImageTask, timeout: float) -> GeneratedImage | None:
+        """Poll once: return the image, or `None` while the work goes on.
 
-        Raises ProviderFailure: `unavailable` or `throttled` where asking failed and may be tried again, `failed`
-        or `content_policy` where the work ended without an image, `outcome_unknown` where the service does not
-        know the ticket. Asking costs nothing and may be repeated without limit.
+        Raises ProviderFailure: `unavailable` or `throttled` if the poll failed and may be tried again, `failed` or
+        `content_policy` if the work ended without an image, `outcome_unknown` if the service does not know the ticket.
+        Polling is free and may be repeated without limit.
         """
 
 
@@ -57,25 +56,25 @@ class Providers(Protocol):
 
 
 class ProviderHealth(Protocol):
-    """What all functions together have lately seen of the providers. Never raises: without it, all look well."""
+    """The providers' recent health over all functions. Never raises: without data all are healthy."""
 
     def snapshot(self) -> Mapping[str, Health]:
-        """By provider id, a few seconds old at the most; a provider that was not called lately is not in it."""
+        """The health by provider id, at most a few seconds old; without providers that were not called lately."""
 
     def observe(self, provider: str, model: str, seen: Seen, seconds: float, cost: float, now: float) -> None:
-        """A call ended so at `now`."""
+        """Record a call that ended at `now` as `seen`."""
 
     def claim_probe(self, provider: str, now: float) -> bool:
-        """Ask before calling a provider that health.may_call says `probe` of: whether the caller may call it.
+        """Claim the call to a provider for which health.may_call returns `probe`.
 
-        True for one caller over all functions, until its outcome is observed or health.PROBE_SECONDS have passed;
-        for every caller once the provider is open again.
+        True for one caller over all functions, until its outcome is observed or health.PROBE_SECONDS have passed; for
+        every caller once the cooldown has ended.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """What a language model wrote, and what it charged in USD: `estimated` where its answer counts no tokens."""
+    """A language model's text and its cost in USD, `estimated` if the answer counts no tokens."""
 
     text: str
     cost_usd: float = 0.0
@@ -83,7 +82,7 @@ class Rewrite:
 
 
 class PromptEngine(Protocol):
-    """A language model that shortens prompts. Its rewrites are strangers' text: domain/prompts/guard.py judges them."""
+    """A language model that shortens prompts. Its text is untrusted: domain/prompts/guard.py checks it."""
 
     @property
     def name(self) -> str:
@@ -94,21 +93,21 @@ class PromptEngine(Protocol):
 
     @property
     def price(self) -> TextPrice | None:
-        """`None`: it costs nothing."""
+        """The price; `None` if it is free."""
 
     def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
-        """The prompt in fewer than `limit` characters, as well as the model can count, within `timeout` seconds.
+        """The prompt in fewer than about `limit` characters, within `timeout` seconds.
 
-        Raises ProviderFailure for everything else, with what it cost.
+        Raises ProviderFailure, with its cost.
         """
 
     def health(self, timeout: float) -> bool:
-        """Whether it would answer now."""
+        """Whether it answers now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """Ids of models: those that were taken out of memory, and those that are still there."""
+    """Ids of models: those that were removed from memory, and those that remain."""
 
     removed: tuple[str, ...]
     remaining: tuple[str, ...]
@@ -116,7 +115,7 @@ class Purged:
 
 @runtime_checkable
 class ModelCache(Protocol):
-    """A provider that keeps models in memory and can be told at once to let them go."""
+    """A provider that keeps models in memory and can unload them at once."""
 
     def purge(self, model_id: str | None, timeout: float) -> Purged:
-        """Take one model, or all, out of memory. Raises ProviderFailure."""
+        """Remove one model, or all, from memory. Raises ProviderFailure."""

@@ -27,7 +27,7 @@ def compress(text: str, limit: int = LIMIT) -> str:
     """Return `text` in fewer than `limit` characters; a shorter text is returned unchanged, also one from here.
 
     1. The text is cut into pieces: clauses, tags, and parts of long clauses. `(word:1.3)`, quotes and other bracketed
-       groups stay whole, unless one alone is longer than segments.GROUP_MOST.
+       groups stay whole, unless one alone is longer than segments.MAX_GROUP.
     2. Pieces that repeat an earlier one (the same terms in any order, or all but a few) are removed.
     3. If the text is still too long, pieces are chosen for the most term weight per character, where each further
        occurrence of a term counts less: the greedy maximum-coverage summary of Lin and Bilmes, "A class of submodular

@@ -10,16 +10,16 @@ from typing import Final
 from lambdas.domain.prompts.terms import MARKS, UNSPACED
 from lambdas.domain.prompts.vocabulary import STOP_WORDS
 
-LONGEST: Final = 140  # characters of a piece; a longer one is cut between words, if possible before a function word
-SHORTEST: Final = 40  # characters that such a cut leaves, at least
-GROUP_MOST: Final = 1000  # characters; a longer bracketed stretch is plain text
-QUOTE_MOST: Final = 200
+MAX_PIECE: Final = 140  # characters of a piece; a longer one is cut between words, if possible before a function word
+MIN_PIECE: Final = 40  # characters that such a cut leaves, at least
+MAX_GROUP: Final = 1000  # characters; a longer bracketed stretch is plain text
+MAX_QUOTE: Final = 200
 DASHES: Final = "\u2013\u2014"
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # lone surrogates too
 _PAIRS: Final = dict(zip(")]}\uff09\u3011\u300b\u300d\u300f", "([{\uff08\u3010\u300a\u300c\u300e", strict=True))
 _QUOTES: Final = re.compile(
-    rf'"[^"\n]{{1,{QUOTE_MOST}}}"|“[^”\n]{{1,{QUOTE_MOST}}}”|„[^“”\n]{{1,{QUOTE_MOST}}}[“”]'
+    rf'"[^"\n]{{1,{MAX_QUOTE}}}"|“[^”\n]{{1,{MAX_QUOTE}}}”|„[^“”\n]{{1,{MAX_QUOTE}}}[“”]'
     r"|<[^<>\s]{1,200}>"  # <lora:name:0.8>
 )
 _MARK: Final = re.compile(
@@ -71,9 +71,9 @@ def cut(text: str, most: int) -> str:
 
 
 def _bounded(text: str, start: int, end: int, mark: str, inside: bytearray) -> list[Piece]:
-    """Return the text between two marks in pieces of at most LONGEST characters, where it can be cut."""
+    """Return the text between two marks in pieces of at most MAX_PIECE characters, where it can be cut."""
     pieces: list[Piece] = []
-    while end - start > LONGEST and (at := _place(text, start, end, inside)) < end:
+    while end - start > MAX_PIECE and (at := _place(text, start, end, inside)) < end:
         pieces.append(Piece(_tidy(text[start:at]), start, at, " " if text[at].isspace() else ""))
         start = at
     pieces.append(Piece(_tidy(text[start:end]), start, end, mark))
@@ -82,7 +82,7 @@ def _bounded(text: str, start: int, end: int, mark: str, inside: bytearray) -> l
 
 def _place(text: str, start: int, end: int, inside: bytearray) -> int:
     """Return where to cut: before a function word, else at white space, else in a script without spaces."""
-    least, most = start + SHORTEST, min(start + LONGEST, end - 1)
+    least, most = start + MIN_PIECE, min(start + MAX_PIECE, end - 1)
     spaces = [at for at in range(most, least, -1) if text[at].isspace() and not inside[at]]
     for at in spaces:
         word = _WORD_AHEAD.match(text, at)
@@ -128,7 +128,7 @@ def _inside_groups(text: str) -> bytearray:
             spans.append((first, at + 1))
     inside = bytearray(len(text) + 1)
     for first, last in spans:
-        if last - first <= GROUP_MOST:
+        if last - first <= MAX_GROUP:
             inside[first + 1 : last] = b"\x01" * (last - first - 1)
     return inside
 

@@ -1,1 +1,1 @@
-"""Which models are asked for an image, in which order, and when another one is."""
+"""Chooses the models for an image: planning, ranking by health, and fallback."""

@@ -1,4 +1,4 @@
-"""Who is asked for an image when the first choice does not give it, and when nobody else is asked."""
+"""Chooses the candidates of a request, and decides after which failures the next one is asked."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.routing.ranking import Ranking
 
-MAX_LOSSES: Final = 2  # calls of one image that may have been paid for in vain before the last one
+MAX_LOSSES: Final = 2  # calls of one image with unknown outcome before the last one
 
 
 def may_fall_back(code: Failure, paid: Paid, losses: int = 0) -> bool:
-    """Whether the next candidate is asked after a failure of this code.
+    """Return whether the next candidate is asked after a failure of this code.
 
-    `paid` is the failure's own: `unknown` where the call may have been charged. `losses` counts the earlier calls
-    for the same image that were `unknown` too. Such a call is never made again: the same provider is not asked twice,
-    and the attempt stays on the receipt as it ended. Another provider is asked, because the client allowed that by
-    `fallback` and needs the image; but not without end, so that a broken network cannot cost one image six times.
+    `paid` is the failure's: `unknown` if the call may have been charged. `losses` counts the earlier `unknown` calls
+    for the same image. Such a call is never repeated at the same provider, and its attempt stays on the receipt.
+    Another provider is asked, because the client allows it by `fallback` and needs the image; but only MAX_LOSSES
+    times, so that a broken network cannot charge one image once per candidate.
     """
     return CONSEQUENCES[code].fallback and (paid == "no" or losses < MAX_LOSSES)
 
 
 def unsupported_reason(card: ModelCard, request: ImageRequest, references: int = 0) -> FieldError | None:
-    """Why the model cannot serve the request with its `references` reference images, and which field asks too much.
+    """Return why the model cannot serve the request with `references` reference images, and the wrong field.
 
-    `None` where it can. What it would merely drop of the request is no reason: that is counted by routing, and said in
-    the answer.
+    `None` if it can. A parameter that the model would drop is no reason: ranking counts it, the answer reports it.
     """
     if request.task not in card.capabilities:
         named = "model" if request.model else "provider"
         what = "product backgrounds" if request.task == BACKGROUND else "images of its own"
         return FieldError(named, f"{card.id} makes no {what}")
-    references = 0 if request.task == BACKGROUND else references  # the product itself, which every such model takes
+    references = 0 if request.task == BACKGROUND else references  # it is the product's photo
     if references and "image-to-image" not in card.capabilities:
         return FieldError(request.reference_field, f"{card.id} takes no reference image")
     if references > card.references:
@@ -44,7 +43,7 @@ def unsupported_reason(card: ModelCard, request: ImageRequest, references: int =
         return FieldError(request.reference_field, said)
     length = len(request.prompt)
     if request.optimize_prompt and length >= LIMIT:
-        length = LIMIT - 1  # it will be shortened to that at the most
+        length = LIMIT - 1  # the maximum after shortening
     if length > card.prompt_max:
         said = f"{card.id} takes prompts of {card.prompt_max} characters; this one has {length}"
         return FieldError("prompt", said)
@@ -56,23 +55,23 @@ def unsupported_reason(card: ModelCard, request: ImageRequest, references: int =
 
 
 def heeds(card: ModelCard, request: ImageRequest, name: str) -> bool:
-    """Whether the parameter of that name does something at this model, as the request stands."""
+    """Return whether the parameter has an effect at this model, with the request's other parameters."""
     if name not in card.honours:
         return False
     return name != "negative_prompt" or (_cfg(card, request) or 0) > card.negative_above_cfg
 
 
 def _cfg(card: ModelCard, request: ImageRequest) -> float | None:
-    """The guidance that the model is given: a distilled one takes what the client sent, and no route's own."""
+    """Return the guidance for the model: a distilled one ignores a route's default."""
     return request.cfg if "cfg" in card.honours and ("cfg" in request.given or not card.distilled) else None
 
 
 def candidates(model: str | None, provider: str, fallback: bool | Sequence[str], ranking: Ranking) -> list[ModelCard]:
-    """The models to ask, in order; empty where those that the client allows are all resting.
+    """Return the models to ask, in order; empty if all that the client allows are cooling down.
 
-    What the client named goes first: its `model`, else its `provider` (unless `auto`). Then, with `fallback` true, the
-    others as they are ranked, those of the same provider last. A list of providers or models is kept to in its order,
-    and is the whole choice where nothing else was named. With `fallback` false there is one candidate.
+    The client's `model` is first, else its `provider` (unless `auto`). Then, with `fallback` true, the others as
+    ranked, those of the same provider last. A list of providers or models is used in its order, and is the whole choice
+    if nothing else is named. With `fallback` false there is one candidate.
     """
     pool = (*ranking.ready, *ranking.spare)
     wished = [name for name in (model or provider,) if name != "auto"]
@@ -88,5 +87,5 @@ def candidates(model: str | None, provider: str, fallback: bool | Sequence[str],
 
 
 def _find(name: str, pool: Sequence[ModelCard]) -> ModelCard | None:
-    """The model of that name, or the best one of the provider of that name."""
+    """Return the model of that name, or the best one of the provider of that name."""
     return next((card for card in pool if name in (card.id, card.provider)), None)

@@ -1,8 +1,7 @@
-"""What the service has lately seen of a provider, and whether it may be called now.
+"""Keeps the recent statistics of a provider, and decides whether it may be called now.
 
-Counts fade with a half-life, so that what a provider did an hour ago says little about it today. After repeated
-failures nobody calls it for a while (a cooldown); then one call over all functions tries it (the probe), and its
-success opens the provider to everybody again.
+Counts decay with a half-life, so old observations weigh little. Repeated failures begin a cooldown without calls; then
+one call of all functions is the probe, and its success ends the cooldown for all.
 """
 
 from __future__ import annotations
@@ -13,25 +12,25 @@ from typing import Any, Final, Literal
 
 from lambdas.domain.failures import CONSEQUENCES, Failure, HealthEffect
 
-HALF_LIFE: Final = 600.0  # seconds after which a count has half its weight
+HALF_LIFE: Final = 600.0  # seconds, of a count's weight
 KEPT: Final = 40  # latest successes whose seconds are remembered
 KEPT_SECONDS: Final = 3600.0
-TRIP_AFTER: Final = 4  # failures in a row that begin a cooldown: one more than the tries of one image
-MIN_COOLDOWN: Final = 15.0  # doubled with each one that did not help
+TRIP_AFTER: Final = 4  # consecutive failures that begin a cooldown: one more than the tries of one image
+MIN_COOLDOWN: Final = 15.0  # doubled after each failed probe
 MAX_COOLDOWN: Final = 300.0
-PROBE_SECONDS: Final = 60.0  # a probe that has not ended by then no longer keeps others away
-ENOUGH: Final = 3.0  # faded calls below which a success rate says nothing
+PROBE_SECONDS: Final = 60.0  # after which another caller may probe
+ENOUGH: Final = 3.0  # decayed calls; a success rate of fewer is ignored
 SOUND: Final = 0.8  # a lower success rate is `degraded`
-ASLEEP_SECONDS: Final = 60.0  # that others are preferred from then on
+ASLEEP_SECONDS: Final = 60.0  # for which other providers are preferred
 
 Status = Literal["available", "degraded", "cooling_down"]
 
 
 class NoFailure(StrEnum):
-    """What a call may end in that is no failure."""
+    """How a call may end other than by a failure."""
 
     SUCCESS = "success"
-    ASLEEP = "asleep"  # it took the work, and was not waited for: others could give the image sooner
+    ASLEEP = "asleep"  # it accepted the work and was left, because others may give the image sooner
 
 
 Seen = NoFailure | Failure
@@ -43,30 +42,30 @@ class Health:
 
     successes: float = 0.0
     failures: float = 0.0  # those of probes not counted
-    cost_usd: float = 0.0  # paid for all these calls, fading like their counts
-    lost_seconds: float = 0.0  # spent on the failures, fading likewise
+    cost_usd: float = 0.0  # of all these calls, decaying like the counts
+    lost_seconds: float = 0.0  # of the failures, decaying likewise
     latencies: tuple[tuple[float, float, str], ...] = ()  # of successes: when, seconds, model; oldest first
-    gone: tuple[tuple[str, float], ...] = ()  # models found missing, and until when each is left alone
+    gone: tuple[tuple[str, float], ...] = ()  # missing models, and until when each is not called
     streak: int = 0  # failures since the last success
-    cooldowns: int = 0  # in a row; halved by each success
-    cooldown_until: float = 0.0  # 0: none, or a success has ended it
-    probe_until: float = 0.0  # 0: nobody is trying
+    cooldowns: int = 0  # consecutive ones; halved by each success
+    cooldown_until: float = 0.0  # 0: none, or ended by a success
+    probe_until: float = 0.0  # 0: no probe is in progress
     asleep_until: float = 0.0
     updated: float = 0.0
 
     @property
     def success_rate(self) -> float | None:
-        """Of the faded calls; `None` where there were none."""
+        """The success rate of the decayed calls; `None` without calls."""
         calls = self.successes + self.failures
         return self.successes / calls if calls > 1e-6 else None
 
     def latency(self, quantile: float, now: float) -> float | None:
-        """That quantile (0 to 1) of the seconds of the latest successes; `None` where there are none."""
+        """Return a quantile (0 to 1) of the seconds of the latest successes; `None` without any."""
         seconds = sorted(s for when, s, _ in self.latencies if now - when <= KEPT_SECONDS)
         return seconds[min(int(quantile * len(seconds)), len(seconds) - 1)] if seconds else None
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored: plain values only."""
+        """Return plain values, for storage."""
         return asdict(self)
 
     @classmethod
@@ -77,7 +76,7 @@ class Health:
 
 
 def faded(health: Health, now: float) -> Health:
-    """The same health with its counts faded to `now`."""
+    """Return the health with its counts decayed to `now`."""
     weight: float = 0.5 ** (max(0.0, now - health.updated) / HALF_LIFE)
     return replace(
         health,
@@ -90,21 +89,21 @@ def faded(health: Health, now: float) -> Health:
 
 
 def observed(health: Health, seen: Seen, seconds: float, cost: float, now: float, model: str = "") -> Health:
-    """The health after a call that ended so at `now`."""
+    """Return the health after a call that ended at `now` as `seen`."""
     health = faded(health, now)
-    if seen is NoFailure.ASLEEP:  # no failure, or those who can only wait for it would be refused
+    if seen is NoFailure.ASLEEP:  # no failure: else requests for this provider alone would be refused
         return replace(health, asleep_until=now + ASLEEP_SECONDS, streak=0, cooldown_until=0.0, probe_until=0.0)
     if seen is NoFailure.SUCCESS:
         return _succeeded(health, seconds, cost, now, model)
     effect = CONSEQUENCES[seen].health
     if effect is HealthEffect.NOTHING:
-        # no verdict: whoever comes next may try the provider
+        # no information about the provider: the next caller may probe it
         return replace(health, cost_usd=health.cost_usd + cost, probe_until=0.0)
     if effect is HealthEffect.MODEL:
         left_alone = tuple((m, until) for m, until in health.gone if m != model and until > now)
         return replace(health, gone=(*left_alone, (model, now + MAX_COOLDOWN)), probe_until=0.0)
     tried_again = 0 < health.cooldown_until <= now
-    if not tried_again:  # that it is down was known: counted again and again, it would outweigh the recovery
+    if not tried_again:  # failed probes are not counted, as they would outweigh the recovery
         health = replace(health, failures=health.failures + 1, lost_seconds=health.lost_seconds + seconds)
     health = replace(health, cost_usd=health.cost_usd + cost, streak=health.streak + 1)
     if effect is HealthEffect.SHUT:
@@ -113,7 +112,7 @@ def observed(health: Health, seen: Seen, seconds: float, cost: float, now: float
         pause = min(MIN_COOLDOWN * 2**health.cooldowns, MAX_COOLDOWN)
         cooldowns = min(health.cooldowns + 1, 10)
         return replace(health, cooldowns=cooldowns, cooldown_until=now + pause, probe_until=0.0)
-    return health  # a first failure, or a call that was under way when the cooldown began
+    return health  # a first failure, or a call that began before the cooldown
 
 
 def _succeeded(health: Health, seconds: float, cost: float, now: float, model: str) -> Health:
@@ -133,7 +132,7 @@ def _succeeded(health: Health, seconds: float, cost: float, now: float, model: s
 
 
 def status(health: Health, now: float) -> Status:
-    """`degraded`: it may be called, and fails more than it should, or a cooldown is over and nobody has tried yet."""
+    """Return the status; `degraded`: it may be called, but fails often, or its cooldown is over without a probe yet."""
     if now < health.cooldown_until:
         return "cooling_down"
     if health.cooldown_until or health.streak >= 2:
@@ -145,7 +144,7 @@ def status(health: Health, now: float) -> Status:
 
 
 def may_call(health: Health, now: float, model: str = "") -> Literal["yes", "probe", "no"]:
-    """Whether a call may be made: `probe` means by one caller only, who claims it first."""
+    """Return whether a call may be made; `probe`: only by the one caller who claims it."""
     if now < health.cooldown_until or any(m == model and now < until for m, until in health.gone):
         return "no"
     if not health.cooldown_until:
@@ -154,12 +153,12 @@ def may_call(health: Health, now: float, model: str = "") -> Literal["yes", "pro
 
 
 def probing(health: Health, now: float) -> Health:
-    """The health while the caller tries the provider."""
+    """Return the health while a probe is in progress."""
     return replace(health, probe_until=now + PROBE_SECONDS)
 
 
 def free_at(health: Health, now: float, model: str = "") -> float:
-    """When the provider may be called again, as far as is known now."""
+    """Return when the provider may be called again, as far as is known now."""
     missing = [until for m, until in health.gone if m == model]
     trying = [health.probe_until] if health.cooldown_until else []
     return max(now, health.cooldown_until, *missing, *trying)

@@ -1,4 +1,4 @@
-"""Which models are asked for a request, in which order, and what of the request the chosen one cannot honour."""
+"""Plans which models are asked for a request, in which order, and what each model drops of the request."""
 
 from __future__ import annotations
 
@@ -39,63 +39,63 @@ _FEW_WORDS = "{} reads only the words of scenes such as 'two red stars on white'
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What this deployment offers: its configured providers, what is known of them, and its choice of models."""
+    """What this deployment offers: its configured providers, their health, and its permitted models."""
 
     configured: frozenset[str]
     default_model: str
     allowed_models: Collection[str] = ()
     healths: Mapping[str, Health] | None = None
-    weights: Mapping[str, float] | None = None  # shares of traffic by provider, before any strategy
-    vocabulary_limited: Collection[str] = ()  # the ids of those models with words of their own that are here
+    weights: Mapping[str, float] | None = None  # shares of traffic by provider; they precede any strategy
+    vocabulary_limited: Collection[str] = ()  # the ids of the available vocabulary-limited models
 
     def allows(self, model_id: str) -> bool:
         return not self.allowed_models or model_id in self.allowed_models
 
     def has(self, card: ModelCard) -> bool:
-        """Whether the model is here, if it is one of few words: the others are wherever their provider is."""
+        """Return whether a vocabulary-limited model is available; any other one is if its provider is."""
         return not card.words or card.id in self.vocabulary_limited
 
     def cards(self, now: float) -> list[ModelCard]:
-        """The models that could be asked: configured, allowed, and living."""
+        """Return the models that could be asked: configured, allowed and not retired."""
         today = datetime.fromtimestamp(now, UTC).date()
         return [
             card
             for card in catalogue.CARDS
             if card.provider in self.configured
-            and (card.provider == DEMO or self.allows(card.id))  # the demo stands in where nothing is configured
+            and (card.provider == DEMO or self.allows(card.id))  # the demo replaces any model
             and self.has(card)
             and not catalogue.retired(card.id, today)
         ]
 
 
-def plan(request: ImageRequest, house: Deployment, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
-    """The models to ask, in order; at least one.
+def plan(request: ImageRequest, deployment: Deployment, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
+    """Return the models to ask, in order; at least one.
 
-    Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for what no
-    model can do; NoneAvailable where every model that could is resting.
+    Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for a request that
+    no model can serve; NoneAvailable if every suitable model is cooling down.
     """
-    _check_providers(request, house)
+    _check_providers(request, deployment)
     named = None
     if request.model is not None:
-        named = _named(request.model, house, now)
+        named = _named(request.model, deployment, now)
         if request.provider not in ("auto", named.provider):
             said = f"model {named.id!r} belongs to provider {named.provider!r}, not {request.provider!r}"
             raise _refused(FieldError("model", said))
-        if named.provider not in house.configured:
-            if house.configured != {DEMO}:
+        if named.provider not in deployment.configured:
+            if deployment.configured != {DEMO}:
                 message = f"model {named.id!r} needs provider {named.provider!r}, which is not configured"
                 raise ProviderUnconfigured(message, errors=(FieldError("model", message),))
             if (reason := fallback.unsupported_reason(named, request)) and request.task not in named.capabilities:
                 raise _refused(reason)
-            named = None  # the demo stands in, and says so: see replaced()
-    pool = house.cards(now)
+            named = None  # the demo replaces it, which replaced() reports
+    pool = deployment.cards(now)
     references = int(request.reference_key is not None)
     reasons = {
         card.id: fallback.unsupported_reason(card, request, references) or _unread(card, request) for card in pool
     }
     if named and (reason := reasons.get(named.id)):
         raise _refused(reason)
-    fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, house.default_model))
+    fit = _without_small([card for card in pool if reasons[card.id] is None], (request.model, deployment.default_model))
     wanted = [card for card in fit if request.provider in ("auto", card.provider)]
     if not wanted:
         asked = [card for card in pool if request.provider in ("auto", card.provider)]
@@ -107,11 +107,11 @@ def plan(request: ImageRequest, house: Deployment, now: float, rng: random.Rando
         raise NoneAvailable("no configured provider has an allowed model")
     strategy = "balanced" if request.strategy == DEFAULT_STRATEGY else request.strategy
     losses = {card.id: len(dropped(request, card)) + _enlarges(request, card) for card in fit}
-    ranking = rank(fit, house.healths or {}, strategy, now, rng, house.weights, losses)
-    model = named.id if named else _preferred(request, house, fit, now)
+    ranking = rank(fit, deployment.healths or {}, strategy, now, rng, deployment.weights, losses)
+    model = named.id if named else _preferred(request, deployment, fit, now)
     cards = fallback.candidates(model, request.provider, request.fallback, ranking)
     if request.fallback is True:
-        cards += [card for card in ranking.spare if card.provider == DEMO and card not in cards]  # its last resort
+        cards += [card for card in ranking.spare if card.provider == DEMO and card not in cards]  # a last resort
     if not cards:
         wait = max(1, round((ranking.free_at or now) - now))
         raise NoneAvailable("every provider that could do this is resting after failures", retry_after=wait)
@@ -122,10 +122,10 @@ def _refused(wrong: FieldError) -> InvalidRequest:
     return InvalidRequest(wrong.message, errors=(wrong,))
 
 
-def _check_providers(request: ImageRequest, house: Deployment) -> None:
+def _check_providers(request: ImageRequest, deployment: Deployment) -> None:
     others = request.fallback if isinstance(request.fallback, tuple) else ()
     for field, provider in (("provider", request.provider), *(("fallback", other) for other in others)):
-        if provider == "auto" or provider in house.configured:
+        if provider == "auto" or provider in deployment.configured:
             continue
         if provider in ALL:
             said = f"provider {provider!r} is not configured here"
@@ -133,23 +133,23 @@ def _check_providers(request: ImageRequest, house: Deployment) -> None:
         raise _refused(FieldError(field, f"unknown provider {provider!r}; known are: auto, {', '.join(PROVIDERS)}"))
 
 
-def _named(model: str, house: Deployment, now: float) -> ModelCard:
+def _named(model: str, deployment: Deployment, now: float) -> ModelCard:
     if end := catalogue.retired(model, datetime.fromtimestamp(now, UTC).date()):
         raise RetiredModel(f"model {model!r} is retired: {end.reason} Use {end.replacement!r} instead.")
     card = catalogue.card(model)
     if card is None:
         raise UnknownModel(f"unknown model {model!r}; GET /v1/models lists those that exist")
-    if not house.allows(model):
-        raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(house.allowed_models)}")
-    if not house.has(card):
+    if not deployment.allows(model):
+        raise UnknownModel(f"model {model!r} is not allowed here; allowed are: {', '.join(deployment.allowed_models)}")
+    if not deployment.has(card):
         raise ProviderUnconfigured(f"model {model!r} is not here; GET /v1/models lists those that are")
     return card
 
 
 def _unread(card: ModelCard, request: ImageRequest) -> FieldError | None:
-    """Why a model of few words is not asked: the client did not name it, and the prompt has others.
+    """Return why a vocabulary-limited model is not asked: the client did not name it and the prompt has other words.
 
-    `unsupported_reason` comes first: it refuses what would be shortened, so the prompt looked at is the one sent.
+    `unsupported_reason` comes first and refuses prompts that would be shortened, so this is the prompt as sent.
     """
     if card.id == request.model or card.reads(request.prompt):
         return None
@@ -157,9 +157,9 @@ def _unread(card: ModelCard, request: ImageRequest) -> FieldError | None:
 
 
 def _enlarges(request: ImageRequest, card: ModelCard) -> bool:
-    """Whether a model of the provider that the client named would make less than the size that was asked for.
+    """Return whether a model of the provider that the client named would generate less than the requested size.
 
-    Another of its models may make all of it. Where a strategy was named as well, that one decides.
+    Another of its models may generate all of it. A strategy that the client named takes precedence.
     """
     if request.provider != card.provider or request.strategy not in (DEFAULT_STRATEGY, "balanced"):
         return False
@@ -168,21 +168,21 @@ def _enlarges(request: ImageRequest, card: ModelCard) -> bool:
 
 
 def _without_small(fit: list[ModelCard], named: Collection[str | None]) -> list[ModelCard]:
-    """The models without those of few words that are neither named nor the first of their provider: a bigger one is."""
+    """Drop vocabulary-limited models unless they are named, or their provider has nothing better."""
     first = {card.provider: card for card in reversed(fit)}
     return [card for card in fit if not card.words or card.id in named or card is first[card.provider]]
 
 
-def _preferred(request: ImageRequest, house: Deployment, fit: list[ModelCard], now: float) -> str | None:
-    """The default model, awake, for a request that leaves model, provider and strategy to the house."""
+def _preferred(request: ImageRequest, deployment: Deployment, fit: list[ModelCard], now: float) -> str | None:
+    """Return the default model, unless it is asleep, for a request without model, provider and strategy."""
     if request.strategy != DEFAULT_STRATEGY or request.provider != "auto":
         return None
-    asleep = {provider for provider, seen in (house.healths or {}).items() if now < seen.asleep_until}
-    return next((card.id for card in fit if card.id == house.default_model and card.provider not in asleep), None)
+    asleep = {provider for provider, seen in (deployment.healths or {}).items() if now < seen.asleep_until}
+    return next((card.id for card in fit if card.id == deployment.default_model and card.provider not in asleep), None)
 
 
 def dropped(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
-    """What the client sent that the model cannot honour, each with the reason."""
+    """Return the client's parameters that the model cannot honour, each with the reason."""
     gone = [
         Dropped(name, f"{card.id} has no such parameter")
         for name in ("negative_prompt", "steps", "cfg", "seed")
@@ -201,7 +201,7 @@ def dropped(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
 
 
 def replaced(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
-    """That another model answered than the one, or the provider, that the client named."""
+    """Return the note that another model or provider answered than the client named."""
     if request.model is not None and request.model != card.id:
         named = catalogue.card(request.model)
         stands_in = card.provider == DEMO and (named is None or named.provider != DEMO)
@@ -213,7 +213,7 @@ def replaced(request: ImageRequest, card: ModelCard) -> tuple[Dropped, ...]:
 
 
 def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[str, ...]:
-    """What the client should know of the model that answers, or has answered to that prompt."""
+    """Return the warnings for the client about the model that answers."""
     said = []
     if card.retires_on and card.retires_on - datetime.fromtimestamp(now, UTC).date() <= WARN_BEFORE:
         said.append(f"model {card.id} retires on {card.retires_on.isoformat()}")
@@ -223,9 +223,9 @@ def warnings(card: ModelCard, now: float, prompt: str | None = None) -> tuple[st
 
 
 def draw_seed(request: ImageRequest, card: ModelCard, rng: random.Random) -> int:
-    """The client's own seed where the model takes it, else a drawn one, with room for those of the images after it.
+    """Return the client's seed if the model takes it, else a random one with room for the seeds of further images.
 
-    0 is never drawn, also where a card allows it: some services read it as `any seed`.
+    0 is never drawn, even if the card allows it: some services take it for any seed.
     """
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         return request.seed
@@ -233,13 +233,13 @@ def draw_seed(request: ImageRequest, card: ModelCard, rng: random.Random) -> int
 
 
 def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) -> ImageTask:
-    """The order for the job's image number `index`: seeds count up from the job's, within the model's range."""
+    """Return the task of the job's image number `index`: seeds count up from the job's, within the model's range."""
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
     avoid = request.negative_prompt or usual
     direct = request.format in card.formats and size.generate == size.final
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
-        seed = request.seed  # the job's own may have been drawn, for a model that does not take the client's
+        seed = request.seed  # the job's may be a random one, for a model that does not take the client's
     span = card.seed_max - card.seed_min + 1
 
     def takes(name: str) -> bool:
@@ -254,7 +254,7 @@ def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) ->
         ratio=size.ratio,
         steps=min(request.steps, card.steps_max) if request.steps and takes("steps") else None,
         cfg=request.cfg if takes("cfg") else None,
-        format=request.format if direct else _lossless(card),  # what will be scaled is taken without loss
+        format=request.format if direct else _lossless(card),  # an image that will be scaled is requested lossless
     )
 
 

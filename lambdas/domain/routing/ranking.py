@@ -21,13 +21,11 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, get_args
+from typing import Final
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.health import HALF_LIFE, Health, faded, free_at, may_call
-
-STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 
 SECOND_USD: Final = 0.002
 FAILURE_USD: Final = 0.10

@@ -1,1 +1,1 @@
-"""What the providers' modules share: HTTP calls, downloads, and the GPU worker's answers."""
+"""Contains the code that providers share: HTTP calls, downloads, and the GPU worker's answers."""

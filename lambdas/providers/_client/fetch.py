@@ -1,4 +1,4 @@
-"""Fetching a picture from an address that a provider named, which is hostile until checked: only from public hosts."""
+"""Downloads a picture from a URL of a provider's answer, from public hosts only, since the URL is untrusted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class _BarredError(Exception):
-    """The address is not one to fetch from, whatever is there."""
+    """The URL must not be fetched."""
 
 
 class _NoPictureError(Exception):
-    """This try failed; another may not."""
+    """This try failed; another one may succeed."""
 
 
 def trusted_hosts(base_url: str, default: str) -> frozenset[guard.Origin]:
-    """Host and port of a provider address that the operator has overridden; none where it is the service's own."""
+    """Return host and port of a provider's base URL if the operator has overridden it; else nothing."""
     found = guard.origin(base_url)
     return frozenset({found}) if found and found != guard.origin(default) else frozenset()
 
@@ -40,16 +40,16 @@ def fetch_image(
     who: str,
     later: Failure = Failure.OUTCOME_UNKNOWN,
 ) -> bytes:
-    """The bytes at `url`, unchecked but for their number, within `timeout` seconds in all.
+    """Return the bytes at `url`, of which only the number is checked, within `timeout` seconds in total.
 
-    The name is resolved once, every address it has must be public, and one of those is connected to; so too at
-    each redirect. `trusted` hosts may be private and plain http. The picture is paid for already: what may pass
-    is tried again a little later, then raised as the code `later`; an address that is barred is a `bad_answer`.
+    The name is resolved once, all its addresses must be public, and one of these is connected to; the same at each
+    redirect. `trusted` hosts may be private and use plain http. The picture is already paid, so a temporary error is
+    tried again and then raised with the code `later`. A barred URL raises `bad_answer`.
     """
     ends_at = time.monotonic() + timeout
     try:
         for tries_left in range(TRIES, 0, -1):
-            # A share of the time for each, so that one that hangs leaves some to the next.
+            # each try has a share of the time, so that one that hangs leaves time for the next
             try_ends_at = time.monotonic() + (ends_at - time.monotonic()) / tries_left
             try:
                 return _fetch(url, try_ends_at, trusted, allow_private=allow_private)
@@ -80,7 +80,7 @@ def _fetch(url: str, ends_at: float, trusted: frozenset[guard.Origin], *, allow_
         if status == 200:
             return body
         if status not in REDIRECTS:
-            raise _NoPictureError(f"HTTP {status}")  # also a 404: a CDN may be a moment behind its service
+            raise _NoPictureError(f"HTTP {status}")  # also a 404: a CDN may lag behind its service
         try:
             url = urljoin(url, headers.get("location", ""))
         except ValueError:

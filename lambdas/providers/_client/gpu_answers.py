@@ -1,4 +1,4 @@
-"""What the GPU worker answers beside an image: a product's mask with its confidence, and the models it let go."""
+"""Reads the GPU worker's answers other than images: a product's mask and confidence, and purged models."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from lambdas.domain.ports.providers import Purged
 from lambdas.providers._client.hostile_json import mapping
 
 MAX_PARTS: Final = 20
-MAX_OF_A_PART: Final = 1e9  # a confidence is made of shares and ratios; more is nonsense
+MAX_OF_A_PART: Final = 1e9  # the parts of a confidence are shares and ratios
 MAX_WARNINGS: Final = 10
 MAX_MODELS: Final = 100
-FARTHEST: Final = 25_000_000  # pixels; no upload has more, and so none a longer side
+MAX_SECONDS: Final = 3600.0  # no call lasts longer
+MAX_OFFSET: Final = 25_000_000  # pixels; no upload has more in total, so no side is longer
 
 
-def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> GeneratedImage:
-    """The image of a background with what the answer says of its product. Raises ProviderFailure."""
+def with_mask(image: GeneratedImage, answer: dict[str, Any], who: str) -> GeneratedImage:
+    """Return the image with the mask, confidence and warnings of its product. Raises ProviderFailure."""
     try:
         mask = decode(answer.get("mask", ""))
     except ValueError:
@@ -28,7 +29,7 @@ def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> Gene
     if not mask or not _is_number(confidence) or not 0 <= confidence <= 1:  # type: ignore[operator]
         raise ProviderFailure(Failure.BAD_ANSWER, f"{who} gave no mask, or no confidence from 0 to 1")
     return replace(
-        painted,
+        image,
         mask=mask,
         confidence=float(confidence or 0),
         components=_parts(parts) if isinstance(parts, dict) else {},
@@ -37,8 +38,15 @@ def with_mask(painted: GeneratedImage, answer: dict[str, Any], who: str) -> Gene
     )
 
 
+def with_times(painted: GeneratedImage, answer: dict[str, Any]) -> GeneratedImage:
+    """The image with the seconds that the answer tells of; what is no such number is left out."""
+    times = mapping(answer.get("timings"))
+    known = {name: float(times[name]) for name in ("paint", "load") if _is_seconds(times.get(name))}
+    return replace(painted, painted=known.get("paint"), loaded=known.get("load"))
+
+
 def to_purged(answer: object, who: str) -> Purged:
-    """Raises ProviderFailure(bad_answer)."""
+    """Read the answer to a purge. Raises ProviderFailure(bad_answer)."""
     lists = [mapping(answer).get(name) for name in ("removed", "remaining")]
     if not all(isinstance(found, list) for found in lists):
         raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
@@ -47,10 +55,10 @@ def to_purged(answer: object, who: str) -> Purged:
 
 
 def _corner(at: object, who: str) -> tuple[int, int] | None:
-    """Two whole numbers, which may be negative: the photo is larger than the canvas where its edges are left out."""
+    """Return the photo's position on the canvas. It is negative where the canvas cuts off an edge of the photo."""
     if at is None:
         return None
-    if isinstance(at, list) and len(at) == 2 and all(type(n) is int and abs(n) <= FARTHEST for n in at):
+    if isinstance(at, list) and len(at) == 2 and all(type(n) is int and abs(n) <= MAX_OFFSET for n in at):
         return at[0], at[1]
     raise ProviderFailure(Failure.BAD_ANSWER, f"{who} did not say in whole pixels where the product is")
 
@@ -61,6 +69,10 @@ def _parts(parts: dict[str, Any]) -> dict[str, float | None]:
         for name, value in list(parts.items())[:MAX_PARTS]
         if value is None or (_is_number(value) and abs(value) < MAX_OF_A_PART)
     }
+
+
+def _is_seconds(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= MAX_SECONDS  # type: ignore[operator]
 
 
 def _is_number(value: object) -> bool:

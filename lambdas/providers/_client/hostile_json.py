@@ -1,4 +1,4 @@
-"""Readers of JSON that somebody else wrote: what has not the form that is asked for reads as empty."""
+"""Reads untrusted JSON: a value of another type than expected is read as empty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lambdas.domain.failures import Failure, Paid, ProviderFailure
 
 
 def parsed(text: bytes | str) -> Any:
-    """The value; None for what is no JSON."""
+    """Return the value; None for invalid JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -26,12 +26,12 @@ def items(value: object) -> list[Any]:
 
 
 def mappings(value: object) -> list[dict[str, Any]]:
-    """The objects of a list, without what else is in it."""
+    """Return the objects of a list, without its other entries."""
     return [item for item in items(value) if isinstance(item, dict)]
 
 
 def image(text: object, *, paid: Paid = "no", made: bool = False) -> bytes:
-    """The bytes of an image in base64. Raises ProviderFailure(bad_answer) where there are none."""
+    """Decode an image from base64. Raises ProviderFailure(bad_answer) for invalid or empty data."""
     try:
         data = decode(text)
     except ValueError:

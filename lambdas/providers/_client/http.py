@@ -1,4 +1,4 @@
-"""The one HTTP client of the providers, and what its failures mean."""
+"""Makes the providers' HTTP calls, and maps their failures to ProviderFailure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lambdas.providers._client.hostile_json import parsed
 MAX_BYTES: Final = 25_000_000
 MAX_RETRY_AFTER: Final = 3600.0
 MAX_QUOTE: Final = 200
-MAX_PRICE: Final = 100.0  # of one picture, in USD; what is over it is no price
-MAX_SEED: Final = 2**63 - 1  # of what a service says it used; a greater number is no seed, and no store would take it
+MAX_PRICE: Final = 100.0  # of one picture, in USD; a greater amount is invalid
+MAX_SEED: Final = 2**63 - 1  # of a service's answer; a greater number is invalid, and could not be stored
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
-# By HTTP status: the failure, whether a paid call may then have been charged, and the end of a sentence about the
-# service. Every other status has the meaning of the 400 or the 500.
+# By HTTP status: the failure, whether a paid call may have been charged, and the end of a sentence about the service.
+# Every other status counts as 400 or 500.
 STATUSES: Final[dict[int, tuple[Failure, Paid, str]]] = {
     400: (Failure.INVALID_REQUEST, "no", "did not accept the request"),
     401: (Failure.NOT_AUTHORIZED, "no", "did not accept our key"),
@@ -38,7 +38,7 @@ STATUSES: Final[dict[int, tuple[Failure, Paid, str]]] = {
     502: (Failure.FAILED, "unknown", "had an internal error"),
     503: (Failure.UNAVAILABLE, "no", "is not available now"),
     504: (Failure.TIMEOUT, "unknown", "took too long"),
-    # Cloudflare's own, before a service: 521 to 523 did not reach it, 524 got no answer from it.
+    # Cloudflare's: 521 to 523 did not reach the service behind it, 524 got no answer from it.
     521: (Failure.UNAVAILABLE, "no", "is not available now"),
     522: (Failure.UNAVAILABLE, "no", "is not available now"),
     523: (Failure.UNAVAILABLE, "no", "is not available now"),
@@ -49,7 +49,7 @@ STATUSES: Final[dict[int, tuple[Failure, Paid, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `paid`: it answers a call that may have been charged."""
+    """An HTTP response. `paid`: the call may have been charged."""
 
     status: int
     headers: dict[str, str]
@@ -62,11 +62,11 @@ class Answer:
 
     @property
     def charged(self) -> Paid:
-        """The `paid` of a failure to make use of this answer."""
+        """The `paid` of a failure that is raised for this answer."""
         return "unknown" if self.paid else "no"
 
     def json(self, who: str) -> Any:
-        """The body as JSON, of any form. Raises ProviderFailure(bad_answer)."""
+        """Return the body as JSON of any type. Raises ProviderFailure(bad_answer)."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -74,14 +74,14 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the service asks us to wait, from a number or a date."""
+        """The seconds of Retry-After, which is a number or a date."""
         return retry_after.seconds(self.headers.get("retry-after", ""), MAX_RETRY_AFTER, self.headers.get("date", ""))
 
     @property
     def from_in_front(self) -> bool:
-        """Whether an error is that of a proxy or of an edge in front of the service: a page, or one's own marks.
+        """Whether an error comes from a proxy in front of the service, by its HTML page or its headers.
 
-        An empty one, or a text, may be the service's own: see `failure` for those that speak JSON alone.
+        An empty or plain text error may be the service's own: see `failure` for services that send only JSON.
         """
         if self.status < 400:
             return False
@@ -105,12 +105,12 @@ def call(
     paid: bool = False,
     who: str,
 ) -> Answer:
-    """One exchange within `timeout` seconds in all, never repeated. Any HTTP status is an answer.
+    """Make one exchange within `timeout` seconds in total, never repeated. Any HTTP status is an answer.
 
-    Raises ProviderFailure where there is none: `unavailable` when nothing was sent, else `timeout`, `bad_answer` (too
-    large, or in a coding that was not asked for), or for a broken connection `outcome_unknown` (`unavailable` if the
-    call costs nothing). `who` is the service's name for the sentence. The address is one of our settings: it is not
-    guarded as a picture's is.
+    Raises ProviderFailure if there is no answer: `unavailable` if nothing was sent, else `timeout`, `bad_answer` (too
+    large, or with an encoding that was not requested), or for a broken connection `outcome_unknown` (`unavailable` if
+    the call is free). `who` is the service's name in messages. The URL comes from the settings and is not guarded,
+    other than that of a picture.
     """
     ends_at = time.monotonic() + timeout
     if timeout <= 0:
@@ -146,7 +146,7 @@ def post_json(
     who: str,
     max_bytes: int = MAX_BYTES,
 ) -> Answer:
-    """POST the payload as JSON; otherwise as `call`."""
+    """POST the payload as JSON; else as `call`."""
     sent = {"Accept": "application/json", "Content-Type": "application/json", **headers}
     body = json.dumps(payload).encode()
     return call("POST", url, headers=sent, body=body, timeout=timeout, max_bytes=max_bytes, paid=paid, who=who)
@@ -163,10 +163,10 @@ def ask(
     max_bytes: int = MAX_BYTES,
     any_status: bool = False,
 ) -> Answer:
-    """Ask about work that has been accepted; see `settled` for what is an answer, unless `any_status` is one.
+    """Poll work that was accepted. `any_status`: return any answer, without the check by `settled`.
 
-    Asking is free, so all that may pass by itself is raised as `throttled` or `unavailable`. Whatever fails here, the
-    work itself may have been charged.
+    Polling is free, so every temporary error is raised as `throttled` or `unavailable`. Its `paid` is `unknown`,
+    because the work itself may have been charged.
     """
     try:
         if method == "POST":
@@ -181,7 +181,7 @@ def ask(
 
 
 def settled(answer: Answer, who: str) -> Answer:
-    """The answer to a question about work, if it says anything of it; else raises `throttled` or `unavailable`."""
+    """Return the answer to a poll if it is about the work; else raise `throttled` or `unavailable`."""
     if answer.status in (408, 425, 429) or answer.status >= 500 or answer.from_in_front:
         code = Failure.THROTTLED if answer.status == 429 else Failure.UNAVAILABLE
         said = f"{who} could not say now what became of the work"
@@ -190,10 +190,10 @@ def settled(answer: Answer, who: str) -> Answer:
 
 
 def failure(answer: Answer, who: str, said: str = "", *, speaks_json: bool = False) -> ProviderFailure:
-    """What an HTTP error status means by itself; `said` is the service's own words, ready to be shown (see `quote`).
+    """Map an HTTP error status to a failure; `said` is the service's message, safe to show (see `quote`).
 
-    A status is believed in the service's own form alone: what stands in front of it knows neither keys nor models.
-    `speaks_json`: every error of the service that has a body has one of JSON.
+    An error of a proxy in front of the service is `unavailable`, since a proxy knows neither keys nor models.
+    `speaks_json`: every error body of the service is JSON, so any other body is a proxy's.
     """
     if answer.status < 400:
         return ProviderFailure(Failure.BAD_ANSWER, f"{who} answered with HTTP {answer.status}", paid=answer.charged)
@@ -206,12 +206,12 @@ def failure(answer: Answer, who: str, said: str = "", *, speaks_json: bool = Fal
 
 
 def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str, *more: Any) -> ProviderFailure:
-    """What a provider's own `to_failure` makes of an answer; where that breaks, what the status says by itself."""
+    """Return the result of a provider's `to_failure`; if that raises an unexpected error, the failure of the status."""
     try:
         return to_failure(answer, *more)
     except ProviderFailure as failed:
         return failed
-    except Exception as error:  # noqa: BLE001 - a wall: what the status says of the money is known
+    except Exception as error:  # noqa: BLE001 - the status still shows whether the call was charged
         if answer.status < 400:
             return failure_boundary.broken(
                 error, Failure.BAD_ANSWER, f"{who} answered in an unknown form", paid=answer.charged
@@ -221,12 +221,12 @@ def judged(to_failure: Callable[..., ProviderFailure], answer: Answer, who: str,
 
 
 def _is_json(body: bytes) -> bool:
-    """Whether there is an object or a list, or nothing at all."""
+    """Return whether the body is a JSON object or list, or empty."""
     return not body.strip() or isinstance(parsed(body), (dict, list))
 
 
 def quote(text: object, *secrets: str) -> str:
-    """A service's own words as one short printable line that holds none of our secrets."""
+    """Return a service's message as one short printable line without our secrets."""
     line = " ".join(text.split()) if isinstance(text, str) else ""
     for secret in filter(None, secrets):
         line = line.replace(secret, "***")
@@ -234,7 +234,7 @@ def quote(text: object, *secrets: str) -> str:
 
 
 def dollars(amount: object) -> float | None:
-    """A sum that a service says it charged, as number or text; `None` for what cannot be one."""
+    """Read an amount in USD from a number or text; `None` if it is invalid."""
     if isinstance(amount, str):
         amount = float(amount) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?", amount, re.ASCII) else None
     if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount < MAX_PRICE:
@@ -243,7 +243,7 @@ def dollars(amount: object) -> float | None:
 
 
 def seed(used: object) -> int | None:
-    """The seed that a service says it used, as number or text; `None` for what cannot be one."""
+    """Read a seed from a number or text; `None` if it is invalid."""
     if isinstance(used, str) and re.fullmatch(r"[0-9]{1,19}", used):
         used = int(used)
     return used if type(used) is int and 0 <= used <= MAX_SEED else None

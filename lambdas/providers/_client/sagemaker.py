@@ -1,4 +1,4 @@
-"""The calls of AWS that the provider `sagemaker` makes, each within one total deadline and sent once."""
+"""Makes the AWS calls of the provider `sagemaker`, each sent once and within a total timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.egress import aws
 from lambdas.egress.deadline import within
 
 CONNECT_SECONDS: Final = 5
-READ_SECONDS: Final = 75  # for one wait; SageMaker itself gives up after 60
+READ_SECONDS: Final = 75  # for one read; SageMaker itself ends a call after 60
 CHUNK: Final = 65536
 JSON: Final = "application/json"
 
@@ -29,14 +29,14 @@ class RefusedError(Exception):
 
 
 class Aws:
-    """Clients of the deployment's own region, made on first use. `who` is for the sentences."""
+    """Clients of the deployment's region, created on first use. `who` is the name in messages."""
 
     def __init__(self, who: str) -> None:
         self._who = who
         self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
     def invoke(self, endpoint: str, body: bytes, call_id: str, timeout: float, max_bytes: int) -> bytes:
-        """The answer of a real-time endpoint."""
+        """Call a real-time endpoint and return its answer."""
 
         def call() -> bytes:
             answer = self._client("sagemaker-runtime").invoke_endpoint(
@@ -47,9 +47,9 @@ class Aws:
         return self._call(timeout, call)
 
     def start(self, endpoint: str, bucket: str, key: str, body: bytes, call_id: str, kept: int, timeout: float) -> str:
-        """Start work at an asynchronous endpoint: where its outcome will lie, as a text for `fetch`.
+        """Start work at an asynchronous endpoint. Returns a text for `fetch` with the locations of its outcome.
 
-        What has not begun `kept` seconds from now, 60 to 21600, is not begun any more.
+        The endpoint drops work that it has not begun after `kept` seconds, 60 to 21600.
         """
 
         def call() -> str:
@@ -62,13 +62,13 @@ class Aws:
                 InferenceId=call_id,
                 RequestTTLSeconds=kept,
             )
-            # Where an endpoint has no place for failures, only an image is ever found.
+            # an endpoint without a location for failures writes none
             return json.dumps([answer["OutputLocation"], answer.get("FailureLocation", "")])
 
         return self._call(timeout, call)
 
     def fetch(self, places: str, timeout: float, max_bytes: int) -> tuple[bytes | None, bytes | None]:
-        """The image and the failure of started work, as far as they are there."""
+        """Return the image and the failure of started work; each is `None` until it exists."""
         try:
             image, failure = json.loads(places)
             at, failed_at = _place(image), _place(failure) if failure else None
@@ -83,7 +83,7 @@ class Aws:
             return self._call(timeout, call)
         except RefusedError as refused:
             status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            named = str(refused.response.get("Error", {}).get("Code"))[:1].isalpha()  # by AWS, and by no proxy
+            named = str(refused.response.get("Error", {}).get("Code"))[:1].isalpha()  # by AWS, not by a proxy
             code = Failure.NOT_AUTHORIZED if named and status in (401, 403) else Failure.UNAVAILABLE
             raise ProviderFailure(code, "the bucket could not be read") from refused
         except ProviderFailure as failed:
@@ -109,7 +109,7 @@ class Aws:
         return bytes(body)
 
     def _call(self, timeout: float, call: Callable[[], T]) -> T:
-        """What the call returns. Raises RefusedError, and ProviderFailure for a call without an answer."""
+        """Return the call's result. Raises RefusedError, and ProviderFailure for a call without an answer."""
         from botocore import exceptions
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
@@ -136,18 +136,18 @@ class Aws:
             ) from error
         except exceptions.BotoCoreError as error:
             raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our credentials for {self._who} cannot be used") from error
-        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on odd JSON
+        except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:  # botocore on malformed JSON
             raise ProviderFailure(Failure.BAD_ANSWER, f"{self._who} answered in an unknown form") from error
 
     def _client(self, service: str) -> Any:
         try:
             return self._clients.get(service)
-        except ValueError as error:  # about an address of ours
+        except ValueError as error:  # for an invalid endpoint URL in our settings
             raise ProviderFailure(Failure.NOT_AUTHORIZED, f"our address for {self._who} cannot be used") from error
 
 
 def _place(location: object) -> tuple[str, str]:
-    """Bucket and key of an `s3://` location. Raises ValueError."""
+    """Return bucket and key of an `s3://` location. Raises ValueError."""
     parts = urlsplit(str(location))
     if parts.scheme != "s3" or not parts.netloc or len(parts.path) < 2:
         raise ValueError(location)

@@ -1,4 +1,4 @@
-"""Images drawn on the spot, where no real provider is configured."""
+"""Draws images locally if no real provider is configured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings) -> Demo:
-    """The provider. It needs no configuration; with a folder for it, it has a model."""
+    """Create the provider. It needs no configuration; with the folder of a model it has one."""
     from lambdas.providers.demo.provider import Demo
 
     return Demo(settings.demo_model_dir)

@@ -1,4 +1,4 @@
-"""The scenes that the demo provider draws: skies, ridges, cities, seas, woods and circles, from a palette and a die."""
+"""Draws the demo provider's scenes from a palette and a random generator: mountains, seas, cities, woods, circles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """`sky` from the zenith to the horizon; `near` is the colour of what stands closest."""
+    """`sky` is from the zenith to the horizon; `near` is the colour of the foreground."""
 
     sky: tuple[Colour, ...]
     sun: Colour
@@ -24,7 +24,7 @@ class Palette:
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """From `a` (0) to `b` (1)."""
+    """Return a colour between `a` (0) and `b` (1)."""
     return (
         round(a[0] + (b[0] - a[0]) * share),
         round(a[1] + (b[1] - a[1]) * share),
@@ -44,11 +44,11 @@ class Canvas:
     def gradient(
         self, colours: tuple[Colour, ...], top: float, bottom: float, outline: list[Point] | None = None
     ) -> None:
-        """A vertical gradient over the whole width, or within the outline alone."""
+        """Draw a vertical gradient over the whole width, or within the outline."""
         y0, y1 = round(top * self.h), max(round(bottom * self.h), round(top * self.h) + 1)
         strip = Image.new("RGB", (1, len(colours)))
         strip.putdata(colours)
-        # Half a sample is cut off at either end, where the resampling has nothing to blend with.
+        # Half a sample is cut off at both ends, where resampling has no neighbour to blend with.
         box = (0, 0.5, 1, len(colours) - 0.5)
         filled = strip.resize((self.w, y1 - y0), Image.Resampling.BILINEAR, box)
         if outline is None:
@@ -59,14 +59,14 @@ class Canvas:
         self.image.paste(filled, (0, y0), mask)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, strength: float) -> None:
-        """Light that fades with the distance; the radius is a share of the shorter side."""
+        """Draw light that fades with the distance; the radius is a share of the shorter side."""
         r = max(2, round(radius * self.side))
         curve = [round(255 * strength * (1 - min(i / 181, 1)) ** 2) for i in range(256)]
         mask = Image.radial_gradient("L").point(curve).resize((2 * r, 2 * r), Image.Resampling.BILINEAR)
         self.image.paste(colour, (round(x * self.w) - r, round(y * self.h) - r), mask)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, alpha: float = 1, ring: float = 0) -> None:
-        """A filled circle, or with `ring` (a share of the radius) only its rim."""
+        """Draw a filled circle, or with `ring` (a share of the radius) only its rim."""
         r, ink = radius * self.side, (*colour, round(255 * alpha))
         box = (x * self.w - r, y * self.h - r, x * self.w + r, y * self.h + r)
         if ring:
@@ -75,12 +75,12 @@ class Canvas:
             self.draw.ellipse(box, fill=ink)
 
     def shape(self, points: list[Point], colour: Colour, alpha: float = 1) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self.draw.polygon([(x * self.w, y * self.h) for x, y in points], fill=(*colour, round(255 * alpha)))
 
 
 def sky(canvas: Canvas, palette: Palette, die: Random, horizon: float) -> Point:
-    """Sky down to the horizon with its stars and its sun or moon; returns where that stands."""
+    """Draw the sky down to the horizon with stars and a sun or moon, whose position is returned."""
     canvas.gradient(palette.sky, 0, horizon + 0.02)
     x, y = die.uniform(0.2, 0.8), horizon * die.uniform(0.3, 0.75)
     stars = [(die.random(), die.random() ** 1.5 * horizon, die.uniform(0.0008, 0.0026)) for _ in range(140)]
@@ -92,7 +92,7 @@ def sky(canvas: Canvas, palette: Palette, die: Random, horizon: float) -> Point:
 
 
 def ridge(die: Random, level: float, height: float, rough: float) -> list[Point]:
-    """A mountain line across the picture by midpoint displacement, its ends moved too."""
+    """Return a mountain line across the picture, by midpoint displacement of its ends as well."""
     line = [level + die.uniform(-1, 1) * height for _ in range(3)]
     spread = height
     while len(line) < 260:
@@ -103,7 +103,7 @@ def ridge(die: Random, level: float, height: float, rough: float) -> list[Point]
 
 
 def mountains(canvas: Canvas, palette: Palette, die: Random) -> None:
-    """Ridge behind ridge, each standing in the haze of the horizon."""
+    """Draw ridges one behind the other, hazier with the distance."""
     sky(canvas, palette, die, 0.72)
     haze, count = palette.sky[-1], 5
     for i in range(count):
@@ -117,7 +117,7 @@ def mountains(canvas: Canvas, palette: Palette, die: Random) -> None:
 
 
 def sea(canvas: Canvas, palette: Palette, die: Random) -> None:
-    """Open water under the sun, with its glitter, an island and a sail."""
+    """Draw open water with glitter under the sun, an island and a sailing boat."""
     horizon = die.uniform(0.5, 0.6)
     x, _ = sky(canvas, palette, die, horizon)
     shore = mix(palette.sky[-1], palette.near, 0.45)
@@ -157,7 +157,7 @@ def sea(canvas: Canvas, palette: Palette, die: Random) -> None:
 
 
 def city(canvas: Canvas, palette: Palette, die: Random) -> None:
-    """Three rows of towers; the windows of the nearer ones are lit."""
+    """Draw three rows of towers, the nearer ones with lit windows."""
     sky(canvas, palette, die, 0.8)
     across = max(0.4, canvas.side / canvas.w)  # narrower towers in a wide picture
     for row, (base, low, high) in enumerate([(0.3, 0.05, 0.35), (0.42, 0.02, 0.32), (0.6, 0.0, 0.28)]):
@@ -176,7 +176,7 @@ def city(canvas: Canvas, palette: Palette, die: Random) -> None:
 
 
 def windows(canvas: Canvas, palette: Palette, die: Random, tower: tuple[float, float, float]) -> None:
-    """Lit windows on one tower, given by its left side, its top and its width."""
+    """Draw lit windows on one tower, given by its left side, top and width."""
     x, top, width = tower
     storey = 0.026 * max(0.4, canvas.side / canvas.h)
     columns, rows = die.randint(3, 6), round((1 - top) / storey)
@@ -190,7 +190,7 @@ def windows(canvas: Canvas, palette: Palette, die: Random, tower: tuple[float, f
 
 
 def woods(canvas: Canvas, palette: Palette, die: Random) -> None:
-    """Hill behind hill with firs on their backs."""
+    """Draw hills one behind the other, with fir trees."""
     sky(canvas, palette, die, 0.66)
     for i in range(4):
         depth = (i + 1) / 4
@@ -212,7 +212,7 @@ def woods(canvas: Canvas, palette: Palette, die: Random) -> None:
 
 
 def circles(canvas: Canvas, palette: Palette, die: Random) -> None:
-    """Translucent discs and rings over a gradient."""
+    """Draw translucent discs and rings over a gradient."""
     canvas.gradient(palette.sky, 0, 1)
     canvas.glow(die.uniform(0.2, 0.8), die.uniform(0.2, 0.8), 0.8, palette.sun, 0.5)
     inks = [*palette.sky, palette.sun, palette.near, mix(palette.sun, (255, 255, 255), 0.5)]

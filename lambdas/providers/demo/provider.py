@@ -1,5 +1,4 @@
-"""The built-in provider that answers when none is configured: scenes of shapes by a small model where that is here, and
-else a drawing, marked as a demo, without any model."""
+"""Generates images if no provider is configured: by a small model if it is available, else by drawing a demo scene."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ HUES: Final = {
 }  # fmt: skip
 GREYS: Final = frozenset({"black", "white", "grey", "gray", "silver", "monochrome"})
 
-# Words of a prompt that steer the picture; any other prompt leaves it to the die.
+# Words of a prompt that choose the scene and the palette; without one the choice is random.
 SCENE_WORDS: Final = {
     **dict.fromkeys(("mountain", "mountains", "alps", "peak", "peaks", "hill", "hills", "landscape"), "mountains"),
     **dict.fromkeys(("sea", "ocean", "beach", "lake", "water", "boat", "ship", "island", "wave", "waves"), "sea"),
@@ -62,21 +61,21 @@ ENCODING: Final[dict[str, dict[str, Any]]] = {
 
 
 class Demo:
-    """Prompt, seed and size alone decide the picture, to the byte. `folder` is that of the small model."""
+    """The same prompt, seed and size give the same bytes. `folder` is the small model's."""
 
     def __init__(self, folder: str = "") -> None:
         self._folder = folder
         self._scenes: Scenes | None = None
         self._told = False
 
-    def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002  always done in a moment
-        """One picture. Raises ProviderFailure(model_gone) where the model is asked for and cannot be loaded."""
-        picture = self._painted(order) if order.card.id == DEMO_SCENES else _drawn(order)
+    def paint(self, task: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002  it never takes long
+        """Generate one picture. Raises ProviderFailure(model_gone) if the small model cannot be loaded."""
+        picture = self._painted(task) if task.card.id == DEMO_SCENES else _drawn(task)
         out = io.BytesIO()
-        picture.save(out, **ENCODING[order.format])
-        return GeneratedImage(out.getvalue(), order.seed)
+        picture.save(out, **ENCODING[task.format])
+        return GeneratedImage(out.getvalue(), task.seed)
 
-    def _painted(self, order: ImageTask) -> Any:
+    def _painted(self, task: ImageTask) -> Any:
         from PIL import Image
 
         try:
@@ -84,31 +83,31 @@ class Demo:
                 from lambdas.providers.demo.scenes import Scenes
 
                 self._scenes = Scenes(Path(self._folder))
-            square = self._scenes.paint(order.prompt, order.seed)
+            square = self._scenes.paint(task.prompt, task.seed)
         except (ImportError, ValueError) as error:
             if not self._told:
                 log.error("the demo draws without a model: %s", error)
                 self._told = True
-            raise ProviderFailure(Failure.MODEL_GONE, f"{order.card.id} cannot be loaded") from error
-        return _continued(Image.fromarray(square), order.generate)
+            raise ProviderFailure(Failure.MODEL_GONE, f"{task.card.id} cannot be loaded") from error
+        return _continued(Image.fromarray(square), task.generate)
 
 
-def _drawn(order: ImageTask) -> Any:
-    """Drawn at twice the size and reduced, which smooths its edges."""
-    die = Random(f"{order.seed}:{order.prompt}")
-    words = re.findall(r"[a-z]+", order.prompt.lower())
+def _drawn(task: ImageTask) -> Any:
+    """Draw a picture at twice the size and reduce it, which smooths its edges."""
+    die = Random(f"{task.seed}:{task.prompt}")
+    words = re.findall(r"[a-z]+", task.prompt.lower())
     palette = _palette(words, die)
     scene = next((SCENE_WORDS[w] for w in words if w in SCENE_WORDS), die.choice(sorted(SCENES)))
-    width, height = order.generate
+    width, height = task.generate
     canvas = Canvas(2 * width, 2 * height)
     SCENES[scene](canvas, palette, die)
     picture = canvas.image.reduce(2)
-    _mark(picture, order.prompt)
+    _mark(picture, task.prompt)
     return picture
 
 
 def _continued(square: Any, size: Size) -> Any:
-    """The square in the middle of a picture of that size; on both sides its border's own colour goes on."""
+    """Return a picture of that size with the square in its middle, extended by the colour of the square's borders."""
     from PIL import Image, ImageStat
 
     side, (width, height) = square.width, size
@@ -124,7 +123,7 @@ def _continued(square: Any, size: Size) -> Any:
 
 
 def _palette(words: list[str], die: Random) -> Palette:
-    """Named by the prompt, else made of a colour that it names, else any."""
+    """Return the palette that the prompt names, else one of a colour that it names, else a random one."""
     drawn, hue = PALETTES[die.choice(sorted(PALETTES))], die.uniform(-0.02, 0.02)
     for word in words:
         if word in PALETTE_WORDS:
@@ -147,7 +146,7 @@ def _tinted(hue: float, strength: float) -> Palette:
 
 
 def _mark(picture: Any, prompt: str) -> None:
-    """A band at the foot that says DEMO and, where there is room, how the prompt begins."""
+    """Draw a band at the bottom with the word DEMO and, if there is room, the start of the prompt."""
     from PIL import ImageDraw, ImageFont
 
     width, height = picture.size
@@ -174,6 +173,6 @@ def _mark(picture: Any, prompt: str) -> None:
 
 
 def _writable(prompt: str) -> str:
-    """What the built-in font has letters for: ASCII, accents taken off."""
+    """Return the prompt in ASCII without accents, since the built-in font has no other letters."""
     plain = unicodedata.normalize("NFKD", prompt[:400]).encode("ascii", "ignore").decode()
     return " ".join(re.sub(r"[^ -~]+", " ", plain).split())

@@ -1,4 +1,4 @@
-"""A prompt as the numbers that a text encoder of CLIP's kind reads, from the tokenizer's own files."""
+"""Tokenizes a prompt for a CLIP text encoder, from the tokenizer's own files."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 from typing import Any, Final
 
 END_OF_WORD: Final = "</w>"
-# At the start of a piece these are pieces of their own, the marks in three parts.
+# At the start of a piece these are separate pieces; the markers are three.
 _ENDINGS: Final = re.compile(r"(<\|)(startoftext|endoftext)(\|>)|('s|'t|'re|'ve|'m|'ll|'d)")
-# Unicode's White_Space is not `str.isspace`, which takes four controls too.
+# Unicode's White_Space; `str.isspace` has four control characters more.
 _SPACE: Final = frozenset(
     "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 )
 
 
 def _shown() -> dict[int, str]:
-    """For each byte the letter that stands for it in the vocabulary: itself where it can be seen, else one from 256."""
+    """Return each byte's letter in the vocabulary: the byte itself if it is printable, else a letter from 256 on."""
     seen = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = [byte for byte in range(256) if byte not in seen]
     return {byte: chr(byte) for byte in seen} | {byte: chr(256 + n) for n, byte in enumerate(hidden)}
 
 
 class Words:
-    """The byte-pair tokenizer saved in a folder as `tokenizer.json` and `tokenizer_config.json`.
+    """A byte-pair tokenizer from a folder with `tokenizer.json` and `tokenizer_config.json`.
 
-    It reads as transformers' `CLIPTokenizer` does, but for characters that Python's Unicode tables have and the other's
-    lack, or the other way round.
+    It gives the tokens of transformers' `CLIPTokenizer`, except for characters that only one of the two Unicode
+    versions contains.
     """
 
     def __init__(self, folder: Path) -> None:
-        """`ValueError` where the files hold another kind of tokenizer."""
+        """Load the files. Raises ValueError for another kind of tokenizer."""
         whole = json.loads((folder / "tokenizer.json").read_text("utf-8"))
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         model: dict[str, Any] = whole["model"]
@@ -54,7 +54,7 @@ class Words:
             raise ValueError(f"its vocabulary lacks {len(missing)} of the bytes")
 
     def numbers(self, text: str) -> list[int]:
-        """As many as the encoder reads: begun and ended by their marks and padded; what is too long is cut."""
+        """Return the tokens between their markers, padded or cut to the encoder's length."""
         found = [self._begin, *islice(self._tokens(text), self.length - 2), self._end]
         return found + [self._pad] * (self.length - len(found))
 
@@ -63,13 +63,13 @@ class Words:
             if part in self._marks:
                 yield self._marks[part]
                 continue
-            # Letter by letter: a sigma is not another one at the end of a word.
+            # letter by letter, because `str.lower` writes a sigma at the end of a word differently
             lower = "".join(letter.lower() for letter in unicodedata.normalize("NFC", part))
             for piece in _pieces(lower):
                 yield from (self._numbers[token] for token in self._merged(piece))
 
     def _merged(self, piece: str) -> list[str]:
-        """The bytes, with neighbours put together in the order of the merges until none is left."""
+        """Return the bytes, with neighbours joined in the order of the merges until none applies."""
         parts = [self._letters[byte] for byte in piece.encode("utf-8", "replace")]
         parts[-1] += END_OF_WORD
         while True:
@@ -87,7 +87,7 @@ class Words:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Runs of letters, single digits, and runs of what is neither, without the spaces between."""
+    """Yield runs of letters, single digits, and runs of other characters, without spaces."""
     at = 0
     while at < len(text):
         if ending := _ENDINGS.match(text, at):

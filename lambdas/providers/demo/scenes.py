@@ -1,4 +1,4 @@
-"""Paints scenes of shapes with the small model of this repository: its ONNX graphs, and the sampling in numpy."""
+"""Generates scenes of shapes with this repository's small model: its ONNX graphs, and sampling in numpy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES: Final = (
     "tokenizer/tokenizer.json",
     "tokenizer/tokenizer_config.json",
 )
-SCHEDULE: Final = {  # the one that is computed here
+SCHEDULE: Final = {  # the only one that is implemented
     "_class_name": "DDIMScheduler",
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
@@ -41,10 +41,10 @@ Numbers = npt.NDArray[np.float32]
 
 
 class Scenes:
-    """A pipeline folder with the graphs that `gpu_worker.scenes.export` has put there. Any thread may paint."""
+    """A pipeline folder with the graphs of `gpu_worker.scenes.export`. It is thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the small files only; `ValueError` where one is missing or not of the kind that is known here."""
+        """Read the small files only. Raises ValueError if one is missing or of another kind."""
         if missing := [name for name in FILES if not (folder / name).is_file()]:
             raise ValueError(f"{folder} has no {', '.join(missing)}")
         try:
@@ -58,15 +58,16 @@ class Scenes:
         self._sessions: tuple[Any, Any, Any] | None = None
 
     def paint(self, prompt: str, seed: int) -> npt.NDArray[np.uint8]:
-        """Height x width x 3, 128 x 128 as trained. A prompt and a seed from 0 up give the same bytes on a machine.
+        """Generate a picture as height x width x 3, 128 x 128 as trained. The seed is 0 or more.
 
-        `ValueError` where the graphs or the weights cannot be read; the first call reads them.
+        A prompt and a seed give the same bytes on one machine. The first call reads the graphs and the weights. Raises
+        ValueError if they cannot be read.
         """
         shape = self._opened()[1].get_inputs()[0].shape
         return self.denoised(prompt, np.random.Generator(np.random.PCG64(seed)).standard_normal(shape, np.float32))
 
     def denoised(self, prompt: str, noise: Numbers) -> npt.NDArray[np.uint8]:
-        """As `paint`, from this noise, 1 x channels x height x width of the latents."""
+        """As `paint`, from given noise: 1 x channels x height x width of the latents."""
         text, painter, decoder = self._opened()
         hidden, pooled = text.run(None, {"ids": np.array([self._words.numbers(prompt)], np.int64)})
         side = decoder.get_outputs()[0].shape[-1]
@@ -79,15 +80,15 @@ class Scenes:
             latents = (np.sqrt(then) * clean + np.sqrt(1 - then) * rest).astype(np.float32)
         (picture,) = decoder.run(None, {"latents": (latents / self._scale).astype(np.float32)})
         levels = np.clip(picture[0].transpose(1, 2, 0) / 2 + 0.5, 0, 1) * 255
-        painted: npt.NDArray[np.uint8] = levels.round().astype(np.uint8)
-        return painted
+        pixels: npt.NDArray[np.uint8] = levels.round().astype(np.uint8)
+        return pixels
 
     def _opened(self) -> tuple[Any, Any, Any]:
         with self._lock:
             if self._sessions is None:
                 try:
                     self._sessions = (self._session("text"), self._session("unet"), self._session("decoder"))
-                except Exception as error:  # ONNX Runtime's have no common kind
+                except Exception as error:  # ONNX Runtime's exceptions have no common base
                     raise ValueError(f"{self._folder} is not a model of scenes: {error!r}") from error
             return self._sessions
 
@@ -104,10 +105,10 @@ class Scenes:
 
 
 def _plan(config: dict[str, Any]) -> list[tuple[int, float, float]]:
-    """Each step's number, and what share of the signal's variance is there before and after it.
+    """Return each step's number, and the signal's share of the variance before and after it.
 
-    The shares are rescaled so that nothing of the signal is there at the first step (Lin and others 2023,
-    arXiv:2305.08891, algorithm 1), and the steps end each equal part of the schedule (there called trailing).
+    The shares are rescaled to a signal of zero at the first step (Lin and others 2023, arXiv:2305.08891, algorithm 1).
+    The steps are trailing: at the end of each equal part of the schedule.
     """
     if odd := {key: config[key] for key in SCHEDULE if config[key] != SCHEDULE[key]}:
         raise ValueError(f"its schedule is another one: {odd}")

@@ -1,1 +1,1 @@
-"""The operator's check of the catalogue against the configured accounts; no handler imports it."""
+"""Checks the catalogue against the configured accounts, for the operator; no handler imports it."""

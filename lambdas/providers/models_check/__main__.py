@@ -1,4 +1,4 @@
-"""`python -m lambdas.providers.models_check`: the catalogue against what the configured accounts really have."""
+"""Compares the catalogue with the models of the configured accounts: `python -m lambdas.providers.models_check`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ exit status:
 
 
 def look(settings: Settings, today: date, timeout: float) -> list[f.Finding]:
-    """Ask every configured service; one line for each model, and for each service that is not there to be asked."""
+    """Ask every configured service. Returns a finding for each model, and for each service that is not configured."""
     on = ProviderRegistry(settings).configured()
     found: list[f.Finding] = []
     checks = _checks(settings)
@@ -61,7 +61,7 @@ def look(settings: Settings, today: date, timeout: float) -> list[f.Finding]:
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], today: date) -> int:
-    """Print the table; the exit status."""
+    """Print the table. Returns the exit status."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("models-check", description=HELP, epilog=STATES, formatter_class=form)
     parser.add_argument("--timeout", type=float, default=15.0, help="seconds for one service in all (default: 15)")
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], today: date) -> i
 
 
 def _checks(s: Settings) -> dict[str, f.Check]:
-    """Each provider's free question."""
+    """Return the check of each provider, which is free."""
     return {
         "bedrock": aws.bedrock,
         "sagemaker": services.worker if s.gpu_worker_url else aws.sagemaker,

@@ -1,4 +1,4 @@
-"""Free questions to HTTP services: the answer's JSON, or a ProviderFailure that says why there is none."""
+"""Makes free calls to HTTP services; a call returns JSON or raises ProviderFailure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK: Final = 65536
 
 
 def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: str = "") -> Any:
-    """The answer to a GET, of any form."""
+    """Return the JSON of a GET request, of any type."""
     answer = call("GET", url, headers, ends_at, who)
     if answer.status != 200:
         raise refused(answer, who, secret)
@@ -27,8 +27,8 @@ def get(url: str, headers: Mapping[str, str], ends_at: float, who: str, secret: 
 def call(
     method: str, url: str, headers: Mapping[str, str], ends_at: float, who: str, payload: Any = None
 ) -> http.Answer:
-    """One exchange, over by `ends_at`. Any status is an answer; a redirect is not followed."""
-    import requests  # not in the functions' package, and neither is this module
+    """Make one exchange that ends by `ends_at`. Any status is an answer; redirects are not followed."""
+    import requests  # neither it nor this module is in the functions' package
 
     left = ends_at - time.monotonic()
     sent = {"User-Agent": USER_AGENT, "Accept": "application/json", **headers}
@@ -54,18 +54,18 @@ def call(
     except (TimeoutError, requests.Timeout):
         raise ProviderFailure(Failure.TIMEOUT, f"{who} did not answer within {left:.0f} s") from None
     except (requests.RequestException, ValueError) as error:
-        # The name of the error (SSLError, InvalidHeader) alone: its text may quote our key.
+        # only the name of the error (SSLError, InvalidHeader): its text may contain our key
         raise ProviderFailure(Failure.UNAVAILABLE, f"{who} could not be asked ({type(error).__name__})") from None
 
 
 def refused(answer: http.Answer, who: str, secret: str = "") -> ProviderFailure:
-    """A refusal in the service's own words; what it means for a picture is not asked here."""
+    """Return a failure with the service's message, not classified as for an image."""
     said = http.quote(_words(answer.body), secret)
     return ProviderFailure(Failure.FAILED, f"{who} answered HTTP {answer.status}" + (f": {said}" if said else ""))
 
 
 def rows(answer: Any, name: str, who: str) -> list[dict[str, Any]]:
-    """The objects of the list of that name."""
+    """Return the objects of the list of that name. Raises ProviderFailure if there is no such list."""
     found = mapping(answer).get(name)
     if not isinstance(found, list):
         raise ProviderFailure(Failure.BAD_ANSWER, f"{who} answered in an unknown form")
@@ -77,7 +77,7 @@ def texts(values: Iterable[object]) -> set[str]:
 
 
 def _words(body: bytes) -> object:
-    """The message of an error of any of these services."""
+    """Return the message of an error of any of these services."""
     told = mapping(parsed(body))
     error = next(iter(items(told.get("errors"))), told.get("error"))
     return mapping(error).get("message") if isinstance(error, dict) else error

@@ -1,4 +1,4 @@
-"""What AWS says of the models of Amazon Bedrock and of the SageMaker endpoint."""
+"""Checks the models of Amazon Bedrock and the SageMaker endpoint."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BEDROCK: Final = "Bedrock"
 PROMPTS: Final = "bedrock (prompts)"
 CONNECT_SECONDS: Final = 5
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html: an endpoint serves in these, with
-# an old configuration or a mix of two if need be. Of the others only `Creating` may still come to it.
+# The states in which an endpoint serves, with an old configuration or a mix of two if necessary. Of the others only
+# `Creating` may become one: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 SERVING: Final = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
 LOST: Final = frozenset({"OutOfService", "Failed", "Deleting"})
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def bedrock(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """Each model by the list of its Region, and the Stability models of that list which have no card."""
+    """Check each model by the list of its Region, and report the Stability models in it that have no card."""
     found = []
     unknown: set[str] = set()
     for region in dict.fromkeys(card.region or settings.bedrock_region for card in cards):
@@ -41,7 +41,7 @@ def bedrock(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
 
 
 def text_model(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:  # noqa: ARG001
-    """The model that shortens prompts. One that is called by an inference profile is listed without its prefix."""
+    """Check the model that shortens prompts."""
     name, region = settings.bedrock_text_model, settings.bedrock_region
     if name.startswith("arn:"):
         return [f.Finding(PROMPTS, name, f.UNCHECKED, "an ARN stands in no list of models")]
@@ -50,7 +50,7 @@ def text_model(settings: Settings, cards: tuple[ModelCard, ...], timeout: float)
 
 
 def _row(name: str, listed: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """A model's row; one that is called by an inference profile is listed without its prefix."""
+    """Return a model's row; the list has the models of inference profiles without their prefix."""
     row = listed.get(name)
     if row is None and (base := listed.get(name.partition(".")[2])):
         return {**base, "inferenceTypesSupported": None}
@@ -58,7 +58,7 @@ def _row(name: str, listed: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def sagemaker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """The state of the one endpoint; which model it has loaded is not told."""
+    """Check the state of the endpoint; AWS does not know which models it has loaded."""
     name = settings.sagemaker_endpoint
     try:
         answer = _ask("sagemaker", None, timeout, lambda client: client.describe_endpoint(EndpointName=name))
@@ -91,7 +91,7 @@ def _finding(provider: str, name: str, row: dict[str, Any] | None, region: str) 
 
 
 def _is_text_to_image(name: str, row: dict[str, Any]) -> bool:
-    """Stability's editing services stand in the same list; they can only be called by an inference profile."""
+    """Return whether it is a text-to-image model, not an editing service, which only an inference profile can call."""
     return (
         name.startswith("stability.")
         and mapping(row.get("modelLifecycle")).get("status") == "ACTIVE"
@@ -111,14 +111,14 @@ def _day(life: dict[str, Any], name: str) -> date | None:
 
 
 def _models(region: str, modality: str, timeout: float) -> dict[str, dict[str, Any]]:
-    """The list, which has no pages, by the ids of the models."""
+    """Return the list, which has no pages, by model id."""
     answer = _ask("bedrock", region, timeout, lambda c: c.list_foundation_models(byOutputModality=modality))
     found = rows(answer, "modelSummaries", BEDROCK)
     return {row["modelId"]: row for row in found if isinstance(row.get("modelId"), str)}
 
 
 def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any], T]) -> T:
-    """What the call returns, within `timeout` seconds in all."""
+    """Return the call's result, within `timeout` seconds in total."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
@@ -133,7 +133,7 @@ def _ask(service: str, region: str | None, timeout: float, call: Callable[[Any],
         raise ProviderFailure(Failure.MODEL_GONE if missing else Failure.FAILED, f"AWS answered {name}") from error
     except TimeoutError:
         raise ProviderFailure(Failure.TIMEOUT, f"AWS did not answer within {timeout:.0f} s") from None
-    except (BotoCoreError, HTTPError, OSError) as error:  # its name says it: NoCredentialsError, NoRegionError, ...
+    except (BotoCoreError, HTTPError, OSError) as error:  # the name is enough: NoCredentialsError, ...
         raise ProviderFailure(Failure.UNAVAILABLE, f"there was no answer of AWS ({type(error).__name__})") from error
     except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ProviderFailure(Failure.BAD_ANSWER, "AWS answered in a form that botocore cannot read") from error

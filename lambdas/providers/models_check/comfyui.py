@@ -1,4 +1,4 @@
-"""What the operator's ComfyUI server says of the nodes and the files that our graphs need."""
+"""Checks that the operator's ComfyUI server has the nodes and files that our graphs need."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lambdas.providers.models_check.asking import get
 from lambdas.settings import Settings
 
 WHO: Final = "ComfyUI"
-UPLOADED: Final = "LoadImage"  # its list is that of the pictures that were sent to the server
+UPLOADED: Final = "LoadImage"  # its choices are the uploaded pictures
 
 
 def comfyui(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """Each model by the server's own description of its nodes."""
+    """Check each model by the server's description of its nodes."""
     url = f"{settings.comfyui_url.rstrip('/')}/object_info"
     nodes = mapping(get(url, {}, time.monotonic() + timeout, WHO))
     found = []
@@ -29,11 +29,11 @@ def comfyui(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
 
 
 def _lacks(card: ModelCard, nodes: dict[str, Any]) -> list[str]:
-    """What the graphs with and without a reference image name and the server does not have."""
+    """Return what the server lacks of the graphs with and without a reference image."""
     lacks: dict[str, None] = {}
     for reference in (None, b"-"):
-        order = ImageTask(card, "", 1, card.default_size, id="-", reference=reference, reference_type="image/png")
-        for node in to_graph(order).values():
+        task = ImageTask(card, "", 1, card.default_size, id="-", reference=reference, reference_type="image/png")
+        for node in to_graph(task).values():
             kind, inputs = node["class_type"], node["inputs"]
             if kind not in nodes:
                 lacks[f"no node {kind}"] = None
@@ -44,7 +44,7 @@ def _lacks(card: ModelCard, nodes: dict[str, Any]) -> list[str]:
 
 
 def _is_missing(node: object, name: str, value: object) -> bool:
-    """Whether the input is chosen from a list that lacks the value."""
+    """Return whether the input is a choice from a list without the value."""
     inputs = mapping(mapping(node).get("input"))
     spec = next((group[name] for group in map(mapping, inputs.values()) if name in group), None)
     choices = _choices(spec)
@@ -52,7 +52,7 @@ def _is_missing(node: object, name: str, value: object) -> bool:
 
 
 def _choices(spec: object) -> list[object] | None:
-    """The list that an input is chosen from, if any: `[[...], {}]`, in newer nodes `["COMBO", {"options": [...]}]`."""
+    """Return the choices of an input, if any: of `[[...], {}]`, in newer nodes `["COMBO", {"options": [...]}]`."""
     if not isinstance(spec, list) or not spec:
         return None
     choices = mapping(spec[1]).get("options") if spec[0] == "COMBO" and len(spec) > 1 else spec[0]

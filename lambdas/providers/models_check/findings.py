@@ -1,4 +1,4 @@
-"""What the check finds of one model, what that means for the exit status, and how it is shown."""
+"""Defines the findings of the check, their table and the exit status."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ UNCHECKED: Final = "unchecked"
 NOT_ASKED: Final = "could not be asked"
 SKIPPED: Final = "skipped"
 
-SOON_DAYS: Final = 60  # before its end a model also warns in the service's own answers
-MAX_UNLISTED: Final = 20  # of one provider; a list is the service's word and may be of any length
+SOON_DAYS: Final = 60  # as in the warnings of the service's answers
+MAX_UNLISTED: Final = 20  # of one provider, whose list may have any length
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line. `until` is the model's last day where one is told; `why` is a short sentence without capital."""
+    """One line of the table. `until` is the model's last day if it is known; `why` begins in lower case."""
 
     provider: str
     model: str
@@ -43,12 +43,12 @@ class Finding:
         return f"{self.state}{end}" + (f": {self.why}" if self.why else "")
 
 
-# Asks one service about these models of ours within so many seconds in all. Raises ProviderFailure where it cannot.
+# Asks one service about these models, within a number of seconds in total. Raises ProviderFailure.
 Check = Callable[[Settings, tuple[ModelCard, ...], float], list[Finding]]
 
 
 def unlisted(provider: str, models: Iterable[str]) -> list[Finding]:
-    """The models of a service that have no card, as far as they are not too many."""
+    """Return the first MAX_UNLISTED models of a service that have no card, and the number of further ones."""
     names = sorted({quote(name) for name in models if catalogue.card(name) is None})
     found = [Finding(provider, name, UNLISTED, _ended(name)) for name in names[:MAX_UNLISTED]]
     if more := len(names) - len(found):
@@ -57,7 +57,7 @@ def unlisted(provider: str, models: Iterable[str]) -> list[Finding]:
 
 
 def dated(finding: Finding, today: date) -> Finding:
-    """The finding with the catalogue's own date, if that is earlier, and the state that its date gives it."""
+    """Return the finding with the catalogue's date, if that is earlier, and with the state of its date."""
     card = catalogue.card(finding.model)
     if finding.state not in (OK, LEGACY, UNCHECKED):
         return finding
@@ -71,14 +71,14 @@ def dated(finding: Finding, today: date) -> Finding:
 
 
 def exit_status(findings: Sequence[Finding], today: date) -> int:
-    """1: a model is gone, or a legacy one ends soon or nobody says when. 2: a service could not be asked."""
+    """Return 1 if a model is gone, or is legacy and ends soon or at an unknown date; 2 if a service was not asked."""
     if any(f.state == GONE or (f.state == LEGACY and _soon(f, today)) for f in findings):
         return 1
     return 2 if any(f.state == NOT_ASKED for f in findings) else 0
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """The findings as lines of three columns."""
+    """Return the findings as lines of three columns."""
     rows = [("PROVIDER", "MODEL", "STATE"), *((f.provider, f.model, f.text) for f in findings)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "".join(f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}\n" for row in rows)

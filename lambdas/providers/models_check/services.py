@@ -1,4 +1,4 @@
-"""What Leonardo, Runware, Gemini, Ollama and the GPU worker at hand say of their models, as far as they do for free."""
+"""Checks the models of Leonardo, Runware, Gemini, Ollama and a local GPU worker, as far as that is free."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ WORKER: Final = "the GPU worker"
 
 MAX_PAGES: Final = 20  # of up to 1000 models each
 
-# Neither of Leonardo's lists tells the name by which API v2 calls a model. This is what they do tell: the name that is
-# shown, and the id of API v1 (docs.leonardo.ai, read 2026-10-08).
+# Neither of Leonardo's lists has the model names of API v2. These are the display name and the API v1 id that they
+# have instead (docs.leonardo.ai, read 2026-10-08).
 LEONARDO_LISTS: Final[dict[str, tuple[str, str]]] = {
     "flux-dev": ("Flux Dev", "b2614463-296c-462a-9586-aafdb8f00e36"),
     "phoenix-v1.0": ("Phoenix 1.0", "de7d3faf-762f-48e0-b3b7-9d0ac3a3fcf3"),
     "lucid-origin": ("Lucid Origin", "7b592283-e8a7-4c5a-9ba6-d18c31f258b9"),
 }
-# Gemini does not tell either which of its models draw: by these parts of their names.
+# Gemini does not state which of its models generate images; these parts of their names do.
 GEMINI_IMAGE: Final = re.compile(r"(^|-)(image|nano-banana)(-|$)")
 
 
 def leonardo(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """The key by the account, the models by both lists: one that neither names may be there all the same."""
+    """Check the key by the account, and the models by both lists, which are not complete."""
     ends_at = time.monotonic() + timeout
     url, key = settings.leonardo_base_url.rstrip("/"), settings.leonardo_api_key
     headers = {"Authorization": f"Bearer {key}"}
@@ -58,7 +58,7 @@ def leonardo(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -
 
 
 def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """Only the key: asking after a task that never was is free, and there is no free question about a model."""
+    """Check only the key, by polling a task that does not exist; no free call is about a model."""
     key = settings.runware_api_key
     task = [{"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}]
     headers = {"Authorization": f"Bearer {key}"}
@@ -76,7 +76,7 @@ def runware(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) ->
 
 
 def gemini(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """Each model by the list, and those of the list that draw by their name and have no card."""
+    """Check each model by the list, and report the image models in it that have no card."""
     ends_at = time.monotonic() + timeout
     url, key = f"{settings.gemini_base_url.rstrip('/')}/models?pageSize=1000", settings.gemini_api_key
     listed: dict[str, Any] = {}
@@ -99,14 +99,14 @@ def gemini(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> 
 
 
 def ollama(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:  # noqa: ARG001
-    """The model that shortens prompts."""
+    """Check the model that shortens prompts."""
     answer = get(f"{settings.ollama_url.rstrip('/')}/api/tags", {}, time.monotonic() + timeout, OLLAMA)
     rows(answer, "models", OLLAMA)
     return [_listed(PROMPTS, settings.ollama_model, to_names(answer), "not pulled")]
 
 
 def worker(settings: Settings, cards: tuple[ModelCard, ...], timeout: float) -> list[f.Finding]:
-    """Whether it is ready; which models it has loaded is not told."""
+    """Check whether the worker is ready; it does not report which models are loaded."""
     url = f"{settings.gpu_worker_url.rstrip('/')}/ping"
     answer = call("GET", url, {}, time.monotonic() + timeout, WORKER)
     if answer.status != 200:

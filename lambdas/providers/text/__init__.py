@@ -1,4 +1,4 @@
-"""The language models that shorten prompts."""
+"""Contains the prompt engines: language models that shorten prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lambdas.settings import Settings
 
 
 def engines(settings: Settings) -> tuple[PromptEngine, ...]:
-    """Those that are configured, in the order in which they are asked. Nothing is connected yet."""
+    """Return the configured engines in the order of their use. Nothing is connected yet."""
     found: list[PromptEngine] = []
     if settings.ollama_url:
         from lambdas.providers.text.ollama import Ollama

@@ -1,4 +1,4 @@
-"""A text model on Amazon Bedrock: shortens prompts by Converse."""
+"""Shortens prompts with a text model of Amazon Bedrock, by Converse."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lambdas.egress import aws
 from lambdas.egress.deadline import within
 from lambdas.providers._client.hostile_json import mapping, mappings
 
-MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock books the quota by this number
-MAX_COUNTED: Final = 1_000_000  # tokens; a greater count is no count
+MAX_TOKENS: Final = 4_096  # of reasoning and answer together; Bedrock reserves the quota by it
+MAX_COUNTED: Final = 1_000_000  # tokens; a greater count is invalid
 PING_TOKENS: Final = 16
 CONNECT_SECONDS: Final = 3
-READ_SECONDS: Final = 60  # for one wait
-HEALTHY_SECONDS: Final = 60.0  # a finding is kept so long, as each new one costs a call
+READ_SECONDS: Final = 60  # for one read
+HEALTHY_SECONDS: Final = 60.0  # a health check is cached so long, because it is a paid call
 
-# Why a model stopped, where that makes its answer no use, as a sentence.
+# The stop reasons that make an answer unusable.
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, as of 2026-11
 STOPPED: Final = {
     "max_tokens": (Failure.BAD_ANSWER, "the model was cut off in its answer"),
@@ -34,7 +34,7 @@ FINISHED: Final = ("end_turn", "stop_sequence")
 
 
 class BedrockText:
-    """One client, shared by the threads of this process."""
+    """Has one client, shared by the threads of this process."""
 
     name: Final = "bedrock"
 
@@ -43,10 +43,10 @@ class BedrockText:
         self.model = model
         self.price: Final = price_of(model)
         self._clients = aws.Clients(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
-        self._finding = (False, 0.0)  # healthy, and until when that is believed
+        self._finding = (False, 0.0)  # healthy, and until when that is cached
 
     def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
-        """One call within `timeout` seconds, never repeated."""
+        """Shorten the prompt in one call within `timeout` seconds, never repeated."""
         canary = secrets.token_hex(8)
         system = instruction(limit, canary)
         answer = self._converse(to_payload(self.model, system, prompt, MAX_TOKENS), timeout)
@@ -60,7 +60,7 @@ class BedrockText:
         return Rewrite(text, counted)
 
     def health(self, timeout: float) -> bool:
-        """Whether the model answers, found by the smallest call there is: it costs about 0.00001 USD."""
+        """Return whether the model answers, by a minimal call that costs about 0.00001 USD."""
         healthy, until = self._finding
         if time.time() < until:
             return healthy
@@ -85,21 +85,21 @@ class BedrockText:
         from botocore.parsers import ResponseParserError
         from urllib3.exceptions import HTTPError
 
-        from lambdas.providers.bedrock import _lost, to_failure
+        from lambdas.providers.bedrock import to_failure, to_lost
 
         try:
             return self._clients.get("bedrock-runtime", self._region).converse(**payload)
         except ClientError as error:
             raise to_failure(error.response) from error
         except (BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
-            paid = _lost(error, answered=False).paid
+            paid = to_lost(error, answered=False).paid
             raise ProviderFailure(Failure.UNAVAILABLE, "it could not be asked", paid=paid) from error
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on JSON that is no answer
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:  # botocore on malformed JSON
             raise ProviderFailure(Failure.BAD_ANSWER, "the answer had an unknown form", paid="unknown") from error
 
 
 def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[str, Any]:
-    """The arguments of Converse. Only gpt-oss knows `reasoning_effort`."""
+    """Return the arguments of Converse. Only gpt-oss has `reasoning_effort`."""
     payload: dict[str, Any] = {
         "modelId": model,
         "system": [{"text": system}],
@@ -112,7 +112,7 @@ def to_payload(model: str, system: str, prompt: str, max_tokens: int) -> dict[st
 
 
 def to_cost(answer: Any, price: TextPrice) -> float | None:
-    """USD by the tokens that an answer counts; `None` where it counts none."""
+    """Return the cost in USD by the answer's token counts; `None` without them."""
     usage = mapping(mapping(answer).get("usage"))
     counts: list[Any] = [usage.get(name) for name in ("inputTokens", "outputTokens")]
     if not all(type(count) is int and 0 <= count <= MAX_COUNTED for count in counts):
@@ -121,7 +121,7 @@ def to_cost(answer: Any, price: TextPrice) -> float | None:
 
 
 def to_text(answer: Any) -> str:
-    """The text of an answer, without the reasoning that stands beside it."""
+    """Return the text of an answer, without its reasoning."""
     reason = str(answer.get("stopReason"))
     if reason in STOPPED:
         raise ProviderFailure(*STOPPED[reason])

@@ -1,4 +1,4 @@
-"""Ollama, the operator's own: shortens prompts by /api/chat."""
+"""Shortens prompts with the operator's own Ollama server, by /api/chat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.domain.prompts.brief import instruction
 
 WHO: Final = "Ollama"
 MAX_BYTES: Final = 1_000_000
-CONTEXT: Final = 16_384  # tokens: a prompt of 10,000 characters in any language, and room for the answer
+CONTEXT: Final = 16_384  # tokens: a prompt of 10,000 characters in any language, and the answer
 MAX_TOKENS: Final = 4_096  # of reasoning and answer together
 KEEP_LOADED: Final = "30m"  # loading the model takes longer than a request may
 SCHEMA: Final = {
@@ -35,10 +35,10 @@ class Ollama:
         self.model = model
 
     def rewrite(self, prompt: str, limit: int, timeout: float) -> Rewrite:
-        """One request; a second one without a schema where the first got no content of that schema.
+        """Shorten the prompt in one request; in a second one without a schema if the answer does not follow it.
 
-        gpt-oss at times answers a schema with nothing, or not by it: https://github.com/ollama/ollama/issues/11691
-        (2025-08). Both together end within `timeout` seconds.
+        gpt-oss sometimes ignores a schema or answers nothing: https://github.com/ollama/ollama/issues/11691 (2025-08).
+        Both requests together end within `timeout` seconds.
         """
         ends_at = time.monotonic() + timeout
         canary = secrets.token_hex(8)
@@ -54,7 +54,7 @@ class Ollama:
         return Rewrite(text)
 
     def health(self, timeout: float) -> bool:
-        """Whether the server answers and has the model; it may still have to load it."""
+        """Return whether the server answers and has the model, loaded or not."""
         from lambdas.providers._client import http
 
         try:
@@ -74,7 +74,7 @@ class Ollama:
 
 
 def to_payload(model: str, system: str, prompt: str, schema: dict[str, Any] | None) -> dict[str, Any]:
-    """The body of /api/chat. gpt-oss reasons at a level and cannot be told not to; others are told not to."""
+    """Return the body of /api/chat. Reasoning is off, or at the lowest level of gpt-oss, which cannot turn it off."""
     payload: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
@@ -89,7 +89,7 @@ def to_payload(model: str, system: str, prompt: str, schema: dict[str, Any] | No
 
 
 def to_text(answer: Any, *, structured: bool) -> str:
-    """The prompt in an answer under HTTP 200."""
+    """Return the prompt in an answer with status 200."""
     if not isinstance(answer, dict) or not isinstance(answer.get("message"), dict):
         raise ProviderFailure(Failure.BAD_ANSWER, f"{WHO} answered in an unknown form")
     content = answer["message"].get("content")
@@ -109,7 +109,7 @@ def to_text(answer: Any, *, structured: bool) -> str:
 
 
 def to_names(answer: Any) -> set[str]:
-    """The names under which /api/tags lists the models; `:latest` may be left out in a setting."""
+    """Return the names of the models that /api/tags lists, with and without `:latest`."""
     models = answer.get("models") if isinstance(answer, dict) else None
     rows = [row for row in models if isinstance(row, dict)] if isinstance(models, list) else []
     names = [row.get(key) for row in rows for key in ("name", "model")]

@@ -50,49 +50,49 @@ class ModelRow:
     licence: str | None = None
 
 
-def list_models(house: Deployment, now: float) -> list[ModelRow]:
+def list_models(deployment: Deployment, now: float) -> list[ModelRow]:
     """One row per model: usable ones first, then those without a provider here, then retired ones."""
-    rows = [_living(card, house, now) for card in _cards(house, now)]
+    rows = [_living(card, deployment, now) for card in _cards(deployment, now)]
     rows.sort(key=lambda row: row.status)  # available before unconfigured; stable otherwise
     return rows + [_gone(model) for model in catalogue.RETIRED]
 
 
-def find_model(model_id: str, house: Deployment, now: float) -> ModelRow | None:
+def find_model(model_id: str, deployment: Deployment, now: float) -> ModelRow | None:
     """The row of one model of `list_models`."""
-    return next((row for row in list_models(house, now) if row.id == model_id), None)
+    return next((row for row in list_models(deployment, now) if row.id == model_id), None)
 
 
-def takable(house: Deployment, now: float) -> list[str]:
+def takable(deployment: Deployment, now: float) -> list[str]:
     """The models that a request for an image may name here, in the order of `list_models`.
 
     Where the demo stands alone it answers for all of them, and says so.
     """
-    painting = {card.id for card in _cards(house, now) if TEXT_TO_IMAGE in card.capabilities}
-    stands_in = house.configured == {DEMO}
-    rows = list_models(house, now)
+    painting = {card.id for card in _cards(deployment, now) if TEXT_TO_IMAGE in card.capabilities}
+    stands_in = deployment.configured == {DEMO}
+    rows = list_models(deployment, now)
     return [row.id for row in rows if row.id in painting and (stands_in or row.status == AVAILABLE)]
 
 
-def _cards(house: Deployment, now: float) -> list[ModelCard]:
+def _cards(deployment: Deployment, now: float) -> list[ModelCard]:
     today = datetime.fromtimestamp(now, UTC).date()
     return [
         card
         for card in catalogue.CARDS
-        if house.allows(card.id)
-        and house.has(card)
+        if deployment.allows(card.id)
+        and deployment.has(card)
         and not catalogue.retired(card.id, today)
-        and (card.provider != DEMO or DEMO in house.configured)
+        and (card.provider != DEMO or DEMO in deployment.configured)
     ]
 
 
-def _living(card: ModelCard, house: Deployment, now: float) -> ModelRow:
+def _living(card: ModelCard, deployment: Deployment, now: float) -> ModelRow:
     return ModelRow(
         id=card.id,
         created=card.created,
         owned_by=card.owned_by,
         provider=card.provider,
         capabilities=tuple(sorted(card.capabilities)),
-        status=AVAILABLE if card.provider in house.configured else UNCONFIGURED,
+        status=AVAILABLE if card.provider in deployment.configured else UNCONFIGURED,
         retires_on=card.retires_on.isoformat() if card.retires_on else None,
         warnings=planning.warnings(card, now),
         price_usd=card.price_usd,
@@ -120,5 +120,5 @@ def _gone(model: Retired) -> ModelRow:
 def _sizes(card: ModelCard) -> SizeLimits | tuple[str, ...] | None:
     if card.sides:
         sides = card.sides
-        return SizeLimits(sides.least, sides.most, sides.step, min(sides.most_pixels, sides.most**2))
+        return SizeLimits(sides.min, sides.max, sides.step, min(sides.max_pixels, sides.max**2))
     return tuple(f"{width}x{height}" for width, height in card.ratios.values()) or None

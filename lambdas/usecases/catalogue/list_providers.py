@@ -43,18 +43,18 @@ class ProviderRow:
     cooldown_until: float | None
 
 
-def list_providers(house: Deployment, now: float) -> list[ProviderRow]:
+def list_providers(deployment: Deployment, now: float) -> list[ProviderRow]:
     """One row per provider, in a fixed order; the demo only where it answers."""
-    shown = [*PROVIDERS, *([DEMO] if DEMO in house.configured else [])]
-    healths = house.healths or {}
-    return [_row(provider, house, healths.get(provider, Health()), now) for provider in shown]
+    shown = [*PROVIDERS, *([DEMO] if DEMO in deployment.configured else [])]
+    healths = deployment.healths or {}
+    return [_row(provider, deployment, healths.get(provider, Health()), now) for provider in shown]
 
 
-def _row(provider: str, house: Deployment, health: Health, now: float) -> ProviderRow:
+def _row(provider: str, deployment: Deployment, health: Health, now: float) -> ProviderRow:
     today = datetime.fromtimestamp(now, UTC).date()
-    offered = (c for c in catalogue.cards_of(provider) if house.allows(c.id) and house.has(c))
+    offered = (c for c in catalogue.cards_of(provider) if deployment.allows(c.id) and deployment.has(c))
     cards = [c for c in offered if not catalogue.retired(c.id, today)]
-    configured = provider in house.configured
+    configured = provider in deployment.configured
     seen = faded(health, now)
     return ProviderRow(
         id=provider,

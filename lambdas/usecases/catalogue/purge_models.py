@@ -31,7 +31,7 @@ def purge_models(model_id: str | None, deadline: float, deps: Deps) -> Purged:
     if not isinstance(worker, ModelCache):
         raise NotSupported("the GPU worker takes its work through a queue, where its memory cannot be emptied")
     try:
-        return worker.purge(model_id, min(SECONDS, deadline - deps.clock.now()))
+        purged = worker.purge(model_id, min(SECONDS, deadline - deps.clock.now()))
     except ProviderFailure as failure:
         if failure.code in (Failure.UNAVAILABLE, Failure.THROTTLED):
             wait = max(1, round(failure.retry_after or 5))
@@ -39,3 +39,6 @@ def purge_models(model_id: str | None, deadline: float, deps: Deps) -> Purged:
         if failure.code == Failure.TIMEOUT:
             raise GenerationTimeout(failure.detail) from None
         raise ProvidersFailed(failure.detail) from None
+    if deps.counters:
+        deps.counters.unloaded(purged.removed, deps.clock.now())
+    return purged

@@ -31,7 +31,7 @@ _UNREAD: Final[dict[Paid, tuple[Failure, str]]] = {
 
 
 def ask(
-    provider: AnyProvider, order: ImageTask, until: float, clock: Clock, accepted: Callable[[Ticket], None]
+    provider: AnyProvider, task: ImageTask, until: float, clock: Clock, accepted: Callable[[Ticket], None]
 ) -> GeneratedImage:
     """The image, before `until` (Unix seconds). `accepted` is called with a ticket before the first poll.
 
@@ -41,20 +41,20 @@ def ask(
     if left <= 0:
         raise ProviderFailure(Failure.TIMEOUT, "there was no time left to ask")
     if not isinstance(provider, TicketProvider):
-        with _wall(order):
-            return provider.paint(order, left)
+        with _wall(task):
+            return provider.paint(task, left)
     try:
-        with _wall(order):
-            ticket = provider.submit(order, min(SUBMIT_SECONDS, left))
+        with _wall(task):
+            ticket = provider.submit(task, min(SUBMIT_SECONDS, left))
     except ProviderFailure as failure:
         if failure.paid != "unknown" or not provider.client_chooses_id:
             raise
-        ticket = Ticket(order.id)  # it may have been accepted: by our own id that can be found out
+        ticket = Ticket(task.id)  # it may have been accepted: by our own id that can be found out
     accepted(ticket)
-    return collect(provider, ticket, order, until, clock)
+    return collect(provider, ticket, task, until, clock)
 
 
-def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: float, clock: Clock) -> GeneratedImage:
+def collect(provider: AnyProvider, ticket: Ticket, task: ImageTask, until: float, clock: Clock) -> GeneratedImage:
     """Poll a ticket until its work is done. A poll is free and is repeated if it fails.
 
     There is always a last poll at `until`, however long the provider asks to wait: the work may be done and paid.
@@ -66,9 +66,9 @@ def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: floa
     seen: ProviderFailure | None = None  # of a poll that found the picture made and charged, and could not fetch it
     while True:
         left = max(until - clock.now(), MIN_POLL_SECONDS)
-        painted = None
+        image = None
         try:
-            painted = provider.collect(ticket, order, min(COLLECT_SECONDS, left))
+            image = provider.collect(ticket, task, min(COLLECT_SECONDS, left))
             broken = 0
         except ProviderFailure as failure:
             seen = failure if failure.made else seen
@@ -77,31 +77,31 @@ def collect(provider: AnyProvider, ticket: Ticket, order: ImageTask, until: floa
             wait = max(wait, failure.retry_after or 0)
         except Exception as error:
             broken += 1
-            unread = _broken(error, order)
+            unread = _broken(error, task)
             if broken == MAX_BROKEN:
                 raise _as_charged(unread, seen) from error
-        if painted is not None:
-            return painted if painted.cost_usd is not None else replace(painted, cost_usd=ticket.cost_usd)
+        if image is not None:
+            return image if image.cost_usd is not None else replace(image, cost_usd=ticket.cost_usd)
         left = until - clock.now()
         if left <= 0:
-            late = ProviderFailure(Failure.TIMEOUT, "the work was accepted but not done in time", paid=_at_worst(order))
+            late = ProviderFailure(Failure.TIMEOUT, "the work was accepted but not done in time", paid=_at_worst(task))
             raise _as_charged(late, seen)
         clock.sleep(min(wait, left))
         wait = min(wait * 1.5, MAX_WAIT)
 
 
-def _wall(order: ImageTask) -> AbstractContextManager[None]:
+def _wall(task: ImageTask) -> AbstractContextManager[None]:
     """Around a call: an unexpected error in the provider's module ends it with an unknown outcome."""
-    return failure_boundary.wall(*_UNREAD[_at_worst(order)], paid=_at_worst(order))
+    return failure_boundary.wall(*_UNREAD[_at_worst(task)], paid=_at_worst(task))
 
 
-def _broken(error: Exception, order: ImageTask) -> ProviderFailure:
-    return failure_boundary.broken(error, *_UNREAD[_at_worst(order)], paid=_at_worst(order))
+def _broken(error: Exception, task: ImageTask) -> ProviderFailure:
+    return failure_boundary.broken(error, *_UNREAD[_at_worst(task)], paid=_at_worst(task))
 
 
-def _at_worst(order: ImageTask) -> Paid:
+def _at_worst(task: ImageTask) -> Paid:
     """The `paid` of a call whose outcome is unknown."""
-    return "unknown" if order.card.price_usd > 0 else "no"
+    return "unknown" if task.card.price_usd > 0 else "no"
 
 
 def _as_charged(failure: ProviderFailure, seen: ProviderFailure | None) -> ProviderFailure:

@@ -37,10 +37,10 @@ class Attachment:
 class Intake:
     """The pictures of one request. Equal ones are one: counted once, decoded once."""
 
-    def __init__(self, tenant: str, deps: Deps, most_pixels: int = MAX_REQUEST_PIXELS) -> None:
+    def __init__(self, tenant: str, deps: Deps, max_pixels: int = MAX_REQUEST_PIXELS) -> None:
         self._tenant = tenant
         self._deps = deps
-        self._most = self._left = most_pixels
+        self._most = self._left = max_pixels
         self._counted: set[bytes] = set()
         self._taken: dict[bytes, Attachment] = {}
 

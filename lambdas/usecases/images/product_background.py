@@ -38,26 +38,26 @@ def steps(job: Job, card: ModelCard) -> tuple[ModelCard, ...]:
     return (remover, card) if remover else (card,)
 
 
-def prepare(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
+def prepare(task: ImageTask, job: Job, deps: Deps) -> ImageTask:
     request, photo = job.request, _photo(job, deps)
     if photo is None:
         raise _wrong(request, GONE)
-    if _cuts(order.card):
-        with unsent(order.card.provider):
+    if _cuts(task.card):
+        with unsent(task.card.provider):
             shown = deps.compositor.cuttable(photo)
-        return replace(order, reference=shown, format="png")
-    if not order.card.background_remover:  # it does all of it itself
+        return replace(task, reference=shown, format="png")
+    if not task.card.background_remover:  # it does all of it itself
         fmt = "png" if request.format == "jpeg" else request.format
         size = request.width or 0, request.height or 0
-        return replace(order, reference=photo, padding=request.padding, generate=size, ratio=None, format=fmt)
+        return replace(task, reference=photo, padding=request.padding, generate=size, ratio=None, format=fmt)
     cutout = _cutout(job, deps)
     try:
-        with unsent(order.card.provider, Unplaceable):
+        with unsent(task.card.provider, Unplaceable):
             stage = deps.compositor.stage(photo, cutout, _canvas(request))
     except Unplaceable as no:
         raise _wrong(request, str(no)) from None
     return replace(
-        order,
+        task,
         reference=stage.image,
         mask=stage.mask,
         generate=stage.size,
@@ -66,7 +66,7 @@ def prepare(order: ImageTask, job: Job, deps: Deps) -> ImageTask:
     )
 
 
-def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> RenderedImage | None:
+def finish(job: Job, card: ModelCard, image: GeneratedImage, deps: Deps) -> RenderedImage | None:
     request = job.request
     photo = _photo(job, deps)
     if photo is None:
@@ -75,12 +75,12 @@ def finish(job: Job, card: ModelCard, painted: GeneratedImage, deps: Deps) -> Re
     try:
         with _codec():
             if _cuts(card):
-                deps.compositor.check_cutout(photo, painted.data)
+                deps.compositor.check_cutout(photo, image.data)
                 return None
             made = (
-                _composed(request, photo, cutout, painted, deps)
+                _composed(request, photo, cutout, image, deps)
                 if card.background_remover
-                else _accepted(request, photo, painted, deps)
+                else _accepted(request, photo, image, deps)
             )
     except Unplaceable as no:
         failure = ProviderFailure(Failure.INVALID_REQUEST, str(no), paid="unknown")
@@ -98,9 +98,9 @@ def _codec() -> AbstractContextManager[None]:
 
 
 def _composed(
-    request: ImageRequest, photo: bytes, cutout: bytes | None, painted: GeneratedImage, deps: Deps
+    request: ImageRequest, photo: bytes, cutout: bytes | None, image: GeneratedImage, deps: Deps
 ) -> RenderedImage:
-    made = deps.compositor.compose(painted.data, photo, cutout, _canvas(request), request.format)
+    made = deps.compositor.compose(image.data, photo, cutout, _canvas(request), request.format)
     return RenderedImage(
         made.image,
         made.size,
@@ -111,18 +111,14 @@ def _composed(
     )
 
 
-def _accepted(request: ImageRequest, photo: bytes, painted: GeneratedImage, deps: Deps) -> RenderedImage:
-    if painted.mask is None or painted.confidence is None:
+def _accepted(request: ImageRequest, photo: bytes, image: GeneratedImage, deps: Deps) -> RenderedImage:
+    if image.mask is None or image.confidence is None:
         raise ProviderFailure(Failure.BAD_ANSWER, "the answer had no mask or no confidence")
-    data, mask, size = deps.compositor.accept(
-        painted.data, painted.mask, photo, _canvas(request), request.format, painted.at
-    )
-    said = painted.warnings
-    if painted.confidence < LOW and not any("confidence" in sentence for sentence in said):
-        said = (*said, f"low confidence in the cut-out ({painted.confidence:.2f}): look at the mask")
-    return RenderedImage(
-        data, size, mask=mask, confidence=painted.confidence, components=painted.components, warnings=said
-    )
+    data, mask, size = deps.compositor.accept(image.data, image.mask, photo, _canvas(request), request.format, image.at)
+    said = image.warnings
+    if image.confidence < LOW and not any("confidence" in sentence for sentence in said):
+        said = (*said, f"low confidence in the cut-out ({image.confidence:.2f}): look at the mask")
+    return RenderedImage(data, size, mask=mask, confidence=image.confidence, components=image.components, warnings=said)
 
 
 def _wrong(request: ImageRequest, said: str) -> InvalidRequest:

@@ -129,7 +129,7 @@ def _recalled(job: Job, deps: Deps) -> Job:
 
 def _planned(request: ImageRequest, caller: Caller, deps: Deps, job_id: str | None) -> Job:
     now, rng = deps.clock.now(), random.Random()
-    cards = planning.plan(request, deps.house(), now, rng)
+    cards = planning.plan(request, deps.deployment(), now, rng)
     card = cards[0]
     job_id = job_id or ids.new_job_id(now)
     return Job(

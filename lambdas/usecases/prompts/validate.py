@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
+from lambdas.domain import analytics
 from lambdas.domain.errors import Unavailable
 from lambdas.domain.limits.budget import microusd
 from lambdas.usecases.deps import Deps
@@ -33,9 +35,14 @@ def validate_prompt(tenant: str, prompt: str, seconds: float, deps: Deps) -> Opt
     for bill in done.bills:
         if bill.cost_usd:
             deps.meter.cost(bill.provider, bill.model, bill.cost_usd)
-    if held or spent or lost:
+    saved = None if done.method == "none" else max(0, len(prompt) - len(done.text))
+    costs: Counter[str] = Counter()
+    for bill in done.bills:
+        costs[bill.provider] += microusd(bill.cost_usd)
+    sums = analytics.of_prompt(at, costs, saved)
+    if held or spent or lost or sums:
         try:
-            deps.books.settle(tenant, at, held, spent, lost)
+            deps.books.settle(tenant, at, held, spent, lost, sums)
         except Unavailable:
             log.error("the cost of a prompt was not booked: %d micro-dollars", spent)
     return done

@@ -1,4 +1,4 @@
-"""The providers' health in the table: shared, and written by many at once."""
+"""The providers' health in DynamoDB: shared by all functions and safe under concurrent writes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_concurrent_observers_lose_little(cloud: None, serial: None) -> None:
 def test_memory_is_short_and_knows_its_own_writes(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = DynamoHealth("providers"), DynamoHealth("providers")
     at = time.monotonic()
-    monkeypatch.setattr(dynamodb_health.time, "monotonic", lambda: at)
+    monkeypatch.setattr(time, "monotonic", lambda: at)
     assert reader.snapshot() == {}
     end = trip(writer)
     assert reader.snapshot() == {}

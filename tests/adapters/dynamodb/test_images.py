@@ -1,4 +1,4 @@
-"""Deleted images in DynamoDB: off their job, off every job that reused them, off the counts, exactly once."""
+"""Deleted images in DynamoDB: removed exactly once from their job, from jobs that reused them, and from the counts."""
 
 from __future__ import annotations
 

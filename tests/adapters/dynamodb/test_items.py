@@ -1,4 +1,4 @@
-"""Plain values go into an item and come out the same; what one writer left is what the next starts from."""
+"""Conversion of plain values to DynamoDB items and back, and compare-and-swap."""
 
 from __future__ import annotations
 

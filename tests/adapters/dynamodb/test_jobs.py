@@ -1,7 +1,8 @@
-"""Job records in DynamoDB: every move is conditional, and a page costs the same however many jobs there are."""
+"""Jobs in DynamoDB: every transition is conditional, and the cost of a page does not depend on the number of jobs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -76,7 +77,11 @@ def test_a_claim_fails_when_the_holder_wrote_in_between(
     first = jobs.claim("acme", new.id, NOW, NOW + 20)
     assert first
     called = replace(first, attempts=(Attempt("bedrock", "core"),))
-    writes = {"nothing": bool, "renew": lambda: jobs.renew(first, NOW + 60), "save": lambda: jobs.save(called)}
+    writes: dict[str, Callable[[], bool]] = {
+        "nothing": lambda: False,
+        "renew": lambda: jobs.renew(first, NOW + 60),
+        "save": lambda: jobs.save(called),
+    }
 
     def then_written(table: str, pk: str, sk: str) -> Values | None:
         row = get_item(table, pk, sk)

@@ -1,7 +1,8 @@
-"""Rates and budgets in DynamoDB: whatever comes at once, exactly the limit is admitted."""
+"""Rate limits and budgets in DynamoDB: under concurrency exactly the limit is admitted."""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,11 +11,12 @@ import boto3
 import pytest
 
 from lambdas.adapters import aws
-from lambdas.adapters.dynamodb import transactions, writes
+from lambdas.adapters.dynamodb import transactions
 from lambdas.adapters.dynamodb.budget import DynamoBooks
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.dynamodb.limits import DynamoLimits
 from lambdas.domain.errors import BudgetExceeded, Unavailable
+from lambdas.domain.failures import Failure
 from lambdas.domain.ids import new_job_id
 from lambdas.domain.jobs.job import Attempt, Idempotency, Job, StoredImage
 from lambdas.domain.jobs.request import ImageRequest
@@ -150,7 +152,7 @@ def test_a_loss_is_written_down_but_not_charged(jobs: DynamoJobs) -> None:
     jobs.create(new, None)
     running = jobs.claim("acme", new.id, NOW, NOW + 20)
     assert running
-    lost = replace(running, attempts=(Attempt("bedrock", CORE, "unknown", "outcome_unknown"),))
+    lost = replace(running, attempts=(Attempt("bedrock", CORE, "unknown", Failure.OUTCOME_UNKNOWN),))
     assert jobs.finish(lost.failed(NOW, "outcome_unknown", "y"))
     assert (books()["lost_microusd"], books()["spent_microusd"]) == (40_000, 0)
 
@@ -179,7 +181,7 @@ def test_a_replay_reserves_nothing_also_when_the_budget_is_used_up(jobs: DynamoJ
 def test_a_conflict_with_another_writer_is_not_an_answer(jobs: DynamoJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     db, caps = aws.client("dynamodb"), Caps(images=5)
     real, failures, waits = db.transact_write_items, ["TransactionConflict", "ThrottlingError"], list[float]()
-    monkeypatch.setattr(writes.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
 
     def contended(**arguments: Any) -> Any:
         if not failures:
@@ -209,7 +211,7 @@ def test_what_is_no_jobs_is_held_and_settled_in_the_same_books(jobs: DynamoJobs)
             assert not fits
         else:
             assert fits
-    shelf.settle("acme", NOW, 2_000, 243, 396)
+    shelf.settle("acme", NOW, 2_000, 243, 396, {})
     found = books()
     assert (found["committed_microusd"], found["spent_microusd"], found["lost_microusd"]) == (40_243, 243, 396)
     shelf.hold("acme", NOW, 2_000, caps)

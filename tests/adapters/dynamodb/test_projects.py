@@ -1,4 +1,4 @@
-"""Projects in DynamoDB: made once, listed in pages, counted by what is there."""
+"""Projects in DynamoDB: created once, listed in pages, with exact counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job given back to the queue: as if it had not been claimed, but for its fence, and only by its holder."""
+"""A job returned to the queue: unchanged but for its fence, and only by its holder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots in the table: exactly the cap over all functions, and a table out of reach keeps nobody waiting."""
+"""Slots in DynamoDB: exactly the cap over all functions, and no wait if the table is unreachable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from botocore.client import BaseClient
 
 from lambdas.adapters.dynamodb import slots as dynamodb_slots
-from lambdas.adapters.dynamodb import writes
 from lambdas.adapters.dynamodb.slots import DynamoSlots
 from lambdas.domain.limits import slots as rules
 from lambdas.domain.ports.load import Slots
@@ -140,7 +139,7 @@ def test_callers_that_come_and_go_never_pass_the_cap(cloud: None, turns: None) -
 
 
 def test_one_who_is_always_overtaken_waits(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     slots = DynamoSlots("providers", {"leonardo_ai": 4})
     assert acquire(slots, "a")
     db = boto3.client("dynamodb")

@@ -1,4 +1,4 @@
-"""A job's record as text: what was written before is read, and the same job is written to the same byte."""
+"""The stored form of a job: old records can be read, and the same job gives the same bytes."""
 
 from __future__ import annotations
 

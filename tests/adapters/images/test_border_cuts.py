@@ -1,4 +1,4 @@
-"""A product cut out by the border's colour: no white rim, what it encloses kept and said, and never a long time."""
+"""Cut-outs by the border's colour: no white rim, enclosed areas kept and reported, bounded time."""
 
 from __future__ import annotations
 

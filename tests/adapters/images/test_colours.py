@@ -1,4 +1,4 @@
-"""Colours are brought to sRGB: held against arithmetic on primaries and curves, not against a colour library."""
+"""Conversion to sRGB, compared with arithmetic on primaries and curves instead of a colour library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products cut out, placed and put back: to the byte, judged by what they are, and nothing taken on trust."""
+"""Compositing: products are kept byte for byte, cut-outs are scored, and answers are not trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes become a picture in one place: what they are, what they cost and what is clear in them is told by the bytes."""
+"""Decoding: the bytes alone determine a picture's kind, its cost and its transparency."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lambdas.domain.failures import ProviderFailure
 from tests.pictures.made import chunk, file, in_jpeg, packed, picture, png, scans, seeds, turned, webp_chunks
 from tests.support.work import lines
 
-MOST = 25_000_000
+MAX_PIXELS = 25_000_000
 SOUND = seeds()
 
 
 def open_(data: bytes) -> Opened:
-    return opened(data, MOST)
+    return opened(data, MAX_PIXELS)
 
 
 def taken(data: bytes, size: tuple[int, int]) -> None:
@@ -45,8 +45,9 @@ def test_nothing_else_opens_a_picture() -> None:
     where = set()
     for path in Path("lambdas").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            calls = isinstance(node, ast.Attribute) and node.attr in ("open", "WebPAnimDecoder")
-            if calls and isinstance(node.value, ast.Name) and node.value.id in ("Image", "_webp"):
+            if not isinstance(node, ast.Attribute) or node.attr not in ("open", "WebPAnimDecoder"):
+                continue
+            if isinstance(node.value, ast.Name) and node.value.id in ("Image", "_webp"):
                 where.add(path.as_posix())
     assert where == {"lambdas/adapters/images/decoding.py"}
 

@@ -1,4 +1,4 @@
-"""One POST to a receiver: what it gets, what its answers mean, and where nothing is ever sent."""
+"""The POST to a receiver: its content, the handling of responses, and barred addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks: the published vector, the public library, and a rotation."""
+"""Signatures of Standard Webhooks: the published vector, the public library, and rotation."""
 
 from __future__ import annotations
 

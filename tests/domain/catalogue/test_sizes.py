@@ -1,4 +1,4 @@
-"""Every size that a client may ask for is reached exactly, from the nearest ratio that the model has."""
+"""Every permitted size is reached exactly, from the model's nearest ratio."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue import sizes
 from lambdas.domain.jobs.request import MAX_SIDE, MIN_SIDE, SIDE_STEP
 
-CORE = catalogue.default_of("bedrock")
-DEMO = catalogue.default_of("demo")
+CORE = catalogue.cards_of("bedrock")[0]
+DEMO = catalogue.cards_of("demo")[-1]
 sides = st.integers(MIN_SIDE // SIDE_STEP, MAX_SIDE // SIDE_STEP).map(lambda steps: steps * SIDE_STEP)
 
 

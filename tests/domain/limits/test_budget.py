@@ -1,4 +1,4 @@
-"""The month's books: under any interleaving of jobs no cap is passed, and nothing is counted twice or lost."""
+"""The month's books: under any interleaving of jobs no cap is exceeded, and nothing is counted twice or lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit is exactly a token bucket, whatever comes when."""
+"""The rate limit equals a token bucket for any sequence of requests."""
 
 from __future__ import annotations
 

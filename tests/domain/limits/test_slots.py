@@ -1,4 +1,4 @@
-"""Slots: never more calls than the cap, never more of one tenant than its share, and nothing is held for ever."""
+"""Slots: never more calls than the cap, nor more of one tenant than its share, and every slot expires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The analysis: figures within their bounds for any text, and in the order that people would give them."""
+"""The prompt analysis: figures within their bounds for any text, in a plausible order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compressor: always short enough, never a broken word, and what matters is still there."""
+"""The compressor: short enough, no broken words, and the important content is kept."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.prompts import LIMIT, segments
+from lambdas.domain.prompts import LIMIT, segments, terms
 from lambdas.domain.prompts.analysis import analyse
 from lambdas.domain.prompts.compress import compress
 from tests.support.prompt_corpus import CORPUS, Sample
 from tests.support.properties import examples
 
 ROOT = Path(__file__).parents[3]
-WEIGHTED = re.compile(r"\([^()]*:\d+(?:\.\d+)?\)")
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
 CLAUSES = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
 JOINTS = st.sampled_from([", ", ". ", "\n", "; ", " ", "! ", " - ", "，", "。"])  # noqa: RUF001
@@ -72,10 +71,10 @@ def test_any_text_is_short_enough_and_twice_is_once(text: str) -> None:
 @settings(examples(60), suppress_health_check=list(HealthCheck))
 def test_words_are_whole_and_in_order(text: str) -> None:
     def of(text: str) -> list[str]:  # a word ends where a group begins, for a piece may end there
-        return re.sub(f"[{segments.MARKS},.;!?\u2026|{segments.DASHES}([{{<-]", " ", text).split()
+        return re.sub(f"[{terms.MARKS},.;!?\u2026|{segments.DASHES}([{{<-]", " ", text).split()
 
     left = iter(of(text))
-    assert all(word in left for word in of(compress(text)) if len(word) < segments.LONGEST)
+    assert all(word in left for word in of(compress(text)) if len(word) < segments.MAX_PIECE)
 
 
 def test_weighted_groups_quotes_and_tags_of_files_are_whole() -> None:

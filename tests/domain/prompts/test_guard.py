@@ -1,4 +1,4 @@
-"""The guard: what of a language model's rewrites may be used as the prompt."""
+"""The guard: which rewrites of a language model may be used as the prompt."""
 
 from __future__ import annotations
 

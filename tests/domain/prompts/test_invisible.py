@@ -1,4 +1,4 @@
-"""What nobody sees is blank, and every script that somebody writes is not."""
+"""Invisible text is blank, and text of every script is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asked next, and who is not."""
+"""After which failures the next model is asked, and in which order."""
 
 from __future__ import annotations
 

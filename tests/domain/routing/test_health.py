@@ -1,4 +1,4 @@
-"""What is remembered of a provider, and when it is left alone."""
+"""The statistics of a provider, and its cooldowns."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def test_one_missing_model_leaves_the_provider_and_its_other_models_alone() -> N
 
 
 def test_a_success_in_between_forgives() -> None:
-    health = after(*[Failure.FAILED, Failure.FAILED, NoFailure.SUCCESS] * 3)
+    ends: list[Seen] = [Failure.FAILED, Failure.FAILED, NoFailure.SUCCESS]
+    health = after(*ends * 3)
     assert may_call(health, T) == "yes"
     assert status(health, T) == "degraded"  # a third of the calls is not sound
 

@@ -1,10 +1,11 @@
-"""Which model answers, and what is said of what it cannot honour."""
+"""Which models are planned for a request, and which parameters are reported as dropped."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import InvalidRequest, NoneAvailable, ProviderUnconfigured, RetiredModel, UnknownModel
 from lambdas.domain.failures import Failure
-from lambdas.domain.jobs.request import ImageRequest
+from lambdas.domain.jobs.request import SAFE_NEGATIVE_PROMPT, ImageRequest
 from lambdas.domain.providers import PROVIDERS
-from lambdas.domain.routing import planning
+from lambdas.domain.routing import fallback, planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
 
@@ -86,14 +87,14 @@ def test_the_demo_stands_in_only_where_nothing_else_is() -> None:
 
 
 def test_a_model_near_its_end_warns() -> None:
-    ending = replace(catalogue.default_of("bedrock"), retires_on=date(2027, 1, 10))
+    ending = replace(catalogue.cards_of("bedrock")[0], retires_on=date(2027, 1, 10))
     assert "2027-01-10" in planning.warnings(ending, NOW)[0]
     assert planning.warnings(ending, NOW - 60 * 86_400) == ()
 
 
 def test_only_what_the_client_sent_is_reported() -> None:
     request = ImageRequest("x", steps=30, cfg=7.0, given=("cfg",))
-    assert [d.name for d in planning.dropped(request, catalogue.default_of("bedrock"))] == ["cfg"]
+    assert [d.name for d in planning.dropped(request, catalogue.cards_of("bedrock")[0])] == ["cfg"]
 
 
 def test_a_reference_image_goes_only_where_it_is_taken() -> None:
@@ -158,13 +159,13 @@ def test_a_fallback_that_takes_the_clients_seed_gets_it() -> None:
     request = ImageRequest("x", seed=0)
     turbo = catalogue.card(TURBO)
     assert turbo
-    drawn = planning.draw_seed(request, catalogue.default_of("bedrock"), random.Random())
+    drawn = planning.draw_seed(request, catalogue.cards_of("bedrock")[0], random.Random())
     assert drawn != 0
     assert planning.image_task(request, turbo, drawn, 0).seed == 0
 
 
 def test_what_will_be_scaled_is_asked_for_without_loss() -> None:
-    card = catalogue.default_of("bedrock")
+    card = catalogue.cards_of("bedrock")[0]
     assert planning.image_task(ImageRequest("x", format="jpeg"), card, 1, 0).format == "jpeg"
     assert planning.image_task(ImageRequest("x", format="jpeg", width=512, height=512), card, 1, 0).format == "png"
     assert planning.image_task(ImageRequest("x", format="webp"), card, 1, 0).format == "png"
@@ -196,7 +197,7 @@ def test_steps_that_were_sent_are_another_picture_than_the_same_number_by_defaul
 
 EVERYBODY = Deployment(frozenset(PROVIDERS), TURBO)
 STRATEGIES = ["default", "balanced", "fastest", "cheapest", "quality"]
-WISHES = {
+WISHES: dict[str, dict[str, Any]] = {
     "reference": {"reference_key": "k"},
     "background": {"task": "background", "reference_key": "k"},
     "seed 0": {"seed": 0, "given": ("seed",)},
@@ -213,10 +214,11 @@ WISHES = {
 @pytest.mark.parametrize("wish", WISHES)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_named_provider_answers_by_the_model_of_its_that_can(provider: str, wish: str, strategy: str) -> None:
-    asked = ImageRequest(**{"prompt": "x", "provider": provider, "strategy": strategy, **WISHES[wish]})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"prompt": "x", "provider": provider, "strategy": strategy}
+    asked = ImageRequest(**given | WISHES[wish])
     cards = [c for c in EVERYBODY.cards(NOW) if c.provider == provider and not c.words]
     unsupported_reason = [
-        c for c in cards if planning.fallback.unsupported_reason(c, asked, int(asked.reference_key is not None)) is None
+        c for c in cards if fallback.unsupported_reason(c, asked, int(asked.reference_key is not None)) is None
     ]
     for allowed in (True, False):
         request = replace(asked, fallback=allowed)
@@ -255,7 +257,7 @@ def test_a_named_provider_makes_all_of_the_size_where_a_model_of_its_can() -> No
         ({"negative_prompt": "dogs", "given": ("negative_prompt",)}, None, ["negative_prompt"]),
         ({"cfg": 1.0, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, None, ["negative_prompt"]),
         ({"cfg": 6.5, "negative_prompt": "dogs", "given": ("cfg", "negative_prompt")}, "dogs", []),
-        ({"cfg": 6.5, "given": ("cfg",)}, planning.SAFE_NEGATIVE_PROMPT, []),
+        ({"cfg": 6.5, "given": ("cfg",)}, SAFE_NEGATIVE_PROMPT, []),
         ({"cfg": 7.0}, None, []),  # a route's own guidance is none of turbo's
     ],
 )

@@ -1,10 +1,11 @@
-"""In which order models are asked."""
+"""The order in which models are asked."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from lambdas.domain.catalogue import CARDS
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.failures import Failure
+from lambdas.domain.jobs.request import Strategy
 from lambdas.domain.routing.health import TRIP_AFTER, Health, NoFailure, Seen, observed, probing
-from lambdas.domain.routing.ranking import SCORES, STRATEGIES, Ranking, Strategy, rank
+from lambdas.domain.routing.ranking import SCORES, Ranking, rank
 
 T = 1_790_000_000.0
 
@@ -49,7 +51,7 @@ def first_of(strategy: Strategy, healths: dict[str, Health], times: int = 400, *
 
 
 def test_every_strategy_has_its_score() -> None:
-    assert set(SCORES) == set(STRATEGIES)
+    assert set(SCORES) == set(get_args(Strategy))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_a_missing_model_rests_alone() -> None:
 def test_a_provider_due_for_its_probe_keeps_its_place_and_is_first_in_balanced() -> None:
     down = seen((Failure.UNAVAILABLE, 0.1), times=TRIP_AFTER, ago=60)
     for strategy in ("cheapest", "quality"):
-        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))  # type: ignore[arg-type]
+        assert order(ranked(strategy, {"a": down})) == order(ranked(strategy))
     assert order(ranked("fastest", {"c": down})) == order(ranked("fastest"))
     assert all(ranked("balanced", {"c": down}, seed).ready[0] == C1 for seed in range(20))
     claimed = ranked("balanced", {"c": probing(down, T)})
@@ -116,7 +118,7 @@ def test_a_provider_due_for_its_probe_keeps_its_place_and_is_first_in_balanced()
 
 def test_what_drops_less_goes_first_whatever_the_strategy() -> None:
     losses = {"a-1": 1, "a-2": 2, "b-1": 0, "c-1": 1}
-    for strategy in STRATEGIES:
+    for strategy in SCORES:
         ranking = ranked(strategy, losses=losses)
         assert ranking.ready[0] == B1
         assert A1 in ranking.ready  # a-2 drops more, better as it may be
@@ -144,7 +146,7 @@ def test_balanced_prefers_what_works_and_still_looks_at_the_others() -> None:
 
 def test_the_same_seed_gives_the_same_order() -> None:
     healths = {"a": seen((NoFailure.SUCCESS, 3.0), (Failure.FAILED, 1.0), times=4)}
-    for strategy in STRATEGIES:
+    for strategy in SCORES:
         assert ranked(strategy, healths, 7, weights={"a": 1, "b": 1}) == ranked(
             strategy, healths, 7, weights={"a": 1, "b": 1}
         )
@@ -154,7 +156,7 @@ def test_the_same_seed_gives_the_same_order() -> None:
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from([*NoFailure, *Failure]), st.floats(0, 400)), max_size=60
     ),
-    st.sampled_from(STRATEGIES),
+    st.sampled_from(get_args(Strategy)),
     st.integers(0, 99),
 )
 def test_no_model_is_lost_and_none_comes_twice(

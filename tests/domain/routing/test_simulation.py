@@ -1,24 +1,27 @@
-"""An hour of traffic: what clients notice of providers that fail, slow down and recover."""
+"""An hour of simulated traffic with providers that fail, slow down and recover."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from lambdas.domain.routing.ranking import STRATEGIES, Strategy
+from lambdas.domain.failures import Failure
+from lambdas.domain.jobs.request import Strategy
 from tests.support.simulation import MINUTE, Service, Spell, simulate
 
 START, END = 10 * MINUTE, 30 * MINUTE
 FAULTS = [
-    ("unavailable", 0.3),
-    ("throttled", 0.2),
-    ("timeout", 15.0),
-    ("outcome_unknown", 1.0),
-    ("failed", 4.0),
-    ("out_of_credit", 0.2),
+    (Failure.UNAVAILABLE, 0.3),
+    (Failure.THROTTLED, 0.2),
+    (Failure.TIMEOUT, 15.0),
+    (Failure.OUTCOME_UNKNOWN, 1.0),
+    (Failure.FAILED, 4.0),
+    (Failure.OUT_OF_CREDIT, 0.2),
 ]
 
 
-def outage(code: str, seconds: float) -> dict[str, Service]:
+def outage(code: Failure, seconds: float) -> dict[str, Service]:
     """The provider that is best in every respect is out for twenty minutes."""
     return {
         "best": Service(price=0.01, seconds=4, quality=8, spells=(Spell(START, END, code, seconds),)),
@@ -26,9 +29,9 @@ def outage(code: str, seconds: float) -> dict[str, Service]:
     }
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 @pytest.mark.parametrize(("code", "seconds"), FAULTS)
-def test_no_client_notices_an_outage_and_traffic_returns(strategy: Strategy, code: str, seconds: float) -> None:
+def test_no_client_notices_an_outage_and_traffic_returns(strategy: Strategy, code: Failure, seconds: float) -> None:
     for seed in range(3):
         run = simulate(outage(code, seconds), minutes=50, seed=seed, strategy=strategy)
         assert run.failed == 0
@@ -43,7 +46,7 @@ def test_no_client_notices_an_outage_and_traffic_returns(strategy: Strategy, cod
 
 
 def test_an_outage_under_heavy_traffic() -> None:
-    run = simulate(outage("timeout", 15.0), minutes=34, seed=1, every=0.5)
+    run = simulate(outage(Failure.TIMEOUT, 15.0), minutes=34, seed=1, every=0.5)
     assert run.failed == 0
     assert run.share("best", START + MINUTE, END) == 0
     after_first_minute = [at for at, name, _ in run.calls if name == "best" and START + MINUTE <= at < END]
@@ -52,7 +55,7 @@ def test_an_outage_under_heavy_traffic() -> None:
 
 def test_all_policies_of_refusal_end_at_once() -> None:
     services = {
-        "best": Service(0.01, 4, 8, spells=(Spell(0, 60 * MINUTE, "content_policy"),)),
+        "best": Service(0.01, 4, 8, spells=(Spell(0, 60 * MINUTE, Failure.CONTENT_POLICY),)),
         "other": Service(0.03, 8, 6),
     }
     run = simulate(services, minutes=10, seed=1)
@@ -94,5 +97,5 @@ def test_learning_costs_less_than_a_tenth_of_a_cent_per_request() -> None:
 
 
 def test_the_same_seed_gives_the_same_hour() -> None:
-    runs = [simulate(outage("timeout", 15.0), minutes=20, seed=5) for _ in range(2)]
+    runs = [simulate(outage(Failure.TIMEOUT, 15.0), minutes=20, seed=5) for _ in range(2)]
     assert runs[0] == runs[1]

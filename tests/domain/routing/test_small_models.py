@@ -1,10 +1,10 @@
-"""A model that knows few words is asked for those alone, first where it should be, and changes nothing else."""
+"""A vocabulary-limited model is asked only for prompts of its words, and does not change other requests."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -14,12 +14,11 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, GPU_SCENES, PROMPT_MAX, RATIOS, SIDE, WORDS
 from lambdas.domain.errors import InvalidRequest, ProviderUnconfigured
 from lambdas.domain.failures import Failure
-from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, ImageRequest, Strategy
 from lambdas.domain.providers import ALL, PROVIDERS
 from lambdas.domain.routing import planning
 from lambdas.domain.routing.health import Health, observed
 from lambdas.domain.routing.planning import Deployment
-from lambdas.domain.routing.ranking import STRATEGIES
 from lambdas.usecases.catalogue.list_models import list_models
 from lambdas.usecases.catalogue.list_providers import list_providers
 
@@ -29,9 +28,8 @@ SMALL = frozenset({DEMO_SCENES, GPU_SCENES})
 DEMO = Deployment(frozenset({"demo"}), TURBO, vocabulary_limited=SMALL)
 GPU = Deployment(frozenset({"bedrock", "sagemaker"}), TURBO, vocabulary_limited=SMALL)
 SCENE = "Two red stars on a white background."
-STRATEGY = ("default", *STRATEGIES)
-card = catalogue.card(DEMO_SCENES)
-assert card
+STRATEGY: tuple[Literal["default"] | Strategy, ...] = ("default", *get_args(Strategy))
+[card] = [c for c in catalogue.CARDS if c.id == DEMO_SCENES]
 
 
 def plan(house: Deployment, prompt: str = SCENE, **request: Any) -> list[str]:
@@ -54,8 +52,8 @@ def test_whatever_else_is_in_it_is_not(prompt: str) -> None:
 
 
 def test_a_model_without_words_of_its_own_reads_anything() -> None:
-    assert catalogue.default_of("demo").reads("")
-    assert not any(catalogue.default_of(provider).words for provider in ALL)
+    assert catalogue.cards_of("demo")[-1].reads("")
+    assert all(any(not card.words for card in catalogue.cards_of(provider)) for provider in ALL)
 
 
 @pytest.mark.parametrize("strategy", STRATEGY)
@@ -96,7 +94,7 @@ def test_who_names_it_has_it_and_is_told_of_what_it_does_not_read() -> None:
 
 
 def test_that_the_drawing_stood_in_for_it_is_said_as_it_was() -> None:
-    [said] = planning.replaced(ImageRequest("x", model=DEMO_SCENES), catalogue.default_of("demo"))
+    [said] = planning.replaced(ImageRequest("x", model=DEMO_SCENES), catalogue.cards_of("demo")[-1])
     assert said.reason == f"{DEMO_SCENES} gave no image: {DRAWING} answered instead"
 
 
@@ -150,7 +148,7 @@ PROMPTS = st.lists(st.sampled_from([*sorted(WORDS), "fox", "é", "7", "!"]), min
 
 @given(HOUSES, PROMPTS, st.sampled_from(STRATEGY), st.sampled_from([True, False]), st.integers(0, 9))
 def test_no_other_prompt_is_ever_handed_to_it_nor_routed_otherwise_because_of_it(
-    house: Deployment, prompt: str, strategy: str, fallback: bool, seed: int
+    house: Deployment, prompt: str, strategy: Strategy | Literal["default"], fallback: bool, seed: int
 ) -> None:
     request = ImageRequest(prompt, strategy=strategy, fallback=fallback)
     planned = planning.plan(request, house, NOW, random.Random(seed))

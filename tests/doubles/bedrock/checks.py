@@ -1,4 +1,4 @@
-"""What AWS checks of a call before a model sees it: the route, the signature's scope, the model, the body's schema."""
+"""AWS's checks of a call before the model gets it: route, signature scope, model, and the body's schema."""
 
 from __future__ import annotations
 

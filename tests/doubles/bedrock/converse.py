@@ -1,4 +1,4 @@
-"""Converse on the fake Bedrock runtime: text models that shorten prompts, strict in what they take."""
+"""Converse of the Bedrock double: text models that shorten prompts, with strict input checks."""
 
 from __future__ import annotations
 

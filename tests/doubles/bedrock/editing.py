@@ -1,4 +1,4 @@
-"""Stability's editing services of the fake Bedrock runtime: what they take of a picture, and what they make of it."""
+"""Stability's editing services of the Bedrock double: their input checks and their pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults of the fake Bedrock runtime: refusals as AWS words them, and answers that are not what they should be."""
+"""The faults of the Bedrock double: AWS's error answers, and malformed answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models of the fake Bedrock runtime: their request schemas, those that no longer answer, and what they paint."""
+"""The models of the Bedrock double: their request schemas, their pictures, and those that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A strict stand-in for the Bedrock runtime: refuses what AWS would refuse, paints, keeps a ledger, fails on demand.
+"""A strict double of the Bedrock runtime: input checks as AWS's, pictures, a ledger, and faults on demand.
 
 In a test: `with FakeBedrock() as fake: fake.inject("throttle"); ...`. By hand, next to the local stack:
 `python -m tests.doubles.bedrock.service --port 9500`, then
@@ -17,7 +17,7 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, Self
 from urllib.parse import unquote
@@ -28,6 +28,7 @@ from tests.doubles.bedrock.checks import Refused, check
 from tests.doubles.bedrock.faults import BODIES, FAULTS, REFUSALS, Refusal
 from tests.doubles.bedrock.models import paint
 from tests.doubles.edges import EDGES
+from tests.support.quiet_handler import QuietHandler
 
 MAX_BODY = 25_000_000
 # USD of an image; of a text by what every answer counts.
@@ -134,13 +135,10 @@ class _Server(ThreadingHTTPServer):
         """A client that has gone is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silent: prompts are nobody's business."""
 
     def do_POST(self) -> None:
         if self.path == "/_faults":

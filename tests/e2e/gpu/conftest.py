@@ -1,4 +1,4 @@
-"""The GPU worker's own process, with weights small enough to be made here."""
+"""Fixtures: the GPU worker in its own process, with small generated weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU worker's own process, with weights that were never trained, for tests that put it behind the local stack."""
+"""The GPU worker in its own process, with untrained weights, behind the local stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 180.0  # seconds; torch alone takes some to import, and many on a bus
 class WorkerProcess:
     """`with WorkerProcess(folder, weights) as worker:` serves at `worker.url`; once ended it can be started again."""
 
-    command = ("gpu_worker", "serve")
+    command: tuple[str, ...] = ("gpu_worker", "serve")
 
     def __init__(self, folder: Path, weights: Path | None = None, **settings: str) -> None:
         with socket.socket() as free:

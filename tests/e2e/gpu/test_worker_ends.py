@@ -1,8 +1,10 @@
-"""An image that has no time left, and a worker that is replaced: whatever was accepted has an end, and a true one."""
+"""Expired images and a replaced worker: every accepted job reaches a correct final state."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +26,8 @@ def plain(number: int, *, later: bool = False) -> Wish:
 
 
 @pytest.mark.parametrize("whose", ["service", "worker"])
-def test_an_image_that_is_not_painted_in_its_time(whose, tmp_path):
-    limit = {"GENERATION_TIMEOUT_SECONDS": "8"}
+def test_an_image_that_is_not_painted_in_its_time(whose: str, tmp_path: Path) -> None:
+    limit: dict[str, Any] = {"GENERATION_TIMEOUT_SECONDS": "8"}
     with (
         HeldWorker(tmp_path, **(limit if whose == "worker" else {})) as worker,
         make_stack(tmp_path / "data", GPU_WORKER_URL=worker.url, **KEYS, **(limit if whose == "service" else {})) as s,
@@ -57,7 +59,7 @@ def test_an_image_that_is_not_painted_in_its_time(whose, tmp_path):
         assert worker.wait() == 0
 
 
-def test_a_worker_that_is_replaced_amid_requests(tiny_weights, tmp_path):
+def test_a_worker_that_is_replaced_amid_requests(tiny_weights: Path, tmp_path: Path) -> None:
     with (
         WorkerProcess(tmp_path, tiny_weights, DRAIN_SECONDS="120") as worker,
         make_stack(tmp_path / "data", GPU_WORKER_URL=worker.url, **KEYS) as stack,

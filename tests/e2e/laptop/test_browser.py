@@ -6,7 +6,9 @@ import json
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from typing import Any
 
 import boto3
 import pytest
@@ -15,7 +17,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from local.stack import Stack
+from tests.e2e.http import Client
 from tests.support.browser import Browser
+from tests.support.quiet_handler import QuietHandler
 
 pytestmark = [
     pytest.mark.e2e,
@@ -91,10 +96,10 @@ async (address, fields) => {
 """
 
 
-class Nothing(BaseHTTPRequestHandler):
+class Nothing(QuietHandler):
     """An empty page of whatever name it is asked by."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         body = b"<!DOCTYPE html><title>a page</title><body>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -102,18 +107,15 @@ class Nothing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("profile"), EVIL, REBOUND) as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
-def elsewhere():
+def elsewhere() -> Iterator[int]:
     """The port of a site that is not ours."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -123,25 +125,25 @@ def elsewhere():
 
 
 @pytest.fixture(scope="module")
-def made(client):
+def made(client: Client) -> Any:
     """An image that was asked for by a program, and its job."""
     answer = client.post("/generate", json={"prompt": "two red stars on white", "width": 256, "height": 256})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def call(script, *arguments):
+def call(script: str, *arguments: Any) -> str:
     return f"({script})({', '.join(map(json.dumps, arguments))})"
 
 
-def known(url, service, path):
+def known(url: str, service: str, path: str) -> str:
     """An address signed with the key that emulators take, as a page can sign it."""
     request = AWSRequest("POST", f"{url}{path}")
     SigV4QueryAuth(Credentials("test", "test"), service, "us-east-1").add_auth(request)
-    return request.url
+    return str(request.url)
 
 
-def behind(stack, client):
+def behind(stack: Stack, client: Client) -> tuple[Any, ...]:
     """What there is, as the owner sees it."""
     aws = {"endpoint_url": stack.emulator_url, **stack.credentials}
     functions = boto3.client("lambda", **aws).list_functions()["Functions"]
@@ -157,7 +159,9 @@ def behind(stack, client):
 
 
 @pytest.mark.parametrize("site", ["127.0.0.1", "localhost", EVIL])
-def test_a_page_of_another_origin_makes_spends_and_deletes_nothing(browser, elsewhere, stack, client, made, site):
+def test_a_page_of_another_origin_makes_spends_and_deletes_nothing(
+    browser: Browser, elsewhere: int, stack: Stack, client: Client, made: dict[str, Any], site: str
+) -> None:
     before = behind(stack, client)
     page = browser.open(f"http://{site}:{elsewhere}/")
     emulator = stack.emulator_url
@@ -173,7 +177,9 @@ def test_a_page_of_another_origin_makes_spends_and_deletes_nothing(browser, else
 
 
 @pytest.mark.parametrize("site", ["127.0.0.1", EVIL])
-def test_what_was_signed_for_a_page_works_in_it(browser, elsewhere, stack, made, site):
+def test_what_was_signed_for_a_page_works_in_it(
+    browser: Browser, elsewhere: int, stack: Stack, made: dict[str, Any], site: str
+) -> None:
     page = browser.open(f"http://{site}:{elsewhere}/")
     assert page.run(call(SHOWN, made["image_url"])) == [256, 256]
     assert page.run(call(SHOWN, made["image_url"].partition("?")[0])) == "not shown"
@@ -190,12 +196,12 @@ def test_what_was_signed_for_a_page_works_in_it(browser, elsewhere, stack, made,
     assert page.run(call(f"(a, f) => ({SENT})(a, f).catch(() => 'refused')", post["url"], forged)) in (403, "refused")
 
 
-def test_any_page_may_read_what_is_public(browser, elsewhere, stack):
+def test_any_page_may_read_what_is_public(browser: Browser, elsewhere: int, stack: Stack) -> None:
     page = browser.open(f"http://{EVIL}:{elsewhere}/")
     assert page.run(call("async a => (await (await fetch(a)).json()).status", f"{stack.url}/health")) == "ok"
 
 
-def test_another_name_for_this_machine_opens_nothing(browser, stack):
+def test_another_name_for_this_machine_opens_nothing(browser: Browser, stack: Stack) -> None:
     page = browser.open(f"http://{REBOUND}:{stack.port}/health")
     assert '"status": 421' in page.run("document.body.innerText")
     emulator = browser.open(f"http://{REBOUND}:{stack.emulator.port}/_ministack/health")
@@ -203,7 +209,7 @@ def test_another_name_for_this_machine_opens_nothing(browser, stack):
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
-def test_the_documentation_works_under_its_policy_and_may_ask(browser, stack, host):
+def test_the_documentation_works_under_its_policy_and_may_ask(browser: Browser, stack: Stack, host: str) -> None:
     page = browser.open(f"http://{host}:{stack.port}/docs")
     for _ in range(100):
         if page.run('document.querySelectorAll(".opblock").length'):
@@ -215,7 +221,7 @@ def test_the_documentation_works_under_its_policy_and_may_ask(browser, stack, ho
     assert page.run(call(ask, '{"prompt": "a fox"}', {"Content-Type": "application/json"})) == 200
 
 
-def test_the_documentation_is_shown_in_no_frame(browser, elsewhere, stack):
+def test_the_documentation_is_shown_in_no_frame(browser: Browser, elsewhere: int, stack: Stack) -> None:
     page = browser.open(f"http://{EVIL}:{elsewhere}/")
     framed = """async address => {
       const frame = document.createElement("iframe")

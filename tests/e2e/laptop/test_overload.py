@@ -1,4 +1,4 @@
-"""More at once than the laptop has processes for: a quick word to come again, no lost job, and all well afterwards."""
+"""More concurrent requests than the laptop has processes: quick refusals, no lost job, and a recovery."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.doubles.bedrock import service
 from tests.e2e import http
+from tests.e2e.conftest import Start
 from tests.e2e.crowd import ended
 from tests.e2e.http import Client
 
@@ -18,11 +19,11 @@ ASKED = {"width": 1024, "height": 1024}
 
 
 @pytest.mark.timeout(300)
-def test_forty_at_once_on_a_slow_provider(start):
+def test_forty_at_once_on_a_slow_provider(start: Start) -> None:
     with service.FakeBedrock() as fake, start(AWS_ENDPOINT_URL_BEDROCK_RUNTIME=fake.url) as stack:
         got = []
 
-        def ask(number):
+        def ask(number: int) -> None:
             body = {"prompt": f"fox {number}", **ASKED}
             got.append(http.post(f"{stack.url}/generate", json=body, timeout=120))
 

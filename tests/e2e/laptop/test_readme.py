@@ -1,4 +1,4 @@
-"""The README's commands, as they stand there, with photos of the size that cameras make."""
+"""The README's commands as written, with photos of a camera's size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local run as a user meets it: starts, says what it is, answers, keeps its data, ends without a trace."""
+"""The local run: it starts, prints its banner, answers, keeps its data, and ends without leftovers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +21,31 @@ from PIL import Image
 from gpu_worker.scenes.judging import judge
 from gpu_worker.scenes.scene import SIDE, Scene, Thing
 from local.settings import ROOT
+from local.stack import Stack
 from tests.e2e import http
+from tests.e2e.conftest import Start
+from tests.e2e.http import Client
 
 pytestmark = pytest.mark.e2e
+Run = tuple["subprocess.Popen[str]", int, Path]
 
 
-def fetch(url):
+def fetch(url: str) -> requests.Response:
     return http.get(url, timeout=30)
 
 
-def test_health(client):
+def test_health(client: Client) -> None:
     answer = client.get("/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert answer.headers["x-request-id"]
 
 
-def test_the_banner(stack):
+def test_the_banner(stack: Stack) -> None:
     for said in (f"{stack.url}/docs", str(stack.settings.data_dir), "demo provider answers", "GEMINI_API_KEY"):
         assert said in stack.banner
 
 
-def test_a_prompt_becomes_an_image(client):
+def test_a_prompt_becomes_an_image(client: Client) -> None:
     answer = client.post("/generate", json={"prompt": "A futuristic city"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-image-provider"] == "demo"
@@ -49,7 +54,7 @@ def test_a_prompt_becomes_an_image(client):
     Image.open(io.BytesIO(image.content)).verify()
 
 
-def test_a_scene_of_shapes_is_painted_by_the_small_model(client):
+def test_a_scene_of_shapes_is_painted_by_the_small_model(client: Client) -> None:
     sent = {"prompt": "a red circle on white", "seed": 3, "width": 256, "height": 256}
     answer = client.post("/generate", json=sent)
     assert (answer.status_code, answer.headers["x-image-provider"]) == (200, "demo"), answer.text
@@ -59,7 +64,7 @@ def test_a_scene_of_shapes_is_painted_by_the_small_model(client):
     assert judge(np.asarray(picture.resize((SIDE, SIDE))), Scene((Thing("circle", "red"),))) is None
 
 
-def test_an_image_and_its_job_outlive_a_restart(start):
+def test_an_image_and_its_job_outlive_a_restart(start: Start) -> None:
     with start() as stack:
         made = http.post(f"{stack.url}/generate-image", json={"prompt": "a cat"})
         name = made.json()["image_url"]
@@ -70,7 +75,7 @@ def test_an_image_and_its_job_outlive_a_restart(start):
         assert after.content == before.content
 
 
-def test_keys_of_the_settings(start):
+def test_keys_of_the_settings(start: Start) -> None:
     with start(REQUIRE_API_KEY="1", API_KEYS="acme:k1") as stack:
         url = f"{stack.url}/v1/models"
         assert fetch(url).status_code == 401
@@ -80,7 +85,7 @@ def test_keys_of_the_settings(start):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> Iterator[Run]:
     """`python -m local run` as a child, on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +100,7 @@ def run(tmp_path):
     process.wait()
 
 
-def group(pid):
+def group(pid: str) -> list[str]:
     """Living processes of the session that the emulator of a run leads."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -108,7 +113,7 @@ def group(pid):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_it_answers_and_ends_without_a_trace(run, sign):
+def test_it_answers_and_ends_without_a_trace(run: Run, sign: str) -> None:
     process, port, data = run
     until = time.monotonic() + 90
     answered = None
@@ -131,7 +136,7 @@ def test_it_answers_and_ends_without_a_trace(run, sign):
     assert not (data / "tmp").exists()
 
 
-def test_a_taken_port_is_said_in_a_sentence(stack, tmp_path):
+def test_a_taken_port_is_said_in_a_sentence(stack: Stack, tmp_path: Path) -> None:
     environment = {**os.environ, "APP_PORT": str(stack.port), "DATA_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "local", "run"]
     told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)

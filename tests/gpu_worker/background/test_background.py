@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,17 +121,18 @@ def test_no_opaque_pixel_of_the_product_differs_in_the_file_that_is_answered(
         seed = tenth * 20 + number * 4 + 2 * alpha + (kind == "webp")
         product = draw(seed)
         mask = product.coverage
-        model = BackgroundPainter(Scenes(), lambda mask=mask: Given(mask))
+        model = BackgroundPainter(Scenes(), partial(Given, mask))
         made = painted(model, asked(product.file(alpha=alpha), seed=seed, **SIZES[seed % 4]))
         core = np.round(mask * 255) == 255 if alpha else mask >= EDGE[1]
         answer = decoded(encode(made.image, kind, exact=True))
-        opaque = made.mask == 255
-        assert opaque.sum() == core.sum() > 100
+        assert made.mask is not None
+        opaque = np.equal(made.mask, 255)
+        assert opaque.sum() == np.sum(core) > 100
         assert np.array_equal(answer[opaque], product.rgb[core])
         assert made.at is not None
         assert np.array_equal(np.argwhere(opaque) - np.array(made.at[::-1]), np.argwhere(core)), "and it says where"
         assert made.components is not None
-        assert made.components["exact_pixel_fraction"] >= opaque.sum() / (made.mask > 0).sum()
+        assert (made.components["exact_pixel_fraction"] or 0) >= opaque.sum() / (made.mask > 0).sum()
 
 
 def test_the_candidate_that_grows_the_product_least_is_answered_with_its_seed() -> None:
@@ -139,8 +141,11 @@ def test_the_candidate_that_grows_the_product_least_is_answered_with_its_seed() 
     assert made.seed == 7
     assert scenes.batches == [([5, 6, 7, 8], 4)]
     alone = painted(BackgroundPainter(scenes, Dark), asked(draw(1).file(alpha=True), candidates=1, seed=5))
+    assert made.confidence is not None and alone.confidence is not None
     assert made.confidence > alone.confidence
-    assert alone.components["expansion"] > made.components["expansion"]
+    more, less = (painting.components and painting.components["expansion"] for painting in (alone, made))
+    assert isinstance(more, float) and isinstance(less, float)
+    assert more > less
 
 
 def test_seeds_past_the_last_begin_again() -> None:
@@ -169,6 +174,7 @@ def test_no_room_for_one_candidate_is_told_to_the_engine() -> None:
 
 def test_an_alpha_that_was_sent_is_no_certainty_and_no_segmenter_is_no_expansion() -> None:
     made = painted(BackgroundPainter(Scenes(), lambda: None), asked(draw(1).file(alpha=True)))
+    assert made.components is not None and made.confidence is not None
     assert made.components["mask_certainty"] is None
     assert made.components["expansion"] is None
     assert made.components["expansion_shown"] is None
@@ -177,8 +183,9 @@ def test_an_alpha_that_was_sent_is_no_certainty_and_no_segmenter_is_no_expansion
 
 def test_the_mask_is_the_product_on_the_canvas() -> None:
     made = painted(BackgroundPainter(Scenes(), Dark), asked(draw(1).file(alpha=True), width=320, height=256))
+    assert made.mask is not None
     assert made.mask.shape == made.image.shape[:2] == (256, 320)
-    assert (made.mask == 255).sum() == (np.round(draw(1).coverage * 255) == 255).sum()
+    assert np.sum(made.mask == 255) == (np.round(draw(1).coverage * 255) == 255).sum()
 
 
 @pytest.mark.parametrize(
@@ -190,6 +197,7 @@ def test_a_bad_request_is_refused_alone(image: bytes) -> None:
     model = BackgroundPainter(Scenes(), Dark)
     outcomes = model.paint([asked(image), asked(draw(1).file(alpha=True))], 1, lambda: None)
     assert [type(outcome) for outcome in outcomes] == [Refusal, Painting]
+    assert isinstance(outcomes[0], Refusal)
     assert outcomes[0].code == "invalid_request"
 
 
@@ -236,6 +244,7 @@ def score_of(product: Product, grown: int = 0, of: Callable[[Array], Array] = la
     scenes = Scenes(grown={5: grown}) if grown else Scenes()
     segmenter = Dark() if grown else Given(of(product.coverage))
     made = painted(BackgroundPainter(scenes, lambda: segmenter), asked(product.file(alpha=False), candidates=1))
+    assert made.confidence is not None
     return made.confidence
 
 
@@ -270,7 +279,7 @@ def test_low_confidence_is_said() -> None:
     image = draw(1)
     model = BackgroundPainter(Scenes(), lambda: Given(unsure(0.35)(image.coverage)))
     made = painted(model, asked(image.file(alpha=False)))
-    assert made.confidence < 0.5
+    assert made.confidence is not None and made.confidence < 0.5
     assert "low confidence" in made.warnings[0]
 
 
@@ -290,6 +299,7 @@ def test_a_share_that_is_measured_before_a_jpeg_is_encoded_is_not_told() -> None
     model = BackgroundPainter(Scenes(), Dark)
     for fmt in ("jpeg", "webp"):
         made = painted(model, asked(draw(1).file(alpha=True), format=fmt))
+        assert made.components is not None
         assert (made.components["exact_pixel_fraction"] is None) == (fmt == "jpeg")
         assert [said for said in made.warnings if "JPEG" in said] == ([NOT_EXACT] if fmt == "jpeg" else [])
 
@@ -298,5 +308,6 @@ def test_a_half_clear_product_is_placed_and_trusted() -> None:
     product = draw(0)
     product.coverage[:] = np.where(product.coverage > 0.5, 90 / 255, 0)
     made = painted(BackgroundPainter(Scenes(), lambda: None), asked(product.file(alpha=True)))
+    assert made.confidence is not None and made.mask is not None
     assert made.confidence > 0.5
     assert set(np.unique(made.mask)) == {0, 90}

@@ -78,7 +78,7 @@ def test_the_fraction_is_what_is_equal_of_all_that_is_seen() -> None:
 def test_the_shadow_lies_where_the_product_stands(seed: int) -> None:
     placed = placed_of(seed)
     dark = shadow(placed.alpha, 0.5)
-    rows = placed.alpha.any(axis=1).nonzero()[0]
+    rows = np.flatnonzero(placed.alpha.max(axis=1))
     bottom = int(rows[-1])
     assert dark.max() <= 0.5
     assert abs(int(dark.sum(axis=1).argmax()) - bottom) <= (bottom - rows[0]) * 0.1 + 1

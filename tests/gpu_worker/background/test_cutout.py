@@ -76,7 +76,7 @@ def test_the_box_is_what_is_not_wholly_clear() -> None:
 def test_what_nobody_sees_is_no_product(share: float) -> None:
     product = draw(1)
     levels = np.round(product.coverage * 255)
-    there = np.random.default_rng(4).random(levels.shape) < share
+    there = np.less(np.random.default_rng(4).random(levels.shape), share)
     there[0, 0] = True
     product.coverage[:] = np.where(there & (levels == 0), 11 / 255, product.coverage)
     clean, faint = by_alpha(read(draw(1).file(alpha=True))), by_alpha(read(product.file(alpha=True)))

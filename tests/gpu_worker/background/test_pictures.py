@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gpu_worker.contract import Refusal
 from gpu_worker.pipelines import pictures
@@ -151,7 +151,7 @@ def test_whatever_a_codec_raises_is_a_refusal(error: type[Exception], monkeypatc
     def fails(*_: Any, **__: Any) -> None:
         raise error("from a codec")
 
-    monkeypatch.setattr(pictures.ImageOps, "exif_transpose", fails)
+    monkeypatch.setattr(ImageOps, "exif_transpose", fails)
     assert read(seeds()["jpeg turned"]).rgb.shape == (32, 40, 3)
     monkeypatch.setattr(pictures, "_decoded", fails)
     with pytest.raises(Refusal) as refused:

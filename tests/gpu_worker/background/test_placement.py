@@ -95,7 +95,7 @@ def test_the_model_is_kept_from_the_product_and_a_little_around_it(cut: Cutout) 
     shown, mask = conditioning(placed, (128, 128))
     painted = np.asarray(mask) == 255
     small = placed.alpha.reshape(128, 2, 128, 2).max(axis=(1, 3)) > 0
-    assert set(np.unique(mask).tolist()) == {0, 255}
+    assert set(np.unique(np.asarray(mask)).tolist()) == {0, 255}
     assert not painted[small].any()
     grown = np.zeros_like(small)
     rows, columns = small.nonzero()

@@ -37,7 +37,7 @@ def saved(folder: Path, weights: tuple[float, float, float], bias: float, name: 
 
 
 def spec(**changed: Any) -> SegmenterSpec:
-    values = {"side": 16, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "logits": False}
+    values: dict[str, Any] = {"side": 16, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "logits": False}
     return dataclasses.replace(SEGMENTERS["u2netp"], **(values | changed))
 
 

@@ -119,7 +119,7 @@ def test_what_a_bucket_has_no_room_for_is_next(make: Make) -> None:
 def test_shapes_take_turns_by_who_waited_longest(make: Make) -> None:
     models = FakeModels()
     gate = Gate(models)
-    wide = {"width": 512}
+    wide: dict[str, Any] = {"width": 512}
     waiting = [request("w1", **wide), request("a"), request("o", model="other"), request("w2", **wide), request("b")]
     futures = behind(make(models), gate, *waiting)
     gate.open()

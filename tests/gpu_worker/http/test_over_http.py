@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def test_a_full_worker_can_be_purged_but_not_by_any_number_at_once(make_worker: 
 
 def test_two_hundred_mixed_requests_at_once_all_end_right(make_worker: MakeWorker, models: FakeModels) -> None:
     worker: Worker = make_worker(queue_size=200)
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"format": "png"},
         {"width": 320, "format": "webp", "task": "background", "image": "AAAA"},
         {"model": "other", "height": 320},

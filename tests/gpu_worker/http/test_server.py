@@ -15,12 +15,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from gpu_worker import contract
-from gpu_worker.contract import Refusal
+from gpu_worker.contract import NOT_EXACT, Refusal
 from gpu_worker.engine.jobs import Done
 from gpu_worker.engine.protocol import Painting
 from gpu_worker.http import bodies, server
 from gpu_worker.http.logs import JsonLines
-from gpu_worker.http.server import NOT_EXACT
 from tests.gpu_worker.client import Answer, asked, payload
 from tests.gpu_worker.conftest import MakeWorker
 from tests.gpu_worker.fake_models import TURBO, FakeModels, pixels

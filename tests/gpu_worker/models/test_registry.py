@@ -102,7 +102,8 @@ def test_an_unknown_model_or_adapter_is_refused_and_nothing_leaves(
 
 def test_adapters_share_the_model_in_memory(registry: Registry, memory: Memory) -> None:
     registry.get("a")
-    assert registry.get("a+ink:0.5") == ("a", (("ink", 0.5),))
+    made: object = registry.get("a+ink:0.5")
+    assert made == ("a", (("ink", 0.5),))
     assert memory.loads == ["a"]
     assert registry.known()[0]["adapters"] == ["ink"]
 
@@ -112,7 +113,8 @@ def test_a_model_without_weights_fails_and_the_others_go_on(registry: Registry, 
     with pytest.raises(Refusal) as refused:
         registry.get("b")
     assert refused.value.code == "failed"
-    assert registry.get("a") == ("a", ())
+    made: object = registry.get("a")
+    assert made == ("a", ())
 
 
 def test_only_the_allowed_models_of_the_table_are_known() -> None:

@@ -13,7 +13,8 @@ import pytest
 from moto import mock_aws
 
 from gpu_worker.models import old_weights
-from gpu_worker.models.weights import COMPLETE, PACKAGE, Missing, Sources, fetch, main, needed
+from gpu_worker.models.old_weights import COMPLETE
+from gpu_worker.models.weights import PACKAGE, Missing, Sources, fetch, main, needed
 from gpu_worker.pipelines.table import BACKGROUND, MODELS, SCENES, SEGMENTERS, TURBO, Weights
 
 MODEL = Weights("m-1", repo="some/model", revision="1" * 40, files=("model_index.json", "unet/*"))
@@ -71,10 +72,11 @@ def test_the_model_directory_goes_before_everything(tmp_path: Path, s3: Any) -> 
 def test_s3_goes_before_the_hub_and_is_asked_once(tmp_path: Path, s3: Any) -> None:
     hub = Hub()
     assert sources(tmp_path / "stage", hub, URI, s3).stage(MODEL)
-    places = sources(tmp_path, Hub(), URI, s3)
+    other = Hub()
+    places = sources(tmp_path, other, URI, s3)
     found = places.find(MODEL)
     assert (found / "unet" / "w.safetensors").read_text("utf-8") == "hub"
-    assert not places.download.asked
+    assert not other.asked
     s3.delete_object(Bucket=BUCKET, Key=f"some/prefix/{MODEL.folder}/{COMPLETE}")
     assert places.find(MODEL) == found
 
@@ -208,7 +210,7 @@ def test_a_target_of_one_s_own_is_looked_through_alone(s3: Any) -> None:
 
 def test_many_files_are_removed_and_the_mark_first(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stood(s3, *(f"some/prefix/old-1/{n}" for n in range(5)), "some/prefix/old-1/.complete")
-    monkeypatch.setattr(old_weights, "MOST", 2)
+    monkeypatch.setattr(old_weights, "MAX_KEYS", 2)
     calls: list[list[str]] = []
     plain = s3.delete_objects
 

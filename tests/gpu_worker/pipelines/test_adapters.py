@@ -38,7 +38,7 @@ def loras(tmp_path: Path) -> Path:
     return tmp_path / "l"
 
 
-def painted(sampler: Any, *adapters: tuple[str, float]) -> np.ndarray:
+def painted(sampler: Any, *adapters: tuple[str, float]) -> Any:
     run = Run("text-to-image", 64, 64, 2, 0.0, 1, adapters)
     return sampler.paint(run, [Item("cat", None, 5)], 2, lambda: None)[0]
 
@@ -70,7 +70,7 @@ def test_an_adapter_of_which_a_part_or_nothing_fits_is_refused_and_the_model_goe
     other = "unet.single_transformer_blocks.3.attn.to_q"  # of another family of models
     there = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
     for name, layers in (("other", [other]), ("half", [there, other]), ("bare", [])):
-        parts = {}
+        parts: dict[str, Any] = {}
         for layer in layers:
             parts |= {f"{layer}.lora_A.weight": torch.ones(4, 32), f"{layer}.lora_B.weight": torch.ones(32, 4)}
         save_file(parts, str(loras / f"{name}.safetensors"))

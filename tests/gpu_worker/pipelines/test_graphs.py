@@ -13,7 +13,7 @@ from gpu_worker.pipelines.batch import Item, Run
 from gpu_worker.pipelines.graphs import Recorder, install
 
 
-def paint(sampler: Any, bucket: int = 2, adapters: Any = ()) -> np.ndarray:
+def paint(sampler: Any, bucket: int = 2, adapters: Any = ()) -> Any:
     run = Run("text-to-image", 64, 64, 3, 3.0, 1, adapters)
     return sampler.paint(run, [Item("cat", None, 5)], bucket, lambda: None)[0]
 
@@ -68,7 +68,8 @@ def test_the_shape_used_least_recently_is_let_go(new_sampler: Any) -> None:
     made._parts.any.unet.forward = recorder
     for bucket in (1, 2, 1, 3):
         paint(made, bucket)
-    assert sorted(key[0][1][0] // 2 for key in recorder._made) == [1, 3]
+    keys: Any = recorder._made
+    assert sorted(key[0][1][0] // 2 for key in keys) == [1, 3]
 
 
 def test_no_room_for_a_recording_is_told_to_the_engine(new_sampler: Any) -> None:

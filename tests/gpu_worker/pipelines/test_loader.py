@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gpu_worker.contract import PaintRequest, Refusal
-from gpu_worker.engine.protocol import DeviceLost, OutOfMemory
+from gpu_worker.engine.protocol import DeviceLost, OutOfMemory, Painting
 from gpu_worker.models.loader import Loader
 from gpu_worker.models.registry import Registry
 from gpu_worker.models.weights import Sources
@@ -32,7 +34,9 @@ def test_a_model_that_leaves_gives_its_memory_back_before_the_next_is_loaded(
 ) -> None:
     model = registry.get("one")
     model.paint([REQUEST], 1, lambda: None)
-    pipe = registry._here["one"]._sampler._parts.any
+    loaded: Any = registry._here["one"]
+    pipe = loaded._sampler._parts.any
+    del loaded
     parts = [weakref.ref(part) for part in (pipe, pipe.unet, pipe.vae, pipe.text_encoder_2)]
     del pipe
     left: list[int] = []
@@ -71,7 +75,8 @@ def test_a_purged_model_comes_back_with_the_same_pixels(registry: Registry) -> N
     (before,) = registry.get("one").paint([REQUEST], 2, lambda: None)
     assert registry.purge("one") == (["one"], [])
     (after,) = registry.get("one").paint([REQUEST], 2, lambda: None)
-    assert (before.image == after.image).all()
+    assert isinstance(before, Painting) and isinstance(after, Painting)
+    assert np.array_equal(before.image, after.image)
 
 
 def test_a_model_of_scenes_without_a_segmenter_asks_for_an_alpha_channel(registry: Registry) -> None:

@@ -99,6 +99,7 @@ def test_a_request_with_a_bad_image_is_refused_alone(data: bytes, model: Painter
     outcomes = model.paint([good, dataclasses.replace(good, image=data), good], 4, go_on)
     assert [type(outcome) for outcome in outcomes] == [Painting, Refusal, Painting]
     (alone,) = model.paint([good], 4, go_on)
+    assert isinstance(outcomes[2], Painting) and isinstance(alone, Painting)
     assert np.array_equal(outcomes[2].image, alone.image)
 
 
@@ -110,29 +111,32 @@ def test_a_batch_of_bad_images_only_paints_nothing(model: Painter) -> None:
 @pytest.mark.parametrize("size", [(32, 200), (64, 64), (300, 120)])
 def test_an_image_of_any_size_is_fitted_to_the_one_asked_for(size: tuple[int, int], model: Painter) -> None:
     (made,) = model.paint([asked(task="image-to-image", image=png(*size), width=128)], 1, go_on)
+    assert isinstance(made, Painting)
     assert made.image.shape == (64, 128, 3)
 
 
 def test_a_negative_prompt_without_effect_is_said(model: Painter) -> None:
     (made,) = model.paint([asked(negative_prompt="grey")], 1, go_on)
-    assert "negative_prompt" in made.warnings[0]
+    assert isinstance(made, Painting) and "negative_prompt" in made.warnings[0]
     (made,) = model.paint([asked(negative_prompt="grey", guidance=3.0)], 1, go_on)
-    assert made.warnings == ()
+    assert isinstance(made, Painting) and made.warnings == ()
 
 
 def test_an_image_much_larger_than_the_model_was_trained_for_is_said(model: Painter) -> None:
     (made,) = model.paint([asked(width=128, height=128)], 1, go_on)
-    assert "64x64" in made.warnings[0]
+    assert isinstance(made, Painting) and "64x64" in made.warnings[0]
 
 
 def test_a_negative_prompt_has_its_effect_where_there_is_guidance(model: Painter) -> None:
     plain, other = model.paint([asked(guidance=3.0), asked(guidance=3.0, negative_prompt="grey")], 2, go_on)
+    assert isinstance(plain, Painting) and isinstance(other, Painting)
     assert not np.array_equal(plain.image, other.image)
 
 
 def test_the_end_of_a_long_prompt_changes_the_image(model: Painter) -> None:
     start = "word " * 40
     cat, dog = model.paint([asked(prompt=start + "cat"), asked(prompt=start + "dog")], 2, go_on)
+    assert isinstance(cat, Painting) and isinstance(dog, Painting)
     assert not np.array_equal(cat.image, dog.image)
 
 

@@ -88,6 +88,7 @@ def test_sixteen_bits_need_no_pass_in_thirty_two_and_keep_the_promise(
     made = Sampler(tiny.spec(), parts, Folder(find(tiny.spec().weights) / "none"))
     (alone,) = made.paint(run_of("image-to-image"), [item(7, "image-to-image")], 4, go_on)
     company = made.paint(run_of("image-to-image"), [item(n, "image-to-image") for n in (1, 7, 2)], 4, go_on)
+    assert isinstance(alone, np.ndarray) and isinstance(company[1], np.ndarray)
     assert np.array_equal(alone, company[1])
     assert seen == {torch.bfloat16}
     assert {p.dtype for p in vae.parameters()} == {torch.bfloat16}
@@ -268,4 +269,5 @@ def test_the_small_decoder_makes_pixels_but_does_not_read_images(find: Any) -> N
     assert isinstance(parts.pipes["text-to-image"].vae, AutoencoderTiny)
     assert isinstance(parts.pipes["image-to-image"].vae, AutoencoderKL)
     made = Sampler(tiny.spec(), parts, Folder(find(tiny.spec().weights) / "none"))
-    assert made.paint(run_of(), [item(1)], 1, go_on)[0].shape == (64, 64, 3)
+    (image,) = made.paint(run_of(), [item(1)], 1, go_on)
+    assert isinstance(image, np.ndarray) and image.shape == (64, 64, 3)

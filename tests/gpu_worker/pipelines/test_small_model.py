@@ -45,8 +45,9 @@ def asked(**changed: Any) -> PaintRequest:
 
 def painted(model: Painter, *requests: PaintRequest, bucket: int = 1) -> list[Any]:
     outcomes = model.paint(requests, bucket, lambda: None)
-    assert all(isinstance(outcome, Painting) for outcome in outcomes)
-    return [outcome.image for outcome in outcomes]
+    images = [outcome.image for outcome in outcomes if isinstance(outcome, Painting)]
+    assert len(images) == len(outcomes)
+    return images
 
 
 def test_it_paints_what_the_pipeline_alone_paints(model: Painter, package: Path) -> None:
@@ -107,5 +108,6 @@ def test_every_model_refuses_less_than_its_least_side(name: str) -> None:
     request = PaintRequest("text-to-image", "1", name, "x", spec.least, spec.least, 5, "png")
     assert painter.shape(request).width == spec.least == (128 if name == SCENES.id else 256)
     for side in ("width", "height"):
+        less: dict[str, Any] = {side: spec.least - 8}
         with pytest.raises(Refusal, match=f"at least {spec.least} pixels"):
-            painter.shape(replace(request, **{side: spec.least - 8}))
+            painter.shape(replace(request, **less))

@@ -33,7 +33,7 @@ def pipe(saved: Path) -> Any:
     return StableDiffusionXLPipeline.from_pretrained(saved, dtype=torch.float32)
 
 
-def run(folder: Path, name: str, given: dict[str, Any]) -> list[Any]:
+def run(folder: Path, name: str, given: dict[str, Any]) -> Any:
     session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
     return session.run(None, {key: value.numpy() for key, value in given.items()})
 

@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -23,7 +25,7 @@ ACCOUNT = "000000000000"
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory):
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An emulator of its own: loopback only, in its own process group, gone at the end."""
     folder = tmp_path_factory.mktemp("emulator")
     with socket.socket() as free:
@@ -42,12 +44,12 @@ def endpoint(tmp_path_factory):
         end_group(process)
 
 
-def without_aws():
+def without_aws() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
-def wait_for(url):
+def wait_for(url: str) -> None:
     end = time.monotonic() + 20
     while True:
         try:
@@ -59,7 +61,7 @@ def wait_for(url):
             time.sleep(0.1)
 
 
-def end_group(process):
+def end_group(process: subprocess.Popen[bytes]) -> None:
     for ending in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, ending)
@@ -68,7 +70,7 @@ def end_group(process):
 
 
 @pytest.fixture(scope="module")
-def cdk(endpoint, tmp_path_factory):
+def cdk(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Run the CLI as `make deploy` does, against the emulator."""
     environment = {
         **without_aws(),
@@ -84,7 +86,7 @@ def cdk(endpoint, tmp_path_factory):
     }
     output = tmp_path_factory.mktemp("cdk.out")
 
-    def run(*arguments):
+    def run(*arguments: str) -> str:
         words = cli.command(*arguments, "--context", "gpu=off", "--output", str(output), "--no-notices", "--no-color")
         result = subprocess.run(
             words, cwd=cli.ROOT, env=environment, check=False, capture_output=True, text=True, timeout=120
@@ -96,8 +98,8 @@ def cdk(endpoint, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(endpoint):
-    def make(service):
+def client(endpoint: str) -> Callable[[str], Any]:
+    def make(service: str) -> Any:
         return boto3.client(
             service,
             endpoint_url=endpoint,
@@ -109,25 +111,25 @@ def client(endpoint):
     return make
 
 
-def stacks(client):
+def stacks(client: Callable[[str], Any]) -> dict[str, Any]:
     listed = client("cloudformation").describe_stacks()["Stacks"]
     return {stack["StackName"]: stack for stack in listed if stack["StackStatus"] != "DELETE_COMPLETE"}
 
 
-def outputs(stack):
+def outputs(stack: dict[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def api_variables(client):
+def api_variables(client: Callable[[str], Any]) -> dict[str, str]:
     [function] = [
         function
         for function in client("lambda").list_functions()["Functions"]
         if function["Handler"] == "lambdas.handlers.api.handler"
     ]
-    return function["Environment"]["Variables"]
+    return dict(function["Environment"]["Variables"])
 
 
-def test_bootstrap_deploy_update_and_destroy(cdk, client):
+def test_bootstrap_deploy_update_and_destroy(cdk: Callable[..., str], client: Callable[[str], Any]) -> None:
     cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
     cdk("deploy", "--all", "--require-approval", "never")

@@ -1,4 +1,4 @@
-"""The checks before a deployment: each failure says what to do, and nothing is created."""
+"""The checks before a deployment: each failure names its remedy, and nothing is created."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.stub import ANY, Stubber
 from infra import config
 from infra.bedrock import EDITING_MODELS, IMAGE_MODELS, TEXT_MODEL
 from infra.deploy import __main__, cli, preflight
-from infra.deploy.preflight_checks import BOOTSTRAP
+from infra.deploy.preflight_checks import BOOTSTRAP, Finding
 
 TYPES = config.ENVIRONMENTS["dev"].gpu.instance_types
 READS = ("get_", "list_", "describe_")
@@ -305,7 +305,7 @@ def cdk(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_a_deployment_begins_only_where_nothing_stops_it(
     cdk: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stop = preflight.Report((preflight.Finding("stop", "no", "do"),), {})
+    stop = preflight.Report((Finding("stop", "no", "do"),), {})
     monkeypatch.setattr(preflight, "run", lambda words: stop)
     assert __main__.main([]) == 1
     assert cdk == []

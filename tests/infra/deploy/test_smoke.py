@@ -1,4 +1,4 @@
-"""The smoke test of a deployment against a server that plays one: every step that can fail, and the sentence for it."""
+"""The smoke test of a deployment against a double: every step that can fail, and its message."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""The way to the real Bedrock: signed anew with the user's credentials, and closed to those without the word."""
+"""The pass-through to the real Bedrock: signed with the user's credentials, and closed without the token."""
 
 import asyncio
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -14,20 +17,29 @@ from local import settings
 from local.front.bedrock import PREFIX, BedrockPassThrough, token
 from local.front.doors import Doors
 from local.front.front import Front
-from local.front.gateway import Gateway
+from local.front.gateway import Answer, Gateway
 from local.settings import ROOT
 from local.stack import Stack
 from tests.e2e import http
 from tests.local import standin
+from tests.support.quiet_handler import QuietHandler
 
 USER = {"AWS_ACCESS_KEY_ID": "AKIAUSER", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"}
 SCOPE = b"AWS4-HMAC-SHA256 Credential=ASIAFUNCTION/20260101/us-west-2/bedrock/aws4_request, Signature=0"
 
 
-class Bedrock(BaseHTTPRequestHandler):
+class Upstream(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Bedrock)
+        self.seen: list[tuple[str, dict[str, str], bytes]] = []
+
+
+class Bedrock(QuietHandler):
     """Writes down what it gets; answers 200, or the status that the body asks for."""
 
-    def do_POST(self):
+    server: Upstream
+
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status = json.loads(body).get("status", 200)
@@ -41,28 +53,31 @@ class Bedrock(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
-def upstream():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bedrock)
-    server.seen = []
+def upstream() -> Iterator[Upstream]:
+    server = Upstream()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
 
 
-def passes(user, upstream, path="/model/stability.x%3A1/invoke", authorization=SCOPE, word="word", body=b"{}"):
+def passes(
+    user: Mapping[str, str],
+    upstream: Upstream,
+    path: str = "/model/stability.x%3A1/invoke",
+    authorization: bytes = SCOPE,
+    word: str = "word",
+    body: bytes = b"{}",
+) -> Answer:
     address = f"http://127.0.0.1:{upstream.server_port}/{{region}}"
     through = BedrockPassThrough("word", user, address)
     headers = [(b"authorization", authorization), (b"content-type", b"application/json"), (b"x-other", b"no")]
     return asyncio.run(through.answer("POST", f"{PREFIX}{word}{path}", headers, body))
 
 
-def test_a_request_goes_on_under_the_users_name(upstream):
+def test_a_request_goes_on_under_the_users_name(upstream: Upstream) -> None:
     answer = passes(USER, upstream)
     assert (answer.status, json.loads(answer.body)) == (200, {"images": ["aGk="]})
     path, headers, body = upstream.seen[0]
@@ -74,12 +89,12 @@ def test_a_request_goes_on_under_the_users_name(upstream):
     assert "x-other" not in headers
 
 
-def test_a_bedrock_key_is_used_as_it_is(upstream):
+def test_a_bedrock_key_is_used_as_it_is(upstream: Upstream) -> None:
     passes({"AWS_BEARER_TOKEN_BEDROCK": "b"}, upstream)
     assert upstream.seen[0][1]["authorization"] == "Bearer b"
 
 
-def test_errors_pass_with_their_type(upstream):
+def test_errors_pass_with_their_type(upstream: Upstream) -> None:
     answer = passes(USER, upstream, body=b'{"status": 429}')
     assert answer.status == 429
     assert (b"x-amzn-errortype", b"ThrottlingException") in answer.headers
@@ -89,12 +104,12 @@ def test_errors_pass_with_their_type(upstream):
     ("arguments", "status"),
     [({"word": "guess"}, 404), ({"word": "word-and-more"}, 404), ({"authorization": b""}, 403)],
 )
-def test_strangers_are_refused(upstream, arguments, status):
+def test_strangers_are_refused(upstream: Upstream, arguments: dict[str, Any], status: int) -> None:
     assert passes(USER, upstream, **arguments).status == status
     assert not upstream.seen
 
 
-def test_missing_credentials_are_said(upstream, monkeypatch):
+def test_missing_credentials_are_said(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -106,13 +121,13 @@ def test_missing_credentials_are_said(upstream, monkeypatch):
     assert b"could not be read" in passes({"AWS_PROFILE": "nobody"}, upstream).body
 
 
-def test_an_unreachable_bedrock_is_said(upstream):
+def test_an_unreachable_bedrock_is_said(upstream: Upstream) -> None:
     through = BedrockPassThrough("word", USER, "http://127.0.0.1:1/{region}")
     answer = asyncio.run(through.answer("POST", f"{PREFIX}word/model/x/invoke", [(b"authorization", SCOPE)], b"{}"))
     assert answer.status == 503
 
 
-def test_the_word_is_kept_and_private(tmp_path):
+def test_the_word_is_kept_and_private(tmp_path: Path) -> None:
     word = token(tmp_path)
     assert len(word) > 20
     assert token(tmp_path) == word
@@ -120,10 +135,11 @@ def test_the_word_is_kept_and_private(tmp_path):
 
 
 @pytest.mark.e2e
-def test_an_sdk_client_of_a_function_gets_through(upstream, tmp_path):
+def test_an_sdk_client_of_a_function_gets_through(upstream: Upstream, tmp_path: Path) -> None:
     environment = {**USER, "BEDROCK": "1", "APP_PORT": "0", "DATA_DIR": str(tmp_path / "data")}
     service = standin.write(tmp_path / "service")
     with Stack(settings.load(environment, ROOT / "none"), **service) as stack:
+        assert stack.bedrock
         stack.bedrock.upstream = f"http://127.0.0.1:{upstream.server_port}/{{region}}"
         given = http.get(f"{stack.url}/env").json()
         assert "secret" not in given.values()
@@ -144,16 +160,16 @@ def test_an_sdk_client_of_a_function_gets_through(upstream, tmp_path):
         assert http.post(f"{stack.url}{PREFIX}guess/model/x/invoke").status_code == 404
 
 
-def test_the_way_is_shut_when_bedrock_is_off():
+def test_the_way_is_shut_when_bedrock_is_off() -> None:
     doors = Doors(8000, [], [], keyed=False)
     front = Front("http://127.0.0.1:1", "prod", "word", Gateway({"Resources": {}}), doors, None, lambda *_: None)
     sent = []
 
-    async def ask():
-        async def receive():
+    async def ask() -> None:
+        async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        async def send(message):
+        async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
         scope = {

@@ -1,6 +1,7 @@
-"""The front's doors: names, pages of other origins, and what HTTP does not know."""
+"""The front's checks of host names, origins and malformed HTTP."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ OPEN = Doors(8000, ["tunnel.example.com"], ["*"], keyed=False)
 LOCAL = "localhost:8000"
 
 
-def status(method="POST", doors=OPEN, target="/generate", query="", **headers):
+def status(
+    method: str = "POST", doors: Doors = OPEN, target: str = "/generate", query: str = "", **headers: str | None
+) -> int | None:
     """The status of the refusal, or None."""
     given = {"Host": LOCAL, **{k.replace("_", "-"): v for k, v in headers.items()}}
     fields = [(k.encode(), v.encode("latin-1")) for k, v in given.items() if v is not None]
@@ -31,7 +34,7 @@ def status(method="POST", doors=OPEN, target="/generate", query="", **headers):
     "host",
     ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "127.0.0.1:9", "[::1]:8000", "[::1]", "Tunnel.example.com:443"],
 )
-def test_own_and_added_names_pass(host):
+def test_own_and_added_names_pass(host: str) -> None:
     assert status(Host=host) is None
 
 
@@ -40,21 +43,22 @@ def test_own_and_added_names_pass(host):
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
 @pytest.mark.parametrize("keyed", [True, False])
-def test_another_name_is_misdirected_and_told_the_setting(host, method, keyed):
+def test_another_name_is_misdirected_and_told_the_setting(host: str, method: str, keyed: bool) -> None:
     doors = Doors(8000, [], [], keyed=keyed)
     assert status(method, doors, Host=host) == 421
     answer = doors.refusal({"method": "GET", "path": "/x", "headers": [(b"Host", host.encode())]}, "/x")
-    assert "ALLOWED_HOSTS" in json.loads(answer.body)["detail"]
+    assert answer and "ALLOWED_HOSTS" in json.loads(answer.body)["detail"]
 
 
 @pytest.mark.parametrize("host", [None, "", "a b", "user@localhost", "localhost:99999999", "localhost, evil", "::1"])
-def test_a_host_that_is_none(host):
+def test_a_host_that_is_none(host: str | None) -> None:
     assert status("GET", Host=host) == 400
 
 
-def test_two_hosts():
+def test_two_hosts() -> None:
     hosts = [(b"host", b"localhost"), (b"Host", b"localhost")]
-    assert OPEN.refusal({"method": "GET", "path": "/x", "headers": hosts}, "/x").status == 400
+    answer = OPEN.refusal({"method": "GET", "path": "/x", "headers": hosts}, "/x")
+    assert answer and answer.status == 400
 
 
 FOREIGN = [
@@ -86,7 +90,7 @@ OURS = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_a_foreign_page_changes_nothing_where_no_key_is_needed(headers):
+def test_a_foreign_page_changes_nothing_where_no_key_is_needed(headers: dict[str, Any]) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "PURGE"):
         assert status(method, **headers) == 403
         assert status("OPTIONS", Access_Control_Request_Method=method, **headers) == 403
@@ -96,17 +100,17 @@ def test_a_foreign_page_changes_nothing_where_no_key_is_needed(headers):
 
 
 @pytest.mark.parametrize("headers", OURS, ids=str)
-def test_our_own_pages_and_programs_may(headers):
+def test_our_own_pages_and_programs_may(headers: dict[str, Any]) -> None:
     for method in ("POST", "DELETE"):
         assert status(method, **headers) is None
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_where_keys_are_needed_the_key_decides(headers):
+def test_where_keys_are_needed_the_key_decides(headers: dict[str, Any]) -> None:
     assert status("POST", Doors(8000, [], ["*"], keyed=True), **headers) is None
 
 
-def test_an_origin_that_was_named_may_and_only_that_one():
+def test_an_origin_that_was_named_may_and_only_that_one() -> None:
     doors = Doors(8000, [], ["http://localhost:3000", "https://App.example.com/"], keyed=False)
     assert status("POST", doors, Origin="http://localhost:3000", Sec_Fetch_Site="same-site") is None
     assert status("POST", doors, Origin="https://app.example.com", Sec_Fetch_Site="cross-site") is None
@@ -134,11 +138,11 @@ def test_an_origin_that_was_named_may_and_only_that_one():
         (None, {"target": "/" + "a" * (MAX_TARGET - 1)}),
     ],
 )
-def test_odd_requests(want, asked):
+def test_odd_requests(want: int | None, asked: dict[str, Any]) -> None:
     assert status(**asked) == want
 
 
-def test_a_refusal_on_openais_routes_has_openais_shape():
+def test_a_refusal_on_openais_routes_has_openais_shape() -> None:
     answer = refusal(503, "busy", "/v1/images/generations", {"Retry-After": "2"})
     assert json.loads(answer.body)["error"]["message"] == "busy"
     headers = dict(answer.headers)
@@ -147,5 +151,5 @@ def test_a_refusal_on_openais_routes_has_openais_shape():
     assert dict(refusal(403, "no", "/v1/images/generations").headers)[b"x-should-retry"] == b"false"
 
 
-def test_names():
+def test_names() -> None:
     assert [name_of(a) for a in ("A:1", "[::1]:8", "[::1]", "a:b", "")] == ["a", "::1", "::1", "", ""]

@@ -1,9 +1,10 @@
-"""What is no proper request, as raw bytes to the front of a running stack: a 4xx in the contract's shape, at once."""
+"""Malformed requests as raw bytes to a running stack's front: a quick 4xx in the contract's format."""
 
 import json
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from http.client import HTTPResponse
 
 import pytest
@@ -51,7 +52,7 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("data")
     folder.chmod(0o755)
     service = standin.write(tmp_path_factory.mktemp("service"))
@@ -63,7 +64,7 @@ def stack(tmp_path_factory):
         os.umask(before)
 
 
-def said(stack, raw, address="127.0.0.1"):
+def said(stack: Stack, raw: bytes, address: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body that come to the bytes and an empty line."""
     with socket.create_connection((address, stack.port), timeout=20) as connection:
         connection.sendall(raw + (b"\r\n{}" if b"Content-Length: 2" in raw else b"\r\n"))
@@ -73,7 +74,7 @@ def said(stack, raw, address="127.0.0.1"):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_it_is_told_what_is_wrong(stack, name):
+def test_it_is_told_what_is_wrong(stack: Stack, name: str) -> None:
     want, raw = REQUESTS[name]
     status, headers, body = said(stack, raw)
     assert status == want
@@ -84,39 +85,39 @@ def test_it_is_told_what_is_wrong(stack, name):
     assert http.get(f"{stack.url}/health").status_code == 200
 
 
-def test_nothing_of_it_is_an_error_in_our_log(stack):
+def test_nothing_of_it_is_an_error_in_our_log(stack: Stack) -> None:
     for _, raw in REQUESTS.values():
         said(stack, raw)
     log = stack.settings.data_dir / "logs" / "front.log"
     assert not log.is_file() or "Traceback" not in log.read_text("utf-8")
 
 
-def test_it_listens_on_both_addresses_of_this_machine(stack):
+def test_it_listens_on_both_addresses_of_this_machine(stack: Stack) -> None:
     for address in ("127.0.0.1", "::1"):
         assert said(stack, b"GET /health HTTP/1.1\r\nConnection: close\r\n" + HOST, address)[0] == 200
 
 
 @pytest.mark.parametrize("accept", ["", " ", ";q=1", None, "*/*", "image/png"])
-def test_an_image_is_bytes_whatever_is_accepted(stack, accept):
+def test_an_image_is_bytes_whatever_is_accepted(stack: Stack, accept: str | None) -> None:
     line = b"" if accept is None else f"Accept: {accept}\r\n".encode()
     status, headers, body = said(stack, b"GET /bytes?n=10 HTTP/1.1\r\nConnection: close\r\n" + line + HOST)
     assert (status, headers["content-type"], body) == (200, "image/png", b"\x89" * 10)
 
 
-def test_a_client_cannot_bring_its_own_word_nor_see_ours(stack):
+def test_a_client_cannot_bring_its_own_word_nor_see_ours(stack: Stack) -> None:
     event = http.post(f"{stack.url}/echo", headers={"X-Local-Word": "guess"}, json={}).json()
     assert "local-word" not in json.dumps(event).lower()
     assert stack.emulator.keys.word not in json.dumps(event)
 
 
-def test_functions_know_neither_the_launchers_keys_nor_its_word(stack):
+def test_functions_know_neither_the_launchers_keys_nor_its_word(stack: Stack) -> None:
     environment = http.get(f"{stack.url}/env").text
     assert stack.emulator.keys.secret not in environment
     assert stack.emulator.keys.access_key_id not in environment
     assert stack.emulator.keys.word not in environment
 
 
-def test_what_it_writes_is_its_owners_alone(stack):
+def test_what_it_writes_is_its_owners_alone(stack: Stack) -> None:
     folder = stack.settings.data_dir
     http.get(f"{stack.url}/presign?key=images/a.png")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -126,7 +127,7 @@ def test_what_it_writes_is_its_owners_alone(stack):
     assert (folder / "state" / "lambda.json").is_file()
 
 
-def test_the_secrets_are_on_no_command_line(stack):
+def test_the_secrets_are_on_no_command_line(stack: Stack) -> None:
     secrets = [stack.emulator.keys.secret.encode(), stack.emulator.keys.word.encode()]
     seen = []
     for process in [p for p in (ROOT / "/proc").iterdir() if p.name.isdigit()]:

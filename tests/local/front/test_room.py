@@ -1,6 +1,7 @@
-"""The front's room: places in the order of coming, a line that moves, and a quick word where it does not."""
+"""The front's queue: in order of arrival, advancing, and with a quick refusal when it is full."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from local.front.room import KEPT_SECONDS, MAX_WAIT, PATIENCE, START_SECONDS, Ro
 from tests.support.virtual_loop import run
 
 
-async def stay(place, seconds):
+async def stay(place: Room, seconds: float) -> tuple[bool, Any]:
     """Whether it came in, and after how long that was said."""
     loop = asyncio.get_running_loop()
     came = loop.time()
@@ -21,11 +22,11 @@ async def stay(place, seconds):
     return inside, pytest.approx(took)
 
 
-def test_no_more_than_there_are_places_and_all_in_turn():
-    async def crowd():
+def test_no_more_than_there_are_places_and_all_in_turn() -> None:
+    async def crowd() -> Any:
         place, inside, most, order = Room(3), 0, 0, []
 
-        async def one(number):
+        async def one(number: int) -> None:
             nonlocal inside, most
             assert await place.enter()
             order.append(number)
@@ -41,8 +42,8 @@ def test_no_more_than_there_are_places_and_all_in_turn():
     assert run(crowd()) == (3, list(range(50)), 0)
 
 
-def test_whoever_waits_for_slow_ones_is_told_soon_and_the_next_at_once():
-    async def crowd():
+def test_whoever_waits_for_slow_ones_is_told_soon_and_the_next_at_once() -> None:
+    async def crowd() -> Any:
         place = Room(2)
         slow = [asyncio.create_task(stay(place, 5 * PATIENCE)) for _ in range(2)]
         waited = await asyncio.gather(*[stay(place, 0) for _ in range(20)])
@@ -57,10 +58,10 @@ def test_whoever_waits_for_slow_ones_is_told_soon_and_the_next_at_once():
     assert again == [(True, 0)] * 2, "it has recovered"
 
 
-def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
+def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MAX_LINE", 30)
 
-    async def crowd():
+    async def crowd() -> Any:
         place = Room(1)
         return await asyncio.gather(*[stay(place, 7) for _ in range(40)])
 
@@ -71,8 +72,8 @@ def test_nobody_waits_for_ever_in_a_line_that_moves(monkeypatch):
     assert answers[31:] == [(False, 0)] * 9, "the line is full"
 
 
-def test_processes_are_started_one_after_the_other_and_then_kept():
-    async def crowd():
+def test_processes_are_started_one_after_the_other_and_then_kept() -> None:
+    async def crowd() -> Any:
         place = Room(3)
         rounds = []
         for idle in (0, KEPT_SECONDS / 2, KEPT_SECONDS * 2):
@@ -84,8 +85,8 @@ def test_processes_are_started_one_after_the_other_and_then_kept():
     assert run(crowd()) == [starts, [(True, 0)] * 3, starts]
 
 
-def test_one_that_is_cancelled_holds_nothing_up():
-    async def crowd():
+def test_one_that_is_cancelled_holds_nothing_up() -> None:
+    async def crowd() -> Any:
         place = Room(1)
         holder = asyncio.create_task(stay(place, 2))
         await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""What stands in front of a service is not the service: each adapter under an edge's pages and codings, and by name."""
+"""Errors of proxies in front of a service are not the service's: every adapter with their pages and encodings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from lambdas import USER_AGENT
 from lambdas.domain import catalogue
 from lambdas.domain.failures import ProviderFailure
-from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Ticket
+from lambdas.domain.jobs.request import ImageTask, Ticket
 from lambdas.domain.prompts import LIMIT
 from lambdas.providers import comfyui, gemini, leonardo_ai, runware_ai, sagemaker
 from lambdas.providers._client import fetch
@@ -44,7 +44,7 @@ class Pair:
 
 
 def order_of(provider: str) -> ImageTask:
-    card = catalogue.default_of(provider)
+    card = catalogue.cards_of(provider)[0]
     size = (1024, 1024) if not card.sides else (512, 512)
     ratio = "1:1" if card.ratios else None
     return ImageTask(card, "a cat", 7, size, ratio=ratio, id="7d0cf0b2-8f47-4c8e-9a0e-2b8f3a1c5d11")
@@ -102,7 +102,7 @@ def begun(pair: Pair) -> Any:
     return pair.provider.paint(pair.order, 20)
 
 
-def image(pair: Pair, ticket: Ticket) -> GeneratedImage:
+def image(pair: Pair, ticket: Ticket) -> Any:
     for _ in range(50):
         if painted := pair.provider.collect(ticket, pair.order, 20):
             return painted

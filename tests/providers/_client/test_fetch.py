@@ -1,4 +1,4 @@
-"""Pictures behind addresses that a provider names: only public hosts, whatever the address looks like or turns into."""
+"""Downloads from URLs of a provider's answer: only from public hosts, in any spelling and after redirects."""
 
 from __future__ import annotations
 

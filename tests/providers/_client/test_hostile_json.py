@@ -1,4 +1,4 @@
-"""What has not the form that is asked for reads as empty, and raises nothing."""
+"""JSON of another type than expected is read as empty, and raises nothing."""
 
 from __future__ import annotations
 

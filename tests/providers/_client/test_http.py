@@ -1,4 +1,4 @@
-"""The one HTTP client: every way a call can end without an answer, within its time, and what each means."""
+"""The HTTP client: every way a call can end without an answer, within its timeout, and its failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo provider: the same picture for the same order, plainly marked, at every size, fast and small."""
+"""The demo provider: the same picture for the same task, marked as a demo, at every size, fast and small."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,14 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lambdas.domain import catalogue
-from lambdas.domain.jobs.request import FORMATS, ImageTask
+from lambdas.domain.jobs.request import Format, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.demo.art import SCENES
 from lambdas.settings import Settings
 from tests.support.properties import examples
 
 ROOT = Path(__file__).parents[3]
-CARD = catalogue.default_of("demo")
+CARD = catalogue.cards_of("demo")[-1]
 SIZES = [(64, 64), (64, 2048), (2048, 64), (512, 512), (1024, 576), (72, 1000)]
 RIBBON = (255, 196, 0)
 
@@ -41,7 +42,7 @@ def test_same_order_same_bytes_also_in_another_process() -> None:
     code = (
         "import hashlib; from lambdas.providers import demo; from lambdas.domain import catalogue;"
         "from lambdas.domain.jobs.request import ImageTask; from lambdas.settings import Settings;"
-        "order = ImageTask(catalogue.default_of('demo'), 'a cat', 7, (128, 128));"
+        "order = ImageTask(catalogue.cards_of('demo')[-1], 'a cat', 7, (128, 128));"
         "print(hashlib.sha256(demo.build(Settings()).paint(order, 10).data).hexdigest())"
     )
     there = subprocess.run(
@@ -77,7 +78,7 @@ def test_large_pictures_show_the_prompt() -> None:
     assert foot("the sea at night, one") != foot("the sea at night, two")
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", get_args(Format))
 def test_every_format(fmt: str) -> None:
     assert fmt in CARD.formats
     assert str(_open(_paint(fmt=fmt)).format).lower() == fmt

@@ -1,4 +1,4 @@
-"""The demo's small model: its square in any shape; where it is missing a drawing, and a receipt that says so."""
+"""The demo's small model: its square at every size, and a drawing with a note on the receipt if it is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,14 +20,13 @@ from lambdas.domain.catalogue.cards.scenes import DEMO_SCENES, RATIOS
 from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, Job
-from lambdas.domain.jobs.request import FORMATS, Draft, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import Draft, Format, ImageRequest, ImageTask
 from lambdas.providers.demo import build, provider
 from lambdas.providers.registry import vocabulary_limited
 from lambdas.settings import Settings
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import Caller
-from tests.support.fakes import FakeProviders, make_deps
+from tests.support.fakes import FakeProviders, Fakes
 
 MODEL = Path(__file__).parents[3] / "gpu_worker" / "scenes" / "weights"  # the one that `make run` has
 SCENES, DRAWING = catalogue.cards_of("demo")
@@ -79,7 +78,7 @@ def test_the_border_s_colour_goes_on_to_both_sides_of_the_untouched_square(ratio
         assert (after == last).all()
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", get_args(Format))
 def test_it_comes_in_the_format_asked_for_with_its_seed(fmt: str, framed: provider.Demo) -> None:
     painted = framed.paint(replace(ORDER, format=fmt), 10)
     assert str(opened(painted.data).format).lower() == fmt
@@ -104,14 +103,12 @@ def settings(folder: Path) -> Settings:
     return Settings(demo_model_dir=str(folder))
 
 
-def service(folder: Path) -> Deps:
-    there = FakeProviders(demo=build(settings(folder)))  # type: ignore[arg-type]
-    return make_deps(
-        providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder))
-    )
+def service(folder: Path) -> Fakes:
+    there = FakeProviders(demo=build(settings(folder)))
+    return Fakes(providers=there, pictures=PillowPictures(), vocabulary_limited=vocabulary_limited(settings(folder)))
 
 
-def ask(deps: Deps, **request: Any) -> Job:
+def ask(deps: Fakes, **request: Any) -> Job:
     caller = Caller("acme", "req", None, "f")
     asked = ImageRequest("a red star", **request)
     job, _ = generate(Draft(asked), caller, deps, respond_async=False, deadline=deps.clock.now() + 26)

@@ -1,4 +1,4 @@
-"""The small model without torch: the words, the sampling and the picture are those of the diffusers pipeline."""
+"""The small model without torch: tokens, sampling and picture equal those of the diffusers pipeline."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def test_a_picture_is_that_of_the_diffusers_pipeline(saved: Path, scenes: Scenes
         latents=torch.from_numpy(noise), output_type="np",
     ).images[0] * 255  # fmt: skip
     made = scenes.denoised(prompt, noise)
-    assert (made.shape, made.dtype) == ((128, 128, 3), np.uint8)
+    assert made.shape == (128, 128, 3)
+    assert made.dtype == np.uint8
     assert wanted.std() > 20
     assert np.abs(made - wanted).max() <= 2
 

@@ -1,4 +1,4 @@
-"""The operator's check of the catalogue: each state of a model at each service, and the command itself."""
+"""The operator's check of the catalogue: each state of a model at each service, and the command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from lambdas.providers.models_check import findings as f
 from lambdas.providers.models_check.__main__ import _checks, main
 from lambdas.providers.models_check.services import LEONARDO_LISTS
 from lambdas.settings import Settings
-from tests.doubles.accounts import KEYS, TEXT, TODAY
+from tests.doubles.accounts import KEYS, TEXT, TODAY, World
 from tests.doubles.aws_accounts import model
 
 CORE, SD35, ULTRA, SCENE, CUTTER = (card.id for card in bedrock.CARDS)
@@ -27,7 +28,7 @@ PREVIEW = "gemini-3-pro-image-preview"
 IMPORTS = r"^\s*(import|from) requests\b"
 
 
-def test_all_is_well_and_nothing_is_paid(world, capsys):
+def test_all_is_well_and_nothing_is_paid(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], world.environ, TODAY) == 0
     told = capsys.readouterr().out
     lines = {line.split()[1]: line.split(maxsplit=2) for line in told.splitlines() if "(prompts)" not in line}
@@ -40,7 +41,7 @@ def test_all_is_well_and_nothing_is_paid(world, capsys):
     assert not any(key in told for key in KEYS)
 
 
-def test_what_is_not_configured_is_named(capsys):
+def test_what_is_not_configured_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], {}, TODAY) == 0
     told = capsys.readouterr().out
     for setting in ("BEDROCK", "LEONARDO_API_KEY", "RUNWARE_API_KEY", "GEMINI_API_KEY", "COMFYUI_URL", "OLLAMA_URL"):
@@ -48,9 +49,9 @@ def test_what_is_not_configured_is_named(capsys):
     assert "skipped: not configured (SAGEMAKER_ENDPOINT or GPU_WORKER_URL)" in told
 
 
-def test_the_states_of_bedrock(world):
+def test_the_states_of_bedrock(world: World) -> None:
     editing = model("stability.stable-outpaint-v1:0", ways=("INFERENCE_PROFILE",))
-    life = {"legacyTime": "2026-10-01T00:00:00Z", "publicExtendedAccessTime": "2027-01-01T00:00:00Z"}
+    life: dict[str, Any] = {"legacyTime": "2026-10-01T00:00:00Z", "publicExtendedAccessTime": "2027-01-01T00:00:00Z"}
     world.aws.models["us-west-2"] = [
         model(CORE, status="LEGACY", endOfLifeTime="2027-04-01T00:00:00Z", **life),
         model(SD35, ways=("PROVISIONED",)),
@@ -73,7 +74,7 @@ def test_the_states_of_bedrock(world):
     assert not states
 
 
-def test_the_editing_services_are_found_by_their_profiles(world):
+def test_the_editing_services_are_found_by_their_profiles(world: World) -> None:
     states = world.states("BEDROCK")
     assert SCENE.startswith("us.")
     assert (states[SCENE], states[CUTTER]) == ("ok", "ok")
@@ -88,12 +89,12 @@ def test_the_editing_services_are_found_by_their_profiles(world):
         ({"status": "RESTING"}, "unchecked: its lifecycle is not told"),
     ],
 )
-def test_a_models_dates_count_whatever_its_status(world, life, state):
+def test_a_models_dates_count_whatever_its_status(world: World, life: dict[str, Any], state: str) -> None:
     world.aws.models["us-west-2"][0] = model(CORE, **life)
     assert world.states("BEDROCK")[CORE] == state
 
 
-def test_the_models_region_is_asked_whatever_the_deployments(world):
+def test_the_models_region_is_asked_whatever_the_deployments(world: World) -> None:
     world.aws.models["eu-west-1"] = [model(TEXT, "TEXT")]
     states = world.states("BEDROCK", BEDROCK_REGION="eu-west-1")
     assert states[CORE] == states[TEXT] == "ok"
@@ -108,7 +109,7 @@ def test_the_models_region_is_asked_whatever_the_deployments(world):
         ("amazon.none", "gone: not listed in us-west-2"),
     ],
 )
-def test_the_text_model_may_be_an_inference_profile(world, name, state):
+def test_the_text_model_may_be_an_inference_profile(world: World, name: str, state: str) -> None:
     world.aws.models["us-west-2"].append(model("amazon.nova-micro-v1:0", "TEXT", ways=("INFERENCE_PROFILE",)))
     assert world.states("BEDROCK", BEDROCK_TEXT_MODEL=name)[name] == state
 
@@ -122,25 +123,25 @@ def test_the_text_model_may_be_an_inference_profile(world, name, state):
         ("Failed", "gone: the endpoint is Failed"),
     ],
 )
-def test_the_states_of_the_endpoint(world, status, state):
+def test_the_states_of_the_endpoint(world: World, status: str, state: str) -> None:
     world.aws.status = status
     assert world.states("SAGEMAKER_ENDPOINT") == dict.fromkeys(GPU_MODELS, state)
 
 
-def test_an_endpoint_that_is_not_there(world):
+def test_an_endpoint_that_is_not_there(world: World) -> None:
     states = world.states("-", SAGEMAKER_ENDPOINT="another")
     assert states == dict.fromkeys(GPU_MODELS, "gone: there is no endpoint of that name")
 
 
-def test_a_worker_at_hand_is_asked_instead_of_the_endpoint(world):
-    settings = {"GPU_WORKER_URL": world.gpu.url, "SAGEMAKER_ENDPOINT": "another"}
+def test_a_worker_at_hand_is_asked_instead_of_the_endpoint(world: World) -> None:
+    settings: dict[str, Any] = {"GPU_WORKER_URL": world.gpu.url, "SAGEMAKER_ENDPOINT": "another"}
     assert world.states("-", **settings) == dict.fromkeys(GPU_MODELS, "ok: the worker is ready")
     world.gpu.inject("busy", at="ask")
     told = "could not be asked: the GPU worker answered HTTP 503: these are the worker's words"
     assert world.states("-", **settings) == {"-": told}
 
 
-def test_leonardos_lists_prove_presence_and_no_absence(world):
+def test_leonardos_lists_prove_presence_and_no_absence(world: World) -> None:
     assert LEONARDO_LISTS.keys() == {card.id for card in leonardo_ai.CARDS}
     world.leonardo.listed = {"v2": ["FLUX.Dev"], "v1": ["Phoenix 1.0"]}
     states = world.states("LEONARDO_API_KEY")
@@ -149,7 +150,7 @@ def test_leonardos_lists_prove_presence_and_no_absence(world):
     assert states["lucid-origin"] == f"unchecked: {why}"
 
 
-def test_the_states_of_gemini_over_pages(world):
+def test_the_states_of_gemini_over_pages(world: World) -> None:
     world.gemini.listed = ("gemini-2.5-pro", gemini.CARDS[0].id, "a", "b", "gemini-4-flash-image", PREVIEW, "imagery")
     states = world.states("GEMINI_API_KEY")
     assert len(world.gemini.calls) == 4
@@ -159,7 +160,7 @@ def test_the_states_of_gemini_over_pages(world):
     assert not states
 
 
-def test_a_list_without_end_and_one_that_is_too_long(world):
+def test_a_list_without_end_and_one_that_is_too_long(world: World) -> None:
     world.gemini.listed = tuple(f"m{i}" for i in range(60))
     assert world.states("GEMINI_API_KEY") == {"-": "could not be asked: the list of Gemini has no end"}
     assert len(world.gemini.calls) == 20
@@ -170,7 +171,7 @@ def test_a_list_without_end_and_one_that_is_too_long(world):
 
 
 @pytest.mark.parametrize("newer", [False, True])
-def test_the_states_of_comfyui(world, newer):
+def test_the_states_of_comfyui(world: World, newer: bool) -> None:
     world.comfyui.newer = newer
     dev, fp8 = (card.id for card in comfyui.CARDS)
     assert world.states("COMFYUI_URL") == {dev: "ok", fp8: "ok"}
@@ -182,13 +183,13 @@ def test_the_states_of_comfyui(world, newer):
     assert world.states("COMFYUI_URL") == {dev: lacks, fp8: lacks}
 
 
-def test_the_text_model_of_ollama(world):
+def test_the_text_model_of_ollama(world: World) -> None:
     assert world.states("OLLAMA_URL") == {"gpt-oss:20b": "ok"}
     assert world.states("OLLAMA_URL", OLLAMA_MODEL="llama3.2") == {"llama3.2": "ok"}
     assert world.states("OLLAMA_URL", OLLAMA_MODEL="qwen") == {"qwen": "gone: not pulled"}
 
 
-def test_a_model_that_is_not_allowed_is_not_looked_at(world):
+def test_a_model_that_is_not_allowed_is_not_looked_at(world: World) -> None:
     world.comfyui.absent = {"flux1-dev-fp8.safetensors"}
     states = world.states("COMFYUI_URL", "GEMINI_API_KEY", ALLOWED_MODELS="flux1-dev")
     left_out = "skipped: ALLOWED_MODELS leaves it out"
@@ -196,7 +197,7 @@ def test_a_model_that_is_not_allowed_is_not_looked_at(world):
     assert not world.gemini.calls
 
 
-def test_a_service_that_fails_does_not_hide_the_others(world, capsys):
+def test_a_service_that_fails_does_not_hide_the_others(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.leonardo.inject("internal", at="ask")
     assert main(["--timeout", "5"], world.environ, TODAY) == 2
     assert f"{CORE} " in capsys.readouterr().out
@@ -220,7 +221,7 @@ def test_a_service_that_fails_does_not_hide_the_others(world, capsys):
         (f.Finding("p", "m", f.NOT_ASKED), 2),
     ],
 )
-def test_the_exit_status(finding, status):
+def test_the_exit_status(finding: f.Finding, status: int) -> None:
     assert f.exit_status([f.Finding("p", "n", f.OK), f.dated(finding, TODAY)], TODAY) == status
 
 
@@ -233,33 +234,35 @@ def test_the_exit_status(finding, status):
         (TODAY, None, "gone: it ended on 2026-11-20"),
     ],
 )
-def test_the_catalogues_own_date_counts_where_it_is_earlier(monkeypatch, ends, until, state):
+def test_the_catalogues_own_date_counts_where_it_is_earlier(
+    monkeypatch: pytest.MonkeyPatch, ends: date, until: date | None, state: str
+) -> None:
     monkeypatch.setattr(catalogue, "card", lambda name: replace(bedrock.CARDS[0], retires_on=ends))
     assert f.dated(f.Finding("bedrock", CORE, f.OK, until=until), TODAY).text == state
 
 
-def test_a_setting_that_cannot_be_read(capsys):
+def test_a_setting_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], {"JOB_RETENTION_DAYS": "soon"}, TODAY) == 2
     assert "JOB_RETENTION_DAYS" in capsys.readouterr().err
 
 
-def test_the_help_says_where_settings_come_from(capsys):
+def test_the_help_says_where_settings_come_from(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"], {}, TODAY)
     assert "neither `.env` nor the" in capsys.readouterr().out
 
 
-def test_every_provider_has_its_question():
+def test_every_provider_has_its_question() -> None:
     assert tuple(_checks(Settings())) == PROVIDERS
 
 
-def test_no_other_part_of_the_service_imports_it():
+def test_no_other_part_of_the_service_imports_it() -> None:
     root = Path(lambdas.__file__).parent
     others = [path for path in root.rglob("*.py") if "models_check" not in path.parts]
     assert not [path for path in others if "models_check" in path.read_text("utf-8")]
 
 
-def test_no_function_needs_the_package_that_only_this_check_has():
+def test_no_function_needs_the_package_that_only_this_check_has() -> None:
     root = Path(lambdas.__file__).parent
     users = {path.parent.name for path in root.rglob("*.py") if re.search(IMPORTS, path.read_text("utf-8"), re.M)}
     assert users == {"models_check"}

@@ -1,4 +1,4 @@
-"""The operator's check where a service refuses, hangs or answers nonsense: it says so, in time, and shows no key."""
+"""The operator's check with failing services: it reports them, in time, without showing a key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from lambdas.providers.models_check.__main__ import main
 from tests.doubles import runware as runware_double
-from tests.doubles.accounts import TODAY
+from tests.doubles.accounts import TODAY, World
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ from tests.doubles.accounts import TODAY
         ("GEMINI_API_KEY", "Gemini answered HTTP 400: API key not valid. Please pass a valid API key."),
     ],
 )
-def test_a_wrong_key_is_told_and_not_shown(world, capsys, monkeypatch, setting, told):
+def test_a_wrong_key_is_told_and_not_shown(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, setting: str, told: str
+) -> None:
     wrong = "deadbeef-6f4e-4d0a-9a58-3f6f2f1c8e01"
     if setting == "RUNWARE_API_KEY":
         echo = runware_double._error(401, "invalidApiKey", f"Invalid API key {wrong}.")
@@ -28,7 +30,7 @@ def test_a_wrong_key_is_told_and_not_shown(world, capsys, monkeypatch, setting, 
     assert wrong not in shown.out + shown.err
 
 
-def test_runwares_refusal_of_a_key_under_another_status(world):
+def test_runwares_refusal_of_a_key_under_another_status(world: World) -> None:
     world.runware.refusals["key_400"] = runware_double._error(400, "invalidApiKey", "No.")
     try:
         world.runware.inject("key_400", at="ask")
@@ -49,7 +51,9 @@ SERVICES = {
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "reset"])
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_that_cannot_be_asked_holds_nobody_up(world, service, fault, waits):
+def test_a_service_that_cannot_be_asked_holds_nobody_up(
+    world: World, service: str, fault: str, waits: list[float]
+) -> None:
     getattr(world, service).inject(fault, times=None, at="ask")
     states = world.states(*SERVICES[service][:1], timeout=0.2)
     assert 0 < max(waits) <= 0.2
@@ -77,7 +81,7 @@ def test_a_service_that_cannot_be_asked_holds_nobody_up(world, service, fault, w
         ("ollama", "internal"),
     ],
 )
-def test_strange_answers_are_no_findings(world, service, fault):
+def test_strange_answers_are_no_findings(world: World, service: str, fault: str) -> None:
     getattr(world, service).inject(fault, times=None, at="ask")
     states = world.states(*SERVICES[service])
     assert states

@@ -1,4 +1,4 @@
-"""Ollama and Bedrock as prompt engines: what is sent, how answers are read, and an end in time whatever happens."""
+"""Ollama and Bedrock as prompt engines: requests, the reading of answers, and timeouts."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_nothing_is_sent_without_time(local: Ollama, cloud: BedrockText, server:
         with pytest.raises(ProviderFailure) as caught:
             engine.rewrite(LONG, LIMIT, 0)
         assert caught.value.code == "timeout"
-    assert server.calls == fake.calls == []
+    assert (server.calls, fake.calls) == ([], [])
 
 
 JSON = st.recursive(

@@ -1,4 +1,4 @@
-"""The prompt engines under every fault of their services: an end in time, and nothing slips in."""
+"""The prompt engines with every fault of their services: they end in time, with a valid text or a failure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A GPU that sleeps: who can be served elsewhere is, who can wait only for it waits without a worker."""
+"""A GPU that is asleep: other providers are preferred, and jobs that need it wait without a worker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -11,16 +12,15 @@ from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import Draft, GeneratedImage, ImageRequest, ImageTask, Ticket
 from lambdas.domain.routing.health import ASLEEP_SECONDS, Health
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.ask_provider import MAX_STAY_SECONDS, MAX_WAIT
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.requeue import requeue_finished_job
 from lambdas.usecases.jobs.run_job import MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
-from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeClock, FakeHealth, FakeProvider, FakeProviders, Fakes
 
-TURBO = catalogue.default_of("sagemaker")
+TURBO = catalogue.cards_of("sagemaker")[0]
 
 
 @dataclass
@@ -45,18 +45,18 @@ class Gpu:
         return GeneratedImage(b"%dx%d:x" % order.generate, order.seed) if self.clock.now() >= self.awake else None
 
 
-def gpu(seconds: float = 300.0, *, bedrock: bool = False, **changes: object) -> tuple[Deps, Gpu, FakeProvider]:
+def gpu(seconds: float = 300.0, *, bedrock: bool = False, **changes: Any) -> tuple[Fakes, Gpu, FakeProvider]:
     clock, other = FakeClock(), FakeProvider()
     made = Gpu(clock, seconds)
     providers = {"sagemaker": made, **({"bedrock": other} if bedrock else {})}
-    return make_deps(clock=clock, providers=FakeProviders(**providers), **changes), made, other  # type: ignore[arg-type]
+    return Fakes(clock=clock, providers=FakeProviders(**providers), **changes), made, other  # type: ignore[arg-type]
 
 
-def submitted(deps: Deps, **request: object) -> Job:
+def submitted(deps: Fakes, **request: object) -> Job:
     return submit_job(ImageRequest("x", **request), Caller("acme", "r"), deps)[0]  # type: ignore[arg-type]
 
 
-def attend(deps: Deps, job: Job, *, watchdog: bool = False) -> Job:
+def attend(deps: Fakes, job: Job, *, watchdog: bool = False) -> Job:
     handle_job_message("acme", job.id, deps.clock.now() + 887, deps, watchdog=watchdog)
     found = deps.jobs.get("acme", job.id)
     assert found
@@ -155,9 +155,9 @@ def test_without_the_notice_the_watchdog_brings_it() -> None:
 def test_a_look_that_finds_nothing_sends_no_message_of_its_own() -> None:
     deps, _, _ = gpu()
     job = submitted(deps)
-    deps.queue.sent.clear()  # type: ignore[attr-defined]
+    deps.queue.sent.clear()
     attend(deps, job)
-    assert deps.queue.sent == []  # type: ignore[attr-defined]
+    assert deps.queue.sent == []
 
 
 def test_one_that_never_wakes_ends_the_job_after_the_models_own_time() -> None:
@@ -221,7 +221,8 @@ def test_a_job_that_waits_is_painted_anew_where_an_endpoint_of_another_kind_took
     job = attend(deps, submitted(deps))
     assert job.attempts[-1].ticket
     realtime = FakeProvider()
-    deps.providers.providers["sagemaker"] = realtime  # type: ignore[attr-defined]
+    assert isinstance(deps.providers, FakeProviders)
+    deps.providers.providers["sagemaker"] = realtime
     deps.clock.sleep(WATCHDOG_SECONDS)
     job = attend(deps, job, watchdog=True)
     assert (job.status, job.provider, len(realtime.orders)) == (COMPLETED, "sagemaker", 1)
@@ -242,9 +243,9 @@ def test_a_run_that_lost_the_job_gives_nothing_back() -> None:
     job = submitted(deps)
     release = deps.jobs.release
 
-    def late(held: Job) -> bool:
-        deps.jobs.rows["acme", job.id] = replace(held, fence=held.fence + 1)  # type: ignore[attr-defined]
-        return release(held)
+    def late(job: Job) -> bool:
+        deps.jobs.rows["acme", job.id] = replace(job, fence=job.fence + 1)
+        return release(job)
 
     deps.jobs.release = late  # type: ignore[method-assign]
     run_job("acme", job.id, deps.clock.now() + 887, deps)

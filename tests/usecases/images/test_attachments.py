@@ -1,10 +1,11 @@
-"""Images as clients write them: any spelling of base64 and of a data URI, and one budget for a whole request."""
+"""Uploaded images: any spelling of base64 and data URIs, and one limit for a whole request."""
 
 from __future__ import annotations
 
 import base64
 import io
 import textwrap
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +15,7 @@ from lambdas.adapters.images.pictures import PillowPictures
 from lambdas.domain.errors import MalformedBody, TooLarge, UnsupportedMediaType
 from lambdas.usecases.images.attachments import MAX_REQUEST_PIXELS, Intake, image_bytes
 from tests.pictures.made import seeds
-from tests.support.fakes import make_deps
+from tests.support.fakes import Fakes
 
 JPEG = seeds()["jpeg"]
 TEXT = base64.b64encode(JPEG).decode()
@@ -89,7 +90,7 @@ def _blank(width: int, height: int, shade: int = 0) -> str:
 
 
 def test_a_request_has_a_budget_of_pixels_and_equal_pictures_are_one() -> None:
-    intake = Intake("acme", make_deps(pictures=PillowPictures()), 1000)
+    intake = Intake("acme", Fakes(pictures=PillowPictures()), 1000)
     for number in range(50):
         intake.count(_blank(20, 20), f"requests.{number}.reference_image")
     intake.count(_blank(20, 20, 1), "requests.50.reference_image")
@@ -104,7 +105,7 @@ def test_a_request_has_a_budget_of_pixels_and_equal_pictures_are_one() -> None:
 
 
 def test_the_budget_is_counted_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Intake("acme", make_deps(pictures=PillowPictures()))
+    intake = Intake("acme", Fakes(pictures=PillowPictures()))
     sides = [(5000, 4990 + n) for n in range(3)]
     texts = [_blank(*side) for side in sides]
     monkeypatch.setattr(Image, "open", None)
@@ -119,20 +120,20 @@ def test_each_picture_is_decoded_once_and_has_one_key() -> None:
     taken = []
 
     class Counted(PillowPictures):
-        def take(self, data, warn=str, *, exact=False):  # type: ignore[no-untyped-def]
+        def take(self, data: bytes, warn: Callable[[str], object] = str, *, exact: bool = False) -> tuple[bytes, str]:
             taken.append(data)
             return super().take(data, warn, exact=exact)
 
-    deps = make_deps(pictures=Counted())
+    deps = Fakes(pictures=Counted())
     intake = Intake("acme", deps)
     attached = {intake.take(text, "image") for text in (TEXT, f"data:;base64,{TEXT}") * 20}
     assert len(attached) == len(taken) == 1
     assert attached.pop().data == JPEG
-    assert deps.blobs.objects == {}  # type: ignore[attr-defined]
+    assert deps.blobs.objects == {}
 
 
 def test_what_is_wrong_names_the_field_whatever_it_is() -> None:
-    intake = Intake("acme", make_deps(pictures=PillowPictures()))
+    intake = Intake("acme", Fakes(pictures=PillowPictures()))
     for data, error in ((b"%PDF-1.7", UnsupportedMediaType), (JPEG[:-9], MalformedBody), (b"hello", MalformedBody)):
         with pytest.raises(error) as refused:
             intake.take(base64.b64encode(data).decode(), "reference_image")

@@ -1,4 +1,4 @@
-"""Which models are asked for an image after others have failed, and when nobody is asked any more."""
+"""Which models are asked for an image after failures, and when no other one is asked."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
 from lambdas.domain.routing.fallback import MAX_LOSSES
 from lambdas.domain.routing.health import Health
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 ORDER = ("bedrock", "gemini", "leonardo_ai", "runware_ai")
 
 
-def house(**scripts: list[Any]) -> Deps:
-    return make_deps(providers=FakeProviders(**{name: FakeProvider(scripts.get(name, [])) for name in ORDER}))
+def house(**scripts: list[Any]) -> Fakes:
+    return Fakes(providers=FakeProviders(**{name: FakeProvider(scripts.get(name, [])) for name in ORDER}))
 
 
-def submitted(deps: Deps, **request: Any) -> Job:
+def submitted(deps: Fakes, **request: Any) -> Job:
     wish = ImageRequest("a red fox", provider=ORDER[0], fallback=ORDER[1:], **request)
     return submit_job(wish, Caller("acme", "r"), deps)[0]
 
 
-def run(deps: Deps, job: Job) -> Job:
+def run(deps: Fakes, job: Job) -> Job:
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
     return ended
@@ -61,17 +60,17 @@ def test_a_model_is_waited_for_where_all_others_rest() -> None:
     job = submitted(deps)
     now = deps.clock.now()
     for name in ORDER[1:]:
-        deps.health.rows[name] = Health(streak=4, cooldown_until=now + 600, updated=now)  # type: ignore[attr-defined]
+        deps.health.rows[name] = Health(streak=4, cooldown_until=now + 600, updated=now)
     ended = run(deps, job)
     assert (ended.status, [a.provider for a in ended.attempts]) == (COMPLETED, ["bedrock", "bedrock"])
-    assert deps.clock.slept == [7]  # type: ignore[attr-defined]
+    assert deps.clock.slept == [7]
 
 
 def test_a_busy_model_is_not_waited_for_where_others_are_left() -> None:
     deps = house(bedrock=[ProviderFailure(Failure.THROTTLED, "busy", retry_after=7)])
     ended = run(deps, submitted(deps))
     assert (ended.status, [a.provider for a in ended.attempts]) == (COMPLETED, ["bedrock", "gemini"])
-    assert deps.clock.slept == []  # type: ignore[attr-defined]
+    assert deps.clock.slept == []
 
 
 def test_a_refusal_is_final() -> None:
@@ -85,7 +84,7 @@ def test_a_call_that_may_be_paid_is_not_made_again_by_the_next_run() -> None:
         raise KeyboardInterrupt
 
     paid = FakeProvider([ProviderFailure(Failure.UNAVAILABLE, "a gateway gave up", paid="unknown")])
-    deps = make_deps(providers=FakeProviders(bedrock=paid, sagemaker=FakeProvider([dies])))
+    deps = Fakes(providers=FakeProviders(bedrock=paid, sagemaker=FakeProvider([dies])))
     wish = ImageRequest("a red fox", provider="bedrock", fallback=("sagemaker",))
     job, _ = submit_job(wish, Caller("acme", "r"), deps)
     with pytest.raises(KeyboardInterrupt):

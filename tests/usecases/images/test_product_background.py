@@ -1,4 +1,4 @@
-"""Backgrounds made by jobs: who is asked, what it costs, and a run killed between or in the midst of two paid calls."""
+"""Background jobs: their models and costs, and a run killed between or during its two paid calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from lambdas.domain.errors import InvalidRequest
-from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.failures import Failure, Outcome, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobError
 from lambdas.domain.jobs.request import BACKGROUND, Draft, ImageRequest
 from lambdas.usecases.deps import Deps
@@ -150,7 +150,7 @@ def test_what_a_worker_has_spoilt_is_not_given(house: Deployment, spoil: str) ->
     job = run(draw(0, 320, 240), deps, alpha=True, provider="sagemaker", fallback=False)
     assert (job.status, job.images) == (FAILED, ())
     assert [a.error_code for a in job.attempts] == ["bad_answer"]
-    assert not [key for key in deps.blobs.objects if key.startswith("images/")]  # type: ignore[attr-defined]
+    assert not [key for key in deps.blobs.objects if key.startswith("images/")]
 
 
 @pytest.mark.parametrize("asked", [{"padding": 9}, {"width": 512, "height": 384}], ids=str)
@@ -215,7 +215,7 @@ def test_a_photo_that_is_gone_ends_the_job(house: Deployment) -> None:
 def test_with_its_image_go_the_mask_and_what_the_paid_calls_answered(house: Deployment) -> None:
     deps = house.deps()
     job = run(draw(0, 320, 240), deps, alpha=False, provider="bedrock")
-    objects: dict[str, Any] = deps.blobs.objects  # type: ignore[attr-defined]
+    objects: dict[str, Any] = deps.blobs.objects
     assert sum(key.startswith("raw/") for key in objects) == 2
     delete_image("acme", job.id, job.images[0].id, deps)
     assert [key for key in objects if not key.startswith("uploads/")] == []
@@ -274,7 +274,7 @@ def test_a_cut_out_that_may_have_been_paid_is_not_asked_for_again_but_elsewhere(
 
 def test_a_cut_out_that_came_is_no_call_paid_in_vain() -> None:
     lost = ProviderFailure(Failure.OUTCOME_UNKNOWN, "x", paid="unknown")
-    asked = [
+    asked: list[tuple[str, str, Outcome, float]] = [
         ("sagemaker", WORKER, "unknown", 0.0),
         ("bedrock", CUTTER, "success", 0.07),
         ("bedrock", SCENE, "unknown", 0.0),

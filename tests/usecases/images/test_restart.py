@@ -1,4 +1,4 @@
-"""A job in the queue whose only provider restarts: it is tried again for a minute, and nothing of it is paid twice."""
+"""A queued job whose only provider restarts: retried for a minute, and nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.failures import Failure, Paid, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.routing.health import Health
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.make_image import RESTART_SECONDS
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 ANSWER = GeneratedImage(b"1024x1024:x")
 
@@ -23,7 +22,7 @@ ANSWER = GeneratedImage(b"1024x1024:x")
 class Restarting(FakeProvider):
     """Nobody is there until `back` (Unix seconds); then it paints."""
 
-    def __init__(self, deps: list[Deps], back: float, code: str = "unavailable", paid: str = "no") -> None:
+    def __init__(self, deps: list[Fakes], back: float, code: Failure = Failure.UNAVAILABLE, paid: Paid = "no") -> None:
         super().__init__()
         self.deps, self.back, self.code, self.said = deps, back, code, paid
 
@@ -34,26 +33,26 @@ class Restarting(FakeProvider):
         return ANSWER
 
 
-def house(back: float, **how: str) -> tuple[Deps, Restarting]:
-    there: list[Deps] = []
+def house(back: float, **how: Any) -> tuple[Fakes, Restarting]:
+    there: list[Fakes] = []
     provider = Restarting(there, back, **how)
-    deps = make_deps(providers=FakeProviders(bedrock=provider))
+    deps = Fakes(providers=FakeProviders(bedrock=provider))
     there.append(deps)
     provider.back += deps.clock.now()
     return deps, provider
 
 
-def accepted(deps: Deps, **request: Any) -> Job:
+def accepted(deps: Fakes, **request: Any) -> Job:
     job, _ = submit_job(
         ImageRequest("a red fox", provider="bedrock", fallback=False, **request), Caller("acme", "r"), deps
     )
-    deps.queue.sent.clear()  # type: ignore[attr-defined]
+    deps.queue.sent.clear()
     return job
 
 
-def at_work(deps: Deps, job: Job, queued: bool = True) -> Job:
+def at_work(deps: Fakes, job: Job, queued: bool = True) -> Job:
     """The job once its messages have been handled, each when it comes, until there is none."""
-    sent: list[dict[str, Any]] = deps.queue.sent  # type: ignore[attr-defined]
+    sent: list[dict[str, Any]] = deps.queue.sent
     handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False, queued=queued)
     while sent:
         deps.clock.sleep(sent.pop(0)["delay"])
@@ -89,7 +88,7 @@ def test_one_accepted_before_its_provider_rests_is_made_when_it_may_be_asked_aga
     deps, _ = house(back=0.0)
     job = accepted(deps)
     now = deps.clock.now()
-    deps.health.rows["bedrock"] = Health(streak=4, cooldown_until=now + 15, updated=now)  # type: ignore[attr-defined]
+    deps.health.rows["bedrock"] = Health(streak=4, cooldown_until=now + 15, updated=now)
     ended = at_work(deps, job)
     assert (ended.status, len(ended.attempts)) == (COMPLETED, 1)
 

@@ -1,4 +1,4 @@
-"""Room at the providers: who is full is passed by, and a job that nobody has room for holds no worker."""
+"""Providers without a free slot are skipped, and a job that finds none holds no worker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from lambdas.domain.jobs.job import CANCELLED, COMPLETED, FAILED, QUEUED, Attemp
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask
 from lambdas.domain.limits.slots import Slot
 from lambdas.domain.routing.health import Health
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.make_image import ROOM_SECONDS
 from lambdas.usecases.jobs.handle_message import handle_job_message
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, MAX_RUNS, run_job
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS, Caller, submit_job
-from tests.support.fakes import FakeClock, FakeProvider, FakeProviders, FakeSlots, make_deps
+from tests.support.fakes import FakeClock, FakeProvider, FakeProviders, Fakes, FakeSlots
 
 FOREVER = 10_000_000.0
 
@@ -43,20 +42,20 @@ class SlotsOverTime(FakeSlots):
         self.asked.clear()
 
 
-def house(*names: str, caps: dict[str, int], **changes: Any) -> tuple[Deps, dict[str, FakeProvider], SlotsOverTime]:
+def house(*names: str, caps: dict[str, int], **changes: Any) -> tuple[Fakes, dict[str, FakeProvider], SlotsOverTime]:
     providers = {name: FakeProvider() for name in names}
     clock = FakeClock()
     slots = SlotsOverTime(clock, **caps)
-    return make_deps(providers=FakeProviders(**providers), clock=clock, slots=slots, **changes), providers, slots
+    return Fakes(providers=FakeProviders(**providers), clock=clock, slots=slots, **changes), providers, slots
 
 
-def submitted(deps: Deps, **request: Any) -> Job:
+def submitted(deps: Fakes, **request: Any) -> Job:
     job, _ = submit_job(ImageRequest("a red fox", **request), Caller("acme", "req-1"), deps)
-    deps.queue.sent.clear()  # type: ignore[attr-defined]
+    deps.queue.sent.clear()
     return job
 
 
-def run(deps: Deps, job: Job, **how: Any) -> Job:
+def run(deps: Fakes, job: Job, **how: Any) -> Job:
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps, **how)
     assert ended
     return ended
@@ -90,7 +89,7 @@ def test_the_intent_is_written_only_with_a_slot() -> None:
     slots.fill("bedrock")
     job = run(deps, submitted(deps))
     assert job.attempts == ()
-    assert deps.jobs.saved == []  # type: ignore[attr-defined]
+    assert deps.jobs.saved == []
 
 
 def test_a_full_provider_is_passed_by_and_is_no_attempt_and_no_failure() -> None:
@@ -102,7 +101,7 @@ def test_a_full_provider_is_passed_by_and_is_no_attempt_and_no_failure() -> None
     assert job.dropped[0].name == "provider"  # said as for any other that gave no image
     assert providers["bedrock"].orders == []
     assert set(deps.health.snapshot()) == {"gemini"}
-    assert deps.clock.slept == []  # type: ignore[attr-defined]
+    assert deps.clock.slept == []
 
 
 def test_room_within_a_few_seconds_is_waited_for() -> None:
@@ -111,7 +110,7 @@ def test_room_within_a_few_seconds_is_waited_for() -> None:
     slots.fill("bedrock", seconds=0.4)
     job = run(deps, job)
     assert (job.status, job.released) == (COMPLETED, 0)
-    assert 0.5 <= sum(deps.clock.slept) <= 1.5  # type: ignore[attr-defined]
+    assert 0.5 <= sum(deps.clock.slept) <= 1.5
 
 
 def test_without_room_the_job_goes_back_and_its_message_comes_later() -> None:
@@ -120,16 +119,16 @@ def test_without_room_the_job_goes_back_and_its_message_comes_later() -> None:
     slots.fill("bedrock", seconds=60)
     waiting = run(deps, job)
     assert (waiting.status, waiting.released, waiting.started_at) == (QUEUED, 1, None)
-    assert sum(deps.clock.slept) <= ROOM_SECONDS[1]  # type: ignore[attr-defined]
-    [sent] = deps.queue.sent  # type: ignore[attr-defined]
+    assert sum(deps.clock.slept) <= ROOM_SECONDS[1]
+    [sent] = deps.queue.sent
     assert (sent["tenant"], sent["job_id"], sent["watchdog"]) == ("acme", job.id, False)
     assert 2 <= sent["delay"] <= 5
-    assert deps.meter.jobs == []  # type: ignore[attr-defined]
+    assert deps.meter.jobs == []
     deps.clock.sleep(60)
     done = run(deps, job)
     assert (done.status, done.fence, len(providers["bedrock"].orders)) == (COMPLETED, 2, 1)
     assert done.started_at == done.attempts[0].started_at
-    assert deps.meter.takeovers == 0  # type: ignore[attr-defined]
+    assert deps.meter.takeovers == 0
 
 
 def test_a_watchdog_that_finds_no_room_sends_no_message_beside_its_next_one() -> None:
@@ -138,7 +137,7 @@ def test_a_watchdog_that_finds_no_room_sends_no_message_beside_its_next_one() ->
     slots.fill("bedrock")
     for _ in range(3):
         handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=True)
-    sent = deps.queue.sent  # type: ignore[attr-defined]
+    sent = deps.queue.sent
     assert [(m["watchdog"], m["delay"]) for m in sent] == [(True, WATCHDOG_SECONDS)] * 3
     handle_job_message("acme", job.id, deps.clock.now() + 800, deps, watchdog=False)
     assert [m["watchdog"] for m in sent[3:]] == [False]
@@ -152,7 +151,7 @@ def test_waiting_for_room_is_no_crash() -> None:
         assert (run(deps, job).status, run(deps, job).released) == (QUEUED, 2 * number + 2)
     deps.clock.sleep(600)
     assert run(deps, job).status == COMPLETED
-    assert deps.meter.takeovers == 0  # type: ignore[attr-defined]
+    assert deps.meter.takeovers == 0
 
 
 def test_crashes_count_also_beside_times_without_room() -> None:
@@ -180,8 +179,8 @@ def test_a_job_that_has_begun_waits_inside() -> None:
     providers["bedrock"].script = [then_full]
     ended = run(deps, job)
     assert (ended.status, ended.released, len(ended.images)) == (COMPLETED, 0, 2)
-    assert 120 <= sum(deps.clock.slept) < 122  # type: ignore[attr-defined]
-    assert deps.queue.sent == []  # type: ignore[attr-defined]
+    assert 120 <= sum(deps.clock.slept) < 122
+    assert deps.queue.sent == []
 
 
 def test_a_job_that_has_begun_waits_until_its_limit() -> None:
@@ -213,7 +212,7 @@ def test_a_retry_that_finds_no_room_waits_for_it_and_is_still_the_second_try() -
     providers["bedrock"].script = [busy, busy, busy, busy]
     ended = run(deps, job)
     assert (ended.status, len(ended.attempts)) == (FAILED, 3)
-    assert 80 <= sum(deps.clock.slept) < 85  # type: ignore[attr-defined]
+    assert 80 <= sum(deps.clock.slept) < 85
 
 
 def test_a_job_past_its_time_is_ended_when_its_run_starts() -> None:
@@ -234,7 +233,7 @@ def test_a_job_past_its_time_is_ended_for_that_also_where_all_rest() -> None:
     job = submitted(deps)
     deps.clock.sleep(30)
     rests = Health(streak=4, cooldown_until=deps.clock.now() + 60, updated=deps.clock.now())
-    deps.health.rows["bedrock"] = rests  # type: ignore[attr-defined]
+    deps.health.rows["bedrock"] = rests
     ended = run(deps, job)
     assert ended.error
     assert ended.error.code == "generation_timeout"
@@ -282,15 +281,15 @@ def test_a_job_lost_to_another_run_is_not_given_back() -> None:
     slots.fill("bedrock")
     release = deps.jobs.release
 
-    def late(held: Job) -> bool:
+    def late(job: Job) -> bool:
         deps.clock.sleep(LEASE_SECONDS + 1)
         assert deps.jobs.claim("acme", job.id, deps.clock.now(), deps.clock.now() + LEASE_SECONDS)
-        return release(held)
+        return release(job)
 
     deps.jobs.release = late  # type: ignore[method-assign]
     left = run(deps, job)
     assert (left.status, left.fence) == ("running", 2)
-    assert deps.queue.sent == []  # type: ignore[attr-defined]
+    assert deps.queue.sent == []
 
 
 def test_work_that_is_collected_needs_no_slot() -> None:
@@ -306,7 +305,8 @@ def test_work_that_is_collected_needs_no_slot() -> None:
 
     deps, _, slots = house("runware_ai", caps={"runware_ai": 1})
     provider = Ticketed()
-    deps.providers.providers["runware_ai"] = provider  # type: ignore[attr-defined]
+    assert isinstance(deps.providers, FakeProviders)
+    deps.providers.providers["runware_ai"] = provider
     job = submitted(deps)
     now = deps.clock.now()
     claimed = deps.jobs.claim("acme", job.id, now, now + LEASE_SECONDS)
@@ -352,7 +352,7 @@ def test_a_probe_is_not_claimed_without_a_slot() -> None:
     deps, _, slots = house("bedrock", caps={"bedrock": 1})
     job = submitted(deps)
     rested = Health(streak=4, cooldown_until=deps.clock.now() - 1, updated=deps.clock.now())
-    deps.health.rows["bedrock"] = rested  # type: ignore[attr-defined]
+    deps.health.rows["bedrock"] = rested
     slots.fill("bedrock", seconds=20)
     assert run(deps, job).status == QUEUED
     assert deps.health.snapshot()["bedrock"].probe_until == 0
@@ -364,7 +364,7 @@ def test_a_slot_is_given_back_where_another_has_the_probe() -> None:
     deps, _, slots = house("bedrock", caps={"bedrock": 1})
     job = submitted(deps)
     rested = Health(streak=4, cooldown_until=deps.clock.now() - 1, updated=deps.clock.now())
-    deps.health.rows["bedrock"] = rested  # type: ignore[attr-defined]
+    deps.health.rows["bedrock"] = rested
     deps.health.claim_probe = lambda provider, now: False  # type: ignore[method-assign]
     ended = run(deps, job)
     assert ended.error

@@ -1,4 +1,4 @@
-"""Providers whose work outlives the call: the ticket is stored first, and whoever comes next takes it up."""
+"""Providers that issue tickets: the ticket is stored first, and another run can resume by it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from lambdas.domain import catalogue
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest, ImageTask, Ticket
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.ask_provider import MAX_STAY_SECONDS
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS, RESERVE_SECONDS, run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
-from tests.support.fakes import FakeProviders, make_deps
+from tests.support.fakes import FakeProviders, Fakes
 
 
 @dataclass
@@ -45,16 +44,16 @@ class TicketOffice:
         return GeneratedImage(b"%dx%d:x" % order.generate, order.seed) if len(self.asked) >= self.looks else None
 
 
-def office(**settings: object) -> tuple[Deps, TicketOffice]:
+def office(**settings: object) -> tuple[Fakes, TicketOffice]:
     made = TicketOffice(**settings)  # type: ignore[arg-type]
-    return make_deps(providers=FakeProviders(bedrock=made)), made  # type: ignore[arg-type]
+    return Fakes(providers=FakeProviders(bedrock=made)), made
 
 
-def submitted(deps: Deps) -> Job:
+def submitted(deps: Fakes) -> Job:
     return submit_job(ImageRequest("x"), Caller("acme", "r"), deps)[0]
 
 
-def run(deps: Deps, job: Job, seconds: float = 800) -> Job:
+def run(deps: Fakes, job: Job, seconds: float = 800) -> Job:
     ended = run_job(job.tenant, job.id, deps.clock.now() + seconds, deps)
     assert ended
     return ended
@@ -84,19 +83,19 @@ def test_a_look_that_fails_is_made_again() -> None:
     assert run(deps, submitted(deps)).status == COMPLETED
 
 
-@pytest.mark.parametrize("code", ["failed", "content_policy", "outcome_unknown"])
-def test_work_that_ended_badly(code: str) -> None:
+@pytest.mark.parametrize("code", [Failure.FAILED, Failure.CONTENT_POLICY, Failure.OUTCOME_UNKNOWN])
+def test_work_that_ended_badly(code: Failure) -> None:
     deps, at = office(collect_fails=[ProviderFailure(code, "x", paid="unknown")])
     job = run(deps, submitted(deps))
     assert job.status == FAILED
-    assert len([o for o in at.orders if o.card.id == catalogue.default_of("bedrock").id]) == 1
+    assert len([o for o in at.orders if o.card.id == catalogue.cards_of("bedrock")[0].id]) == 1
 
 
 def test_work_that_is_not_done_in_time_is_unknown() -> None:
     deps, _ = office(looks=10**9)
     job = submitted(deps)
     job = replace(job, plan=job.plan[:1])
-    deps.jobs.rows["acme", job.id] = job  # type: ignore[attr-defined]
+    deps.jobs.rows["acme", job.id] = job
     ended = run(deps, job, 60)
     assert (ended.status, ended.attempts[0].outcome) == (FAILED, "unknown")
     assert ended.error and ended.error.code == "generation_timeout"
@@ -107,7 +106,7 @@ def test_a_run_that_could_submit_nothing_in_time_leaves_nothing_to_be_notified_o
     deps, at = office(notifies_completion=True)
     job = submitted(deps)
     job = replace(job, plan=job.plan[:1])
-    deps.jobs.rows["acme", job.id] = job  # type: ignore[attr-defined]
+    deps.jobs.rows["acme", job.id] = job
     save = deps.jobs.save
 
     def slow(job: Job) -> bool:
@@ -131,7 +130,7 @@ def test_a_submission_that_is_refused_or_cannot_be_found_is_not_asked_after(mine
 
 def test_work_that_was_accepted_is_collected_also_after_the_time_for_the_job() -> None:
     at = TicketOffice(looks=1)
-    deps = make_deps(providers=FakeProviders(bedrock=at), generation_timeout=10.0)  # type: ignore[arg-type]
+    deps = Fakes(providers=FakeProviders(bedrock=at), generation_timeout=10.0)
     ended = run(deps, interrupted(deps, "ticket-1"))
     assert (ended.status, at.asked) == (COMPLETED, ["ticket-1"])
 
@@ -142,7 +141,7 @@ def test_all_of_a_short_time_is_waited() -> None:
     assert len(at.asked) == 3
 
 
-def interrupted(deps: Deps, ticket: str | None) -> Job:
+def interrupted(deps: Fakes, ticket: str | None) -> Job:
     job = submitted(deps)
     now = deps.clock.now()
     running = deps.jobs.claim("acme", job.id, now, now + LEASE_SECONDS)
@@ -188,7 +187,7 @@ def test_our_own_id_is_the_one_that_was_sent() -> None:
 def test_a_lost_submission_under_their_own_id_is_a_recorded_loss() -> None:
     deps, at = office(client_chooses_id=False)
     job = interrupted(deps, None)
-    deps.jobs.rows["acme", job.id] = replace(deps.jobs.rows["acme", job.id], plan=job.plan[:1])  # type: ignore[attr-defined]
+    deps.jobs.rows["acme", job.id] = replace(deps.jobs.rows["acme", job.id], plan=job.plan[:1])
     ended = run(deps, job)
     assert ended.error and ended.error.code == "outcome_unknown"
     assert [a.outcome for a in ended.attempts] == ["unknown"]

@@ -1,4 +1,4 @@
-"""Accepting: an answer is given again from its row alone, and what is refused leaves nothing behind."""
+"""Accepting: a repeated key gives the stored answer, and a refused request leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from lambdas.domain.errors import (
     UnknownModel,
     UnsupportedMediaType,
 )
+from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Batch, Idempotency, Job
 from lambdas.domain.jobs.request import BACKGROUND, Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps, Committed
@@ -35,7 +36,7 @@ from lambdas.usecases.jobs.submit_batch import Item, Refused, submit_batch
 from lambdas.usecases.jobs.submit_job import Caller
 from tests.gpu_worker.background.products import draw
 from tests.support.fake_events import FakeUrls
-from tests.support.fakes import FakeBacklog, FakeJobs, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeBacklog, FakeJobs, FakeProvider, FakeProviders, Fakes
 
 KEYED = Caller("acme", "r", "key", "print")
 OTHER = Caller("acme", "r", "key", "another print")
@@ -52,8 +53,8 @@ PICTURE = encoded(b"64x64:ref")
 GOOD = Draft(ImageRequest("a fox", model=SD35, webhook_url=URL, project_id="new"), PICTURE, "reference_image")
 
 
-def house(**changes: Any) -> Deps:
-    return make_deps(**({"providers": FakeProviders(bedrock=FakeProvider())} | changes))
+def house(**changes: Any) -> Fakes:
+    return Fakes(**({"providers": FakeProviders(bedrock=FakeProvider())} | changes))
 
 
 class Untouched:
@@ -78,9 +79,11 @@ class Batches(Records):
     """The port Batches, likewise."""
 
 
-def replaying(deps: Deps) -> Deps:
+def replaying(deps: Fakes) -> Fakes:
     """The same service, with nothing in reach but the keys' rows, jobs and batches."""
-    ports = {field.name: Untouched() for field in fields(Deps) if field.default is field.default_factory}
+    ports: dict[str, Any] = {
+        field.name: Untouched() for field in fields(Deps) if field.default is field.default_factory
+    }
     kept = {
         "jobs": Records(deps.jobs, "used", "get"),
         "batches": Batches(deps.batches, "get", "jobs"),
@@ -90,12 +93,12 @@ def replaying(deps: Deps) -> Deps:
     return replace(deps, **(ports | kept), caps=Caps(images=1), worker_concurrency=1, max_queue_seconds=1.0)
 
 
-def traces(deps: Any) -> tuple[Any, ...]:
+def traces(deps: Fakes) -> tuple[Any, ...]:
     jobs = deps.jobs
     return deps.blobs.objects, deps.queue.sent, deps.projects.rows, jobs.rows, jobs.keys, jobs.books, jobs.outbox.rows
 
 
-NONE = ({}, [], {}, {}, {}, {}, {})
+NONE: tuple[Any, ...] = ({}, [], {}, {}, {}, {}, {})
 
 
 def test_an_answer_is_given_again_from_its_row_and_its_job_alone() -> None:
@@ -118,7 +121,7 @@ def test_a_batch_is_answered_again_from_its_row_and_its_jobs_alone() -> None:
 
 
 PHOTO = encoded(draw(0).file(alpha=True))
-REFUSALS: dict[str, tuple[type[ServiceError], Draft, Callable[[], Deps]]] = {
+REFUSALS: dict[str, tuple[type[ServiceError], Draft, Callable[[], Fakes]]] = {
     "webhook": (InvalidRequest, GOOD, lambda: house(webhook_urls=FakeUrls(URL))),
     "no base64": (MalformedBody, replace(GOOD, picture="*"), house),
     "no picture": (UnsupportedMediaType, replace(GOOD, picture=encoded(b"GIF89a")), house),
@@ -168,7 +171,7 @@ def test_what_is_refused_leaves_nothing_behind(reason: str, caller: Caller) -> N
 def test_while_no_provider_can_be_asked_nothing_is_left_either() -> None:
     deps = house()
     for _ in range(10):
-        deps.health.observe("bedrock", SD35, "unavailable", 1.0, 0.0, deps.clock.now())
+        deps.health.observe("bedrock", SD35, Failure.UNAVAILABLE, 1.0, 0.0, deps.clock.now())
     with pytest.raises(NoneAvailable):
         accept(GOOD, KEYED, deps)
     assert traces(deps) == NONE
@@ -177,7 +180,7 @@ def test_while_no_provider_can_be_asked_nothing_is_left_either() -> None:
 @pytest.mark.parametrize("reason", REFUSALS)
 def test_an_item_is_refused_alone_and_leaves_its_record_alone(reason: str) -> None:
     error, draft, service = REFUSALS[reason]
-    deps: Any = service()
+    deps = service()
     caller = replace(ANYBODY, request_id="batch")
     _, [job], _ = submit_batch([draft], caller, deps)
     assert job.error
@@ -208,12 +211,12 @@ def test_without_the_bucket_no_half_of_a_batch_is_made() -> None:
     deps = house(blobs=Closed())
     with pytest.raises(Unavailable):
         submit_batch([Draft(ImageRequest("a")), GOOD], KEYED, deps)
-    assert traces(replace(deps, blobs=make_deps().blobs)) == NONE
+    assert traces(replace(deps, blobs=Fakes().blobs)) == NONE
 
 
 def test_a_batch_within_what_is_left_of_the_month() -> None:
     """In the order of the items, and only what is accepted is stored."""
-    deps: Any = house(caps=Caps(images=3))
+    deps = house(caps=Caps(images=3))
     items = [
         Draft(ImageRequest("a fox", model=SD35, n=n), encoded(b"64x64:%d" % n), "reference_image") for n in (2, 3, 1, 4)
     ]
@@ -232,7 +235,7 @@ class Optimistic:
 
 def test_the_transaction_decides_where_the_month_fills_up_meanwhile() -> None:
     """The upload is another request's too, perhaps, and its message finds no job: both are left to themselves."""
-    deps: Any = house(caps=Caps(images=1), books=Optimistic())
+    deps = house(caps=Caps(images=1), books=Optimistic())
     accept(GOOD, ANYBODY, deps)
     before = set(deps.jobs.rows)
     with pytest.raises(BudgetExceeded):
@@ -252,7 +255,7 @@ class Twice(FakeJobs):
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
         found = super().used(tenant, key, now)
         if self.other:
-            self.other, other = None, self.other
+            other, self.other = self.other, None
             other()
         return found
 
@@ -283,14 +286,14 @@ class Interrupting(FakeUrls):
 
     def refusal(self, url: str) -> str | None:
         if self.then:
-            self.then, then = None, self.then
+            then, self.then = self.then, None
             then()
         return super().refusal(url)
 
 
 def test_a_batch_that_two_requests_make_at_once_reserves_each_job_once() -> None:
     urls = Interrupting()
-    deps: Any = house(caps=Caps(images=2), webhook_urls=urls)
+    deps = house(caps=Caps(images=2), webhook_urls=urls)
     _, jobs, _ = submit_batch([GOOD, GOOD], KEYED, deps)
     for job in jobs:
         deps.jobs.cancel("acme", job.id, deps.clock.now())
@@ -308,4 +311,4 @@ def test_an_item_of_a_batch_is_answered_from_the_cache_too() -> None:
     run_job("acme", first.id, deps.clock.now() + 800, deps)
     _, [job], _ = submit_batch([draft], ANYBODY, deps)
     assert (job.status, job.cached) == (COMPLETED, True)
-    assert [message["job_id"] for message in deps.queue.sent] == [first.id]  # type: ignore[attr-defined]
+    assert [message["job_id"] for message in deps.queue.sent] == [first.id]

@@ -1,4 +1,4 @@
-"""Early refusal: only what would wait too long, only of whom has caused it, and without a trace."""
+"""Early refusal: only of jobs that would wait too long, only for tenants that caused it, without a trace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from lambdas.domain.jobs.job import COMPLETED, FAILED, QUEUED, Job
 from lambdas.domain.jobs.request import Draft, ImageRequest
 from lambdas.domain.limits.budget import Caps
 from lambdas.domain.routing.health import NoFailure
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_batch import submit_batch
 from lambdas.usecases.jobs.submit_job import Caller
-from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeBacklog, FakeProvider, FakeProviders, Fakes
 
 # Before anything is seen an image is thought to take 10 s: 5 workers do 450 jobs in 900 s, which are 885 messages, as
 # whatever waits for more than 30 s has two. A tenant's half of the workers do 225.
@@ -25,17 +24,17 @@ OWN = 225
 FAR = 2e9
 
 
-def service(messages: int | None = TOO_MANY, own: int = OWN + 1, **changes: Any) -> Deps:
-    ports = {
+def service(messages: int | None = TOO_MANY, own: int = OWN + 1, **changes: Any) -> Fakes:
+    ports: dict[str, Any] = {
         "providers": FakeProviders(bedrock=FakeProvider()),
         "backlog": FakeBacklog(messages, {"acme": own}),
         "max_queue_seconds": 900.0,
         "worker_concurrency": 5,
     }
-    return make_deps(**(ports | changes))
+    return Fakes(**(ports | changes))
 
 
-def ask(deps: Deps, key: str | None = None, *, respond_async: bool = True, **request: Any) -> tuple[Job, bool]:
+def ask(deps: Fakes, key: str | None = None, *, respond_async: bool = True, **request: Any) -> tuple[Job, bool]:
     caller = Caller("acme", "req-1", key, "print")
     wanted = ImageRequest("a red fox", **request)
     return generate(Draft(wanted), caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 25)
@@ -48,9 +47,9 @@ def test_what_would_wait_too_long_is_refused_and_leaves_no_trace() -> None:
     assert refused.value.retry_after == 5
     assert "900 s" in refused.value.detail
     jobs = deps.jobs
-    assert (jobs.rows, jobs.keys, jobs.books) == ({}, {}, {})  # type: ignore[attr-defined]
-    assert deps.queue.sent == []  # type: ignore[attr-defined]
-    assert deps.projects.rows == {}  # type: ignore[attr-defined]
+    assert (jobs.rows, jobs.keys, jobs.books) == ({}, {}, {})
+    assert deps.queue.sent == []
+    assert deps.projects.rows == {}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +76,8 @@ def test_the_own_jobs_are_counted_only_in_need_and_never_without_end() -> None:
     calm, rushed = service(PLENTY), service(own=1)
     ask(calm)
     ask(rushed)
-    assert calm.backlog.counted == []  # type: ignore[attr-defined]
-    assert rushed.backlog.counted == [("acme", 2 * OWN + 1)]  # type: ignore[attr-defined]
+    assert calm.backlog.counted == []
+    assert rushed.backlog.counted == [("acme", 2 * OWN + 1)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_a_used_key_answers_again_under_any_load() -> None:
     deps = service(0)
     first, replayed = ask(deps, "key")
     assert not replayed
-    deps.backlog.messages = 100_000  # type: ignore[attr-defined]
+    deps.backlog.messages = 100_000
     again, replayed = ask(deps, "key")
     assert (again.id, replayed) == (first.id, True)
     with pytest.raises(Overloaded):
@@ -129,8 +128,8 @@ def test_what_is_remembered_needs_no_worker() -> None:
     deps = service(0)
     first, _ = ask(deps, seed=7, cache=True)
     run_job("acme", first.id, deps.clock.now() + 800, deps)
-    deps.health.rows.clear()  # type: ignore[attr-defined]  # it took no time, so that no load would be too much
-    deps.backlog.messages = 100_000  # type: ignore[attr-defined]
+    deps.health.rows.clear()  # it took no time, so that no load would be too much
+    deps.backlog.messages = 100_000
     again, _ = ask(deps, seed=7, cache=True)
     assert (again.status, again.cached) == (COMPLETED, True)
     with pytest.raises(Overloaded):
@@ -141,7 +140,7 @@ def test_an_item_of_a_batch_is_refused_alone() -> None:
     deps = service(caps=Caps(microusd=10**9))
     [_batch, jobs, _] = submit_batch([Draft(ImageRequest("a")), Draft(ImageRequest("b"))], Caller("acme", "r"), deps)
     assert [(job.status, job.error and job.error.code) for job in jobs] == [(FAILED, "overloaded")] * 2
-    assert deps.queue.sent == []  # type: ignore[attr-defined]
+    assert deps.queue.sent == []
     assert all(job.reserved_microusd == 0 for job in jobs)
     calm = service(PLENTY)
     [_batch, jobs, _] = submit_batch([Draft(ImageRequest("a")), Draft(ImageRequest("b"))], Caller("acme", "r"), calm)

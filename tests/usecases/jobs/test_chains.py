@@ -1,4 +1,4 @@
-"""Messages that lead to their own like: Lambda cuts such chains, but where it is told not to, and then we end them."""
+"""Chains of messages: Lambda stops recursive loops unless told not to, and the service's own chains end."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import pytest
 
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.webhooks import EXHAUSTED, MAX_DELAY, MAX_RETRY_AFTER
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.handle_message import LIFE_SECONDS, fail_dead_lettered_job, handle_job_message
 from lambdas.usecases.jobs.submit_job import WATCHDOG_SECONDS
 from tests.support import recursion
-from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeSlots, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, Fakes, FakeSlots
 from tests.support.webhook_world import DAY, DOWN, OK, World
 from tests.usecases.images.test_asleep import TURBO, gpu, submitted
 
 
-def delivered(deps: Deps, job: Job, most: int = 10_000) -> tuple[Job, int]:
+def delivered(deps: Fakes, job: Job, most: int = 10_000) -> tuple[Job, int]:
     """The job when no message about it is left, and how many were delivered."""
     queue = deps.queue
     assert isinstance(queue, FakeQueue)
@@ -32,7 +31,7 @@ def delivered(deps: Deps, job: Job, most: int = 10_000) -> tuple[Job, int]:
         if not waiting:
             break
         at, number = heapq.heappop(waiting)
-        deps.clock.time = max(deps.clock.now(), at)  # type: ignore[attr-defined]
+        deps.clock.time = max(deps.clock.now(), at)
         chain = recursion.invoked("worker", queue.chains[number])
         done += 1
         if chain is None:
@@ -50,27 +49,27 @@ def test_a_job_that_waits_a_quarter_of_an_hour_for_its_gpu_is_done() -> None:
     deps, at, _ = gpu(14 * 60 - 10)
     job, messages = delivered(deps, submitted(deps, model=TURBO.id, fallback=False))
     assert (job.status, len(at.orders)) == (COMPLETED, 1)
-    assert messages > recursion.MOST
+    assert messages > recursion.MAX_TIMES
 
 
 def test_a_job_that_finds_no_room_for_an_hour_is_done() -> None:
-    deps = make_deps(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
+    deps = Fakes(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
     job = submitted(deps, provider="comfyui")
     deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), deps.clock.now() + 3600)
     job, messages = delivered(deps, job)
     assert job.status == COMPLETED
-    assert messages > 3 * recursion.MOST
+    assert messages > 3 * recursion.MAX_TIMES
 
 
 def test_a_job_that_never_finds_room_is_given_up_after_its_life_and_its_messages_end() -> None:
-    deps = make_deps(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
+    deps = Fakes(providers=FakeProviders(comfyui=FakeProvider()), slots=FakeSlots(comfyui=1))
     job = submitted(deps, provider="comfyui", webhook_url="https://a.example/h")
     deps.slots.acquire("comfyui", "another", "other", deps.clock.now(), float("inf"))
     ended, messages = delivered(deps, job)
     assert (ended.status, ended.error.code if ended.error else "") == (FAILED, "internal_error")
     assert 0 <= (ended.finished_at or 0) - job.created_at - LIFE_SECONDS <= 2 * WATCHDOG_SECONDS
     assert messages < 3 * LIFE_SECONDS / WATCHDOG_SECONDS
-    assert deps.events.messages, "its receiver is told"  # type: ignore[attr-defined]
+    assert deps.events.messages, "its receiver is told"
 
 
 def test_what_was_paid_before_the_end_of_its_life_is_still_had() -> None:
@@ -86,21 +85,21 @@ def test_what_was_paid_before_the_end_of_its_life_is_still_had() -> None:
 
 
 def test_the_watchdog_of_a_job_past_its_life_goes_on_while_a_run_holds_it() -> None:
-    deps = make_deps()
+    deps = Fakes()
     job = submitted(deps)
     now = deps.clock.now() + LIFE_SECONDS
     assert deps.jobs.claim("acme", job.id, now, now + 20)
     deps.clock.sleep(LIFE_SECONDS)
-    deps.queue.sent.clear()  # type: ignore[attr-defined]
+    deps.queue.sent.clear()
     handle_job_message("acme", job.id, now + 887, deps, watchdog=True)
-    assert [m["delay"] for m in deps.queue.sent] == [WATCHDOG_SECONDS]  # type: ignore[attr-defined]
+    assert [m["delay"] for m in deps.queue.sent] == [WATCHDOG_SECONDS]
     handle_job_message("acme", job.id, now + 887, deps, watchdog=False)
-    assert len(deps.queue.sent) == 1, "the watchdog's alone"  # type: ignore[attr-defined]
+    assert len(deps.queue.sent) == 1, "the watchdog's alone"
 
 
 def test_a_failure_in_the_last_run_keeps_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not deleted then: it comes again, and the dead letters' reader ends the job at the latest."""
-    deps = make_deps()
+    deps = Fakes()
     job = submitted(deps)
     deps.clock.sleep(LIFE_SECONDS)
     with monkeypatch.context() as patch:
@@ -153,7 +152,7 @@ def test_a_message_that_names_a_time_after_the_event_is_gone_ends_it_at_once() -
 
 def test_the_guard_cuts_what_the_template_does_not_allow() -> None:
     chain: recursion.Chain | None = recursion.API
-    for _ in range(recursion.MOST):
+    for _ in range(recursion.MAX_TIMES):
         assert chain is not None
         chain = recursion.invoked("gpu_result", chain)
     assert chain is not None

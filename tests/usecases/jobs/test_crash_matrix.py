@@ -1,4 +1,4 @@
-"""A run that is killed at any point of the protocol: its job ends, and no provider is paid twice for an image.
+"""A run killed at any point of the protocol: its job ends, and no provider is paid twice for an image.
 
 The providers' modules and their doubles are the real ones, the other ports are in memory. A kill is a BaseException out
 of a port's call, before or after it took effect: nothing of the run comes after it, and its lease is left.
@@ -108,7 +108,7 @@ def test_killed_once_with_nobody_else_to_ask(name: str, step: str, when: str, nu
     if is_saved(name, step, when):
         assert ended.status == COMPLETED, ended.error
         # what is free may be made anew; what is paid was made once
-        assert len(house.ledger(name)) == 2 or catalogue.default_of(name).price_usd == 0
+        assert len(house.ledger(name)) == 2 or catalogue.cards_of(name)[0].price_usd == 0
     else:
         assert ended.error
         assert (ended.status, ended.error.code) == (FAILED, "outcome_unknown")

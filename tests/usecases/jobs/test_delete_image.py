@@ -1,4 +1,4 @@
-"""An image is deleted for good, once, and only where its job has ended."""
+"""An image is deleted for good, once, and only after its job has ended."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import pytest
 from lambdas.domain.errors import JobNotEnded, NotFound
 from lambdas.domain.jobs.job import Job
 from lambdas.domain.jobs.request import ImageRequest
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.delete_image import delete_image
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 CALLER = Caller("acme", "r-1")
 
 
-def paid() -> Deps:
+def paid() -> Fakes:
     """A service whose provider is paid, so that what it answers is kept as it came."""
-    return make_deps(providers=FakeProviders(bedrock=FakeProvider()))
+    return Fakes(providers=FakeProviders(bedrock=FakeProvider()))
 
 
-def made(deps: Deps, **request: Any) -> Job:
+def made(deps: Fakes, **request: Any) -> Job:
     job, _ = submit_job(ImageRequest("a fox", **request), CALLER, deps)
     if not job.final:
         run_job("acme", job.id, deps.clock.now() + 60, deps)
@@ -36,7 +35,7 @@ def made(deps: Deps, **request: Any) -> Job:
 def test_the_bytes_and_the_records_go_and_the_job_stays() -> None:
     deps = paid()
     job = made(deps, n=2)
-    objects = deps.blobs.objects  # type: ignore[attr-defined]
+    objects = deps.blobs.objects
     assert len(objects) == 4
     first, second = job.images
     delete_image("acme", job.id, first.id, deps)
@@ -53,11 +52,11 @@ def test_every_attempt_for_the_image_is_forgotten() -> None:
     deps = paid()
     blobs, job = deps.blobs, made(deps)
     blobs.put(f"raw/acme/{job.id}/0", b"of a first attempt", "x")
-    rows = deps.jobs.rows  # type: ignore[attr-defined]
+    rows = deps.jobs.rows
     rows["acme", job.id] = replace(job, attempts=job.attempts * 2)
     blobs.put(f"raw/acme/{job.id}/1", b"of a second", "x")
     delete_image("acme", job.id, job.images[0].id, deps)
-    assert blobs.objects == {}  # type: ignore[attr-defined]
+    assert blobs.objects == {}
 
 
 def test_a_crash_after_the_bytes_leaves_an_image_that_can_be_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +66,7 @@ def test_a_crash_after_the_bytes_leaves_an_image_that_can_be_deleted_again(monke
         m.setattr(deps.jobs, "drop_image", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             delete_image("acme", job.id, job.images[0].id, deps)
-    assert deps.blobs.objects == {}  # type: ignore[attr-defined]
+    assert deps.blobs.objects == {}
     delete_image("acme", job.id, job.images[0].id, deps)
 
 
@@ -83,7 +82,7 @@ def test_of_an_unknown_or_another_tenants_job_nothing_is_found() -> None:
     ):
         with pytest.raises(NotFound):
             delete_image(tenant, job_id, image_id, deps)
-    assert len(deps.blobs.objects) == 2  # type: ignore[attr-defined]
+    assert len(deps.blobs.objects) == 2
 
 
 def test_a_job_that_has_not_ended_keeps_its_images() -> None:
@@ -113,7 +112,7 @@ def test_deleting_where_it_was_reused_deletes_it_where_it_was_made() -> None:
     job = made(deps, cache=True, seed=4, n=2)
     again = made(deps, cache=True, seed=4, n=2)
     delete_image("acme", again.id, again.images[0].id, deps)
-    assert set(deps.blobs.objects) == {job.images[1].key, f"raw/acme/{job.id}/1"}  # type: ignore[attr-defined]
+    assert set(deps.blobs.objects) == {job.images[1].key, f"raw/acme/{job.id}/1"}
     for each in (job, again):
         assert deps.jobs.get("acme", each.id).images == job.images[1:]  # type: ignore[union-attr]
         with pytest.raises(NotFound):

@@ -1,6 +1,8 @@
-"""generate: what is done at once, what becomes a job, and what an Idempotency-Key promises."""
+"""generate: when it answers at once, when it becomes a job, and idempotency."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -8,26 +10,25 @@ from lambdas.domain.errors import IdempotencyMismatch, NoneAvailable, StillInPro
 from lambdas.domain.failures import Failure
 from lambdas.domain.jobs.job import COMPLETED, QUEUED, Job
 from lambdas.domain.jobs.request import Draft, ImageRequest
-from lambdas.usecases.deps import Deps
 from lambdas.usecases.jobs.generate import generate
 from lambdas.usecases.jobs.submit_job import IDEMPOTENCY_SECONDS, Caller
-from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, FakeWorkers, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, FakeQueue, Fakes, FakeWorkers
 
 
-def ask(deps: Deps, key: str | None = None, fingerprint: str = "f", respond_async: bool = False) -> tuple[Job, bool]:
+def ask(deps: Fakes, key: str | None = None, fingerprint: str = "f", respond_async: bool = False) -> tuple[Job, bool]:
     caller = Caller("acme", "req", key, fingerprint)
     request = ImageRequest("a fox")
     return generate(Draft(request), caller, deps, respond_async=respond_async, deadline=deps.clock.now() + 26)
 
 
-def bedrock(busy: bool = False, **changes: object) -> tuple[Deps, FakeWorkers, FakeProvider]:
+def bedrock(busy: bool = False, **changes: Any) -> tuple[Fakes, FakeWorkers, FakeProvider]:
     workers, provider = FakeWorkers(busy=busy), FakeProvider()
-    return make_deps(workers=workers, providers=FakeProviders(bedrock=provider), **changes), workers, provider
+    return Fakes(workers=workers, providers=FakeProviders(bedrock=provider), **changes), workers, provider
 
 
 def test_an_instant_model_answers_without_a_worker() -> None:
     workers = FakeWorkers()
-    deps = make_deps(workers=workers)
+    deps = Fakes(workers=workers)
     job, _ = ask(deps)
     assert job.status == COMPLETED
     assert workers.called == []
@@ -37,14 +38,16 @@ def test_a_paid_model_is_asked_by_a_worker_that_is_waited_for() -> None:
     deps, workers, _ = bedrock()
     job, _ = ask(deps)
     assert job.status == COMPLETED
-    assert workers.called == [(job.id, pytest.approx(26))]
+    [(asked, seconds)] = workers.called
+    assert asked == job.id
+    assert seconds == pytest.approx(26)
 
 
 def test_work_that_goes_on_is_answered_unfinished() -> None:
     deps, _, provider = bedrock(busy=True)
     job, _ = ask(deps)
     assert job.status == QUEUED
-    assert [m["watchdog"] for m in deps.queue.sent] == [True]  # type: ignore[attr-defined]
+    assert [m["watchdog"] for m in deps.queue.sent] == [True]
     assert provider.orders == []
 
 
@@ -52,7 +55,7 @@ def test_respond_async_queues_and_does_nothing_else() -> None:
     deps, workers, provider = bedrock()
     job, _ = ask(deps, respond_async=True)
     assert job.status == QUEUED
-    assert [(m["watchdog"], m["delay"] == 0) for m in deps.queue.sent] == [(True, False), (False, True)]  # type: ignore[attr-defined]
+    assert [(m["watchdog"], m["delay"] == 0) for m in deps.queue.sent] == [(True, False), (False, True)]
     assert (workers.called, provider.orders) == ([], [])
 
 
@@ -147,5 +150,5 @@ def test_with_no_time_left_the_job_goes_by_the_queue(left: float) -> None:
     deadline = deps.clock.now() + left
     job, _ = generate(Draft(ImageRequest("a fox")), Caller("acme", "r"), deps, respond_async=False, deadline=deadline)
     assert not job.final
-    assert [m["delay"] for m in deps.queue.sent if not m["watchdog"]] == [0]  # type: ignore[attr-defined]
+    assert [m["delay"] for m in deps.queue.sent if not m["watchdog"]] == [0]
     assert (workers.called, provider.orders) == ([], [])

@@ -1,4 +1,4 @@
-"""Whatever breaks between a provider's answer and the books ends the attempt as what it was, and never the run."""
+"""Unexpected errors around a provider's answer end the attempt with the right outcome, never the run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from lambdas.domain.errors import InvalidRequest, Unavailable
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 from lambdas.domain.jobs.request import GeneratedImage, ImageRequest
+from lambdas.egress import retry_after
 from lambdas.providers._client import http
 from lambdas.usecases.images import ask_provider
 from lambdas.usecases.images.store_image import raw_key
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller, submit_job
 from tests.gpu_worker.background.products import draw
-from tests.support.fakes import FakePictures, FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakePictures, FakeProvider, FakeProviders, Fakes
 from tests.support.real_providers import Deployment, hurry, open_house
 from tests.support.receipts import check_books, check_end, check_receipt
 from tests.usecases.images.test_product_background import CUTTER, SCENE, WORKER, submitted
@@ -121,10 +122,10 @@ def test_a_refusal_that_cannot_be_read_is_what_its_status_says(
 ) -> None:
     module = importlib.import_module(f"lambdas.providers.{name}")
     answer = http.Answer(status, HOSTILE, b"{}", paid=True)
-    more = ({}, "key") if name == "runware_ai" else ()
+    more: tuple[Any, ...] = ({}, "key") if name == "runware_ai" else ()
     failure = http.judged(module.to_failure, answer, module.WHO, *more)
     assert (failure.code, failure.paid) == (code, paid)
-    monkeypatch.setattr(http.retry_after, "seconds", breaks)  # as a parser that does not take every text
+    monkeypatch.setattr(retry_after, "seconds", breaks)  # as a parser that does not take every text
     failure = http.judged(module.to_failure, answer, module.WHO, *more)
     assert (failure.code, failure.paid) == (code, paid)
     assert SECRET not in caplog.text
@@ -150,7 +151,7 @@ def test_looks_that_break_again_and_again_end() -> None:
 
 
 def test_any_provider_that_breaks_may_have_been_paid() -> None:
-    deps: Any = make_deps(providers=FakeProviders(bedrock=FakeProvider([ZeroDivisionError(SECRET)])))
+    deps = Fakes(providers=FakeProviders(bedrock=FakeProvider([ZeroDivisionError(SECRET)])))
     job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
@@ -167,7 +168,7 @@ class Codec(FakePictures):
 
 def test_a_free_model_whose_provider_charges_is_paid_for() -> None:
     charging = FakeProvider([lambda order: GeneratedImage(b"no picture", cost_usd=0.01)])
-    deps: Any = make_deps(providers=FakeProviders(sagemaker=charging), pictures=Codec())
+    deps = Fakes(providers=FakeProviders(sagemaker=charging), pictures=Codec())
     job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
@@ -176,7 +177,7 @@ def test_a_free_model_whose_provider_charges_is_paid_for() -> None:
 
 
 def test_a_codec_that_breaks_is_a_damaged_picture(caplog: pytest.LogCaptureFixture) -> None:
-    deps: Any = make_deps(providers=FakeProviders(bedrock=FakeProvider()), pictures=Codec())
+    deps = Fakes(providers=FakeProviders(bedrock=FakeProvider()), pictures=Codec())
     job, _ = submit_job(ImageRequest("x", fallback=False), Caller("acme", "r"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
@@ -228,10 +229,10 @@ def test_what_cannot_be_staged_costs_nothing_and_is_on_the_receipt(
 
 def test_the_services_own_errors_pass() -> None:
     for error in (Unavailable("x"), InvalidRequest("x"), ProviderFailure(Failure.FAILED, "x")):
-        with pytest.raises(type(error)) as caught, failure_boundary.wall("bad_answer", "x", paid="no"):
+        with pytest.raises(type(error)) as caught, failure_boundary.wall(Failure.BAD_ANSWER, "x", paid="no"):
             raise error
         assert caught.value is error
-    with pytest.raises(KeyboardInterrupt), failure_boundary.wall("bad_answer", "x", paid="no"):
+    with pytest.raises(KeyboardInterrupt), failure_boundary.wall(Failure.BAD_ANSWER, "x", paid="no"):
         raise KeyboardInterrupt
 
 

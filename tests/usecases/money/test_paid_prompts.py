@@ -1,4 +1,4 @@
-"""Shortening a generation's prompt by a paid model: on the receipt, in the budget, and not paid twice after a kill."""
+"""Shortening a prompt by a paid model: on the receipt, in the budget, and not paid twice after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lambdas.usecases.prompts.optimize import ceiling, guess, optimize
 from tests.doubles.bedrock import converse
 from tests.doubles.bedrock.faults import FAULTS, REFUSALS, WIRE
 from tests.doubles.bedrock.service import FakeBedrock
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 from tests.support.prompt_corpus import CORPUS
 from tests.support.real_providers import QuickClock
 from tests.support.tripwire import Killed
@@ -33,13 +33,13 @@ GPT = "openai.gpt-oss-20b-1:0"
 
 
 def world(caps: Caps = Caps(), **given: Any) -> tuple[Any, FakeEngine]:  # noqa: B008 - frozen
-    deps = make_deps(providers=FakeProviders(bedrock=FakeProvider()), caps=caps)
-    engine = FakeEngine(deps.clock, "bedrock", GPT, price=price_of(GPT), cost_usd=0.000243, **given)  # type: ignore[arg-type]
+    deps = Fakes(providers=FakeProviders(bedrock=FakeProvider()), caps=caps)
+    engine = FakeEngine(deps.clock, "bedrock", GPT, price=price_of(GPT), cost_usd=0.000243, **given)
     object.__setattr__(deps, "engines", (engine,))
     return deps, engine
 
 
-def run(deps: Any, **asked: Any) -> Job:
+def run(deps: Fakes, **asked: Any) -> Job:
     job, _ = submit_job(ImageRequest(LONG, fallback=False, **asked), Caller("acme", "r"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
     assert ended
@@ -136,7 +136,8 @@ def test_what_is_estimated_is_said() -> None:
     deps, engine = world()
     engine.cost_usd = 0.0
     assert to_cost({"usage": {"inputTokens": 900, "outputTokens": 600}}, price_of(GPT)) == 0.000243
-    for usage in (None, [], {"inputTokens": True, "outputTokens": 5}, {"inputTokens": -1, "outputTokens": 5}, {}):
+    usages: list[Any] = [None, [], {"inputTokens": True, "outputTokens": 5}, {"inputTokens": -1, "outputTokens": 5}, {}]
+    for usage in usages:
         assert to_cost({"usage": usage}, price_of(GPT)) is None
     assert to_cost([], price_of(GPT)) is None
     engine.rewrite = lambda *_: Rewrite(LONG[:2900], 0.0002, estimated=True)  # type: ignore[method-assign]

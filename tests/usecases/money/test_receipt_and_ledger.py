@@ -1,4 +1,4 @@
-"""Contract 5.12: under every fault of every provider, the receipt and the providers' own ledgers agree call by call."""
+"""Contract 5.12: with every fault of every provider, the receipt and the providers' ledgers agree call by call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def house(running: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
 def made(deps: Deps, request: ImageRequest) -> Job:
     job, _ = submit_job(request, Caller("acme", "req-1"), deps)
     ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)
-    assert ended == deps.jobs.get(job.tenant, job.id)
+    assert ended and ended == deps.jobs.get(job.tenant, job.id)
     return ended
 
 
@@ -146,7 +146,7 @@ def test_any_faults_in_any_order(seed: int, house: Deployment, monkeypatch: pyte
         else:
             check_receipt(job, house)
             check_end(job, deps)
-        deps.clock.skip(die.choice([0, 5, 20, 60, 300]))  # type: ignore[attr-defined]
+        deps.clock.time += die.choice([0, 5, 20, 60, 300])
 
 
 class Some:

@@ -1,4 +1,4 @@
-"""A provider's picture that no codec can read is the end of that attempt, never of the run: another is asked."""
+"""A provider's picture that no codec can read ends the attempt, not the run: another provider is asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller
 from tests.gpu_worker.background.products import draw
 from tests.pictures.made import chunk, file, packed, picture, png, scans, seeds
-from tests.support.fakes import FakeProvider, FakeProviders, make_deps
+from tests.support.fakes import FakeProvider, FakeProviders, Fakes
 
 SIZE = (24, 16)
 SPOILT = {
@@ -35,7 +35,7 @@ SPOILT = {
 def test_another_provider_is_asked_and_the_first_one_s_end_is_known(name: str, task: str) -> None:
     first = FakeProvider([lambda order: GeneratedImage(SPOILT[name])])
     good = FakeProvider([lambda order: GeneratedImage(file(Image.new("RGB", order.generate, "red"), "png"))])
-    deps = make_deps(pictures=PillowPictures(), providers=FakeProviders(bedrock=first, gemini=good))
+    deps = Fakes(pictures=PillowPictures(), providers=FakeProviders(bedrock=first, gemini=good))
     draft = Draft(ImageRequest("a fox", provider="bedrock"))
     if task == "background":
         text = base64.b64encode(draw(0).file(alpha=True)).decode()

@@ -1,13 +1,13 @@
-"""Contract 12.13: what a call was charged is told whatever became of it, for backgrounds and after any kill too."""
+"""Contract 12.13: the charge of a call is reported after any outcome, also for backgrounds and after kills."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from lambdas.api.schemas.receipt import Metadata
+from lambdas.domain.errors import BudgetExceeded
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
 from lambdas.usecases.jobs.run_job import run_job
@@ -55,7 +55,7 @@ def test_both_paid_calls_of_a_background(
         known = attempt.paid != "unknown"
         assert attempt.cost_usd == (found.usd if known else 0.0), (attempt, found)
         assert known or (found.usd in (0.07, 0) and fault in UNSURE["bedrock"])
-    [month] = deps.jobs.books.values()  # type: ignore[attr-defined]
+    [month] = deps.jobs.books.values()
     unsure = sum(a.paid == "unknown" for a in ended.attempts)
     assert month.spent_microusd == budget.microusd(sum(a.cost_usd for a in ended.attempts))
     assert month.lost_microusd == unsure * 70_000
@@ -154,14 +154,14 @@ def test_what_a_paid_call_answered_and_nobody_can_read_is_kept(house: Deployment
 
 
 def test_a_run_of_flagged_pictures_ends_with_the_budget(house: Deployment) -> None:
-    deps: Any = house.deps(caps=budget.Caps.of(0.02, 0))
+    deps = house.deps(caps=budget.Caps.of(0.02, 0))
     house.inject("runware_ai", "moderated_image", None, times=None)
     refused = 0
     for _ in range(9):
         try:
             request = ImageRequest("a fox", provider="runware_ai", fallback=False, width=256, height=256)
             job, _ = submit_job(request, Caller("acme", "r"), deps)
-        except budget.BudgetExceeded:
+        except BudgetExceeded:
             refused += 1
             continue
         ended = run_job(job.tenant, job.id, deps.clock.now() + 800, deps)

@@ -1,4 +1,4 @@
-"""Shortening a prompt: who is asked, for how long, and what is used of the answers."""
+"""Shortening a prompt: which engines are asked, for how long, and which answers are used."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_without_engines_the_compressor_serves() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(Failure))
-def test_after_any_failure_the_next_engine_is_asked_once(code: str) -> None:
+def test_after_any_failure_the_next_engine_is_asked_once(code: Failure) -> None:
     clock, first, second = engines(write=lambda prompt: ProviderFailure(code, "Ollama is resting", retry_after=3))
     done = optimize(LONG, (first, second), clock)
     assert (done.method, done.engine) == ("llm", second.model)

@@ -1,4 +1,4 @@
-"""What becomes of an event, by what its receiver says, on the clock of the test."""
+"""The delivery of an event for each response of its receiver, on the test's clock."""
 
 from __future__ import annotations
 

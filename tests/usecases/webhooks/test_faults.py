@@ -1,4 +1,4 @@
-"""Deliveries that are cut off, doubled or out of order: nothing is lost, and what can come twice is named."""
+"""Deliveries that are interrupted, repeated or unordered: nothing is lost, and duplicates are recognisable."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_function_that_dies_at_every_attempt_ends_it_visibly() -> None:
 
 
 def _job_gone(world: World, job: Job) -> None:
-    del world.deps.jobs.rows["acme", job.id]  # type: ignore[attr-defined]
+    del world.deps.jobs.rows["acme", job.id]
 
 
 def _no_secret(world: World, job: Job) -> None:
@@ -142,7 +142,7 @@ def test_no_attempt_begins_while_another_is_on_its_way() -> None:
     world = World()
     job = world.ended()
     [message] = world.events.messages
-    inside = []
+    inside: list[int] = []
 
     def meanwhile(_now: float) -> Reply:
         if not inside:
@@ -161,7 +161,7 @@ def test_of_two_that_read_the_same_one_sends(monkeypatch: pytest.MonkeyPatch) ->
     job = world.ended()
     [message] = world.events.messages
     disabled = world.deps.outbox.disabled
-    inside = []
+    inside: list[int] = []
 
     def meanwhile(*args: object) -> bool:
         if not inside:

@@ -1,4 +1,4 @@
-"""Every final state of a job is handed over, whatever dies or fails between its end and the queue."""
+"""Every final state of a job reaches the queue, after any kill or failure between its end and the queue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_job_without_an_address_costs_nothing(monkeypatch: pytest.MonkeyPatch)
     job = world.ended(None)
     handle_job_message("acme", job.id, world.clock.now() + 100, world.deps, watchdog=True)
     fail_dead_lettered_job("acme", job.id, world.deps)
-    assert (world.events.messages, world.deps.jobs.outbox.rows) == ([], {})  # type: ignore[attr-defined]
+    assert (world.events.messages, world.deps.jobs.outbox.rows) == ([], {})
 
 
 def _run(world: World, job: Job) -> None:
@@ -87,7 +87,7 @@ def test_jobs_that_are_made_final_are_told() -> None:
     assert hit.cached
     bad, silent = (Refused(InvalidRequest("no"), ImageRequest("x", webhook_url=url)) for url in (URL, None))
     _, jobs, _ = submit_batch([bad, Draft(replace(request, provider="gemini")), silent], CALLER, world.deps)
-    watched = {m["job_id"] for m in world.deps.queue.sent if m["watchdog"]}  # type: ignore[attr-defined]
+    watched = {m["job_id"] for m in world.deps.queue.sent if m["watchdog"]}
     assert {job.id for job in jobs if job.request.webhook_url} <= watched
     world.run()
     told = [post.headers["webhook-id"] for post in world.receiver.posts]
@@ -130,8 +130,8 @@ def test_the_watchdog_leaves_alone_what_is_being_delivered() -> None:
 def test_no_provider_is_needed_to_tell_of_a_failure() -> None:
     world = World()
     job = world.job()
-    world.deps.providers.providers.clear()  # type: ignore[attr-defined]
     assert isinstance(world.deps.providers, FakeProviders)
+    world.deps.providers.providers.clear()
     fail_dead_lettered_job("acme", job.id, world.deps)
     world.run()
     assert b"generation.failed" in world.receiver.posts[0].body

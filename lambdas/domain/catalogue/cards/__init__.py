@@ -1,1 +1,1 @@
-"""The catalogue's rows, one module per provider: `CARDS`, its default first, and `RETIRED` where models have ended."""
+"""Contains the catalogue's rows, one module per provider: `CARDS`, the default first, and `RETIRED` if models ended."""

@@ -1,4 +1,4 @@
-"""The image models of Amazon Bedrock."""
+"""Lists the image models of Amazon Bedrock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from lambdas.domain.catalogue.model_card import ModelCard, Retired, Size, day
 
 # AWS documents the ratios and, for Core and Ultra, sides of 640 to 1536 px, but no size per ratio. These are
-# Stability's usual sizes near one megapixel: they choose the ratio, the real size is read from the bytes.
+# Stability's usual sizes near one megapixel, to choose the ratio by; the real size is read from the bytes.
 _STABILITY_RATIOS: Final[dict[str, Size]] = {
     "1:1": (1024, 1024),
     "16:9": (1344, 768),
@@ -32,7 +32,7 @@ _CORE = ModelCard(
     formats=("png", "jpeg"),
     created=day(2024, 12, 19),
     ratios=_STABILITY_RATIOS,
-    seed_min=1,  # Bedrock reads 0 as `any seed`
+    seed_min=1,  # for Bedrock 0 means any seed
     region="us-west-2",  # the only Region that has it
     quality=6,
     typical_seconds=5.0,  # not measured
@@ -50,10 +50,10 @@ _SD35 = replace(
     quality=7,
     typical_seconds=8.0,
 )
-# Whether Ultra takes a picture to start from, as a sample of AWS's has it, or not, as its table does, is not verified.
+# Not verified: whether Ultra takes a reference image. An AWS sample sends one, AWS's table says no.
 _ULTRA = replace(_CORE, id="stability.stable-image-ultra-v1:1", price_usd=0.14, quality=8, typical_seconds=12.0)
 
-# Stability's editing services answer under an inference profile of the US alone, from us-west-2 among others.
+# Stability's editing services are only available by a US inference profile, from us-west-2 among others.
 _REMOVER = replace(
     _CORE,
     id="us.stability.stable-image-remove-background-v1:0",

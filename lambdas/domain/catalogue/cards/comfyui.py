@@ -1,4 +1,4 @@
-"""The models of the operator's own ComfyUI server, and the nodes that load each of them."""
+"""Lists the models of the operator's own ComfyUI server, and the nodes that load each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Link = tuple[str, int]  # a node and the number of its output
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """The nodes that load a model, and where they give it out. The files must lie in ComfyUI's model folders."""
+    """The nodes that load a model, and their outputs. The files must be in ComfyUI's model folders."""
 
     nodes: dict[str, dict[str, Any]]
     model: Link
@@ -26,11 +26,11 @@ _DEV = ModelCard(
     owned_by="black-forest-labs",
     price_usd=0.0,
     default_size=(1024, 1024),
-    honours=frozenset({"steps", "cfg", "seed"}),  # a negative prompt has no effect at the cfg 1 Flux runs with
+    honours=frozenset({"steps", "cfg", "seed"}),  # a negative prompt has no effect at Flux's cfg of 1
     formats=("png",),
     created=day(2024, 8, 1),
     capabilities=frozenset({"text-to-image", "image-to-image"}),
-    sides=Sides(least=256, most=2048, step=16, most_pixels=2_097_152),  # it is trained for up to two megapixels
+    sides=Sides(min=256, max=2048, step=16, max_pixels=2_097_152),  # it is trained for up to two megapixels
     call="ticket",
     max_seconds=840.0,  # the queue of one GPU included
     references=1,

@@ -1,4 +1,4 @@
-"""The demo, which answers when no provider is configured: with a small model where that is here, else by drawing."""
+"""Lists the demo's models: the small model, if its folder is available, and the procedural drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image models of the Gemini API."""
+"""Lists the image models of the Gemini API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdas.domain.catalogue.model_card import ModelCard, Retired, Size, day
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """USD per million tokens: the API answers with counts of tokens, never with money."""
+    """USD per million tokens: the API's answers count tokens and have no cost."""
 
     prompt: float
     text: float  # thinking included
@@ -39,10 +39,10 @@ _NANO_BANANA = ModelCard(
     "gemini-nano-banana-2.1",
     provider="gemini",
     owned_by="google",
-    price_usd=0.0336,  # 1120 tokens at 1K; its thinking, billed as text, comes on top and is counted in the answer
+    price_usd=0.0336,  # 1120 tokens at 1K; thinking is billed as text in addition
     default_size=(1024, 1024),
     honours=frozenset({"seed"}),  # best effort; a negative prompt, steps and guidance do not exist
-    formats=("png",),  # the format is the model's choice, PNG or JPEG: it is read from the bytes
+    formats=("png",),  # the model chooses PNG or JPEG: the format is read from the bytes
     created=day(2026, 10, 7),
     capabilities=frozenset({"text-to-image", "image-to-image"}),
     ratios=_1K,
@@ -73,7 +73,7 @@ _LITE = replace(
 # The first card is the default.
 CARDS: Final = (_NANO_BANANA, _LITE, _PRO)
 
-# The price of an image token is facts of 2026-11-20; those of text are public price tables of the summer of 2026.
+# The prices of image tokens are of 2026-11-20; those of text tokens are of public price tables of summer 2026.
 RATES: Final[dict[str, Rates]] = {
     _NANO_BANANA.id: Rates(prompt=1.5, text=7.5, image=30.0),
     _LITE.id: Rates(prompt=0.25, text=1.5, image=30.0),
@@ -86,8 +86,8 @@ def _ended(model_id: str, created: int, ended: date, replacement: ModelCard) -> 
     return Retired(model_id, "gemini", "google", created, ended, reason, replacement.id)
 
 
-# https://ai.google.dev/gemini-api/docs/deprecations, whose days are "the earliest possible"; of the first two, other
-# lists have other days or none. `make models-check` says where a key's own list still has one.
+# https://ai.google.dev/gemini-api/docs/deprecations, whose days are "the earliest possible"; for the first two, other
+# lists have other days or none. `make models-check` shows which ones a key still has.
 RETIRED: Final[tuple[Retired, ...]] = (
     _ended("gemini-3.1-flash-image", day(2026, 5, 28), date(2026, 10, 29), _NANO_BANANA),
     _ended("gemini-2.5-flash-image", day(2025, 10, 2), date(2026, 10, 2), _NANO_BANANA),

@@ -1,4 +1,4 @@
-"""The image models of Leonardo.Ai, by the names of its API v2 (docs.leonardo.ai, read 2026-10-08)."""
+"""Lists the image models of Leonardo.Ai, by their names in API v2 (docs.leonardo.ai, read 2026-10-08)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FLUX_DEV = ModelCard(
     "flux-dev",
     provider="leonardo_ai",
     owned_by="black-forest-labs",
-    price_usd=0.0147,  # the documentation's example of a cost, its model unnamed: every answer tells the real one
+    price_usd=0.0147,  # the documentation's example of an unnamed model; each answer has the real cost
     default_size=(1024, 1024),
-    honours=frozenset({"seed"}),  # API v2 has no steps and no guidance; FLUX reads no negative prompt
+    honours=frozenset({"seed"}),  # API v2 has no steps and no guidance, FLUX no negative prompt
     formats=("jpeg",),
     created=day(2024, 8, 1),
     capabilities=frozenset({"text-to-image", "image-to-image"}),
@@ -32,7 +32,7 @@ _PHOENIX = replace(
     owned_by="leonardo-ai",
     honours=frozenset({"negative_prompt", "seed"}),
     created=day(2024, 10, 1),
-    capabilities=frozenset({"text-to-image"}),  # it takes guidances; whether with an inline image is not verified
+    capabilities=frozenset({"text-to-image"}),  # whether a guidance may be an inline image is not verified
     sides=Sides(32, 2048, 8),
     negative_prompt_max=1000,
     references=0,
@@ -44,7 +44,7 @@ _LUCID_ORIGIN = replace(
     id="lucid-origin",
     honours=frozenset({"seed"}),
     created=day(2025, 7, 1),
-    sides=Sides(16, 2048, 8),  # up to 3840, which nobody may ask for here
+    sides=Sides(16, 2048, 8),  # Leonardo's maximum is 3840, the service's 2048
     quality=7,
 )
 

@@ -1,4 +1,4 @@
-"""The image models of Runware, by their AIR ids (runware.ai/docs/models, read 2026-11-20)."""
+"""Lists the image models of Runware, by their AIR ids (runware.ai/docs/models, read 2026-11-20)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ _FLUX_DEV = ModelCard(
     "runware:101@1",  # FLUX.1 [dev]
     provider="runware_ai",
     owned_by="black-forest-labs",
-    # 1024 x 1024 at 28 steps, by the model's schema; their guide of 2026 says 0.0013. Every answer tells the real one.
+    # 1024 x 1024 at 28 steps, by the model's schema; the guide of 2026 has 0.0013. Each answer has the real cost.
     price_usd=0.0038,
     default_size=(1024, 1024),
-    honours=frozenset(
-        {"steps", "cfg", "seed"}
-    ),  # a negative prompt does nothing without `trueCFGScale`, which is not sent
+    honours=frozenset({"steps", "cfg", "seed"}),  # a negative prompt has no effect without `trueCFGScale`
     formats=("png", "jpeg", "webp"),
     created=day(2024, 8, 1),
     capabilities=frozenset({"text-to-image", "image-to-image"}),
     sides=Sides(128, 2048, 64),
     seed_min=1,
-    prompt_max=3000,  # of the service in general; the model's own is not verified
+    prompt_max=3000,  # of the service in general; the model's limit is not verified
     call="ticket",
     references=1,
     quality=6,
-    typical_seconds=5.0,  # not measured, as all of these
+    typical_seconds=5.0,  # not measured, as all of this module
     licence="commercial use of the images allowed",
 )
 _SCHNELL = replace(
@@ -41,7 +39,7 @@ _SCHNELL = replace(
     typical_seconds=2.0,
     licence="Apache-2.0",
 )
-# The sides of FLUX.2 may go in steps of 16, which is not verified: 64 is right in either case, and so are 4 megapixels.
+# Not verified: whether the sides of FLUX.2 have steps of 16. Steps of 64 and 4 megapixels are valid in either case.
 _FLUX2_DEV = replace(
     _FLUX_DEV,
     id="runware:400@1",  # FLUX.2 [dev]

@@ -1,4 +1,4 @@
-"""The models of the project's own GPU worker."""
+"""Lists the models of the project's own GPU worker."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CARDS: Final = (
         "stabilityai/sdxl-turbo",
         provider="sagemaker",
         owned_by="stabilityai",
-        price_usd=0.0,  # a GPU endpoint is billed by the hour it stands, not by the image
+        price_usd=0.0,  # a GPU endpoint is billed by the hour, not by the image
         default_size=(512, 512),
         honours=frozenset({"negative_prompt", "steps", "cfg", "seed"}),
-        negative_above_cfg=1.0,  # at the guidance that turbo is made for, none, there is nothing to lead away from
+        negative_above_cfg=1.0,  # turbo is made for no guidance, which a negative prompt needs
         formats=("png", "webp", "jpeg"),
         created=day(2023, 11, 28),
         capabilities=frozenset({"text-to-image", "image-to-image"}),
-        sides=Sides(least=256, most=1024, step=8, most_pixels=768 * 768),  # made for 512 x 512; repeats itself beyond
+        sides=Sides(min=256, max=1024, step=8, max_pixels=768 * 768),  # made for 512 x 512; repeats itself beyond
         steps_max=8,  # the worker refuses more
         distilled=True,
         max_seconds=840.0,  # an asynchronous endpoint may first have to start its instance
