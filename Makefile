@@ -62,11 +62,14 @@ check: $(VENV)/.dev ## Lint, types and import rules
 unit: $(VENV)/.dev ## The tests that need no local stack
 	$(PY) -m pytest -n auto --dist loadgroup -m "not e2e and not cdk and not gpu"
 
+# Where these tests stand, for the others need not be imported; tests/test_places.py looks whether it is everywhere.
+STACK_TESTS := tests/benchmarks tests/e2e tests/infra/deploy tests/ledger tests/local
+
 stack-tests: $(VENV)/.dev browser ## The tests over HTTP against the local stack, and those of the CDK command line
-	$(PY) -m pytest -n 3 --dist loadfile -m "(e2e or cdk) and not gpu"
+	$(PY) -m pytest -n 3 --dist loadfile -m "(e2e or cdk) and not gpu" $(STACK_TESTS)
 
 e2e: $(VENV)/.dev browser ## The tests over HTTP against the local stack
-	$(PY) -m pytest -m "e2e and not gpu"
+	$(PY) -m pytest -m "e2e and not gpu" $(STACK_TESTS)
 
 synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no AWS credentials
 	$(PY) app.py
