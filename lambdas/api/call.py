@@ -69,6 +69,14 @@ class Call:
         wishes = self.headers.get("prefer", "").lower().split(",")
         return any(wish.split(";")[0].strip() == "respond-async" for wish in wishes)
 
+    @property
+    def origin(self) -> str:
+        """What stands before the path outside: BASE_URL, else as this request was addressed."""
+        if self.base_url:
+            return self.base_url
+        scheme = "https" if self.headers.get("x-forwarded-proto", "https") == "https" else "http"
+        return f"{scheme}://{self.headers.get('host', '')}{self.stage}"
+
     def caller(self) -> Caller:
         """Who asks, with the Idempotency-Key and the fingerprint of this request. Raises InvalidRequest."""
         from lambdas.usecases.jobs.submit_job import Caller

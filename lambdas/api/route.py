@@ -44,6 +44,7 @@ class Route:
     headers: tuple[str, ...] = ()  # request headers it reads, besides the key
     paid: bool = False  # it may cost money, though it neither generates nor writes
     reads: bool = False  # it neither generates nor writes, though it has a body
+    linked: bool = False  # a signed link serves in place of a key
 
     @property
     def generates(self) -> bool:
@@ -98,6 +99,7 @@ class QueryRoute(Route, Generic[Query]):
 
     handle: Callable[[Call, Query], Answer]
     query: type[Query]
+    once: bool = False  # a name that is sent twice is refused; else its last value counts
 
     def bind(self, call: Call) -> Bound:
-        return Bound(call, partial(self.handle, call, read_query(call, self.query)))
+        return Bound(call, partial(self.handle, call, read_query(call, self.query, once=self.once)))

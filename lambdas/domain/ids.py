@@ -58,6 +58,11 @@ def raw_key(tenant: str, job_id: str, attempt: int) -> str:
     return f"raw/{tenant}/{job_id}/{attempt}"
 
 
+def variants_prefix(tenant: str, image: str) -> str:
+    """Return what the bucket's keys of an image's variants begin with."""
+    return f"variants/{tenant}/{image}/"
+
+
 def async_key(owner: str, call: str) -> str:
     """Return the bucket's key of the request of a call to an asynchronous endpoint; `owner` is `tenant/job`."""
     return "/".join(part for part in ("async/in", owner, f"{call}.json") if part)

@@ -86,6 +86,7 @@ def test_image_bucket(templates: Templates) -> None:
     assert rules["images"]["ExpirationInDays"] == {"dev": 30, "prod": 365}[templates.environment]
     assert (rules["uploads"]["Prefix"], rules["uploads"]["ExpirationInDays"]) == ("uploads/", 1)
     assert (rules["async"]["Prefix"], rules["async"]["ExpirationInDays"]) == ("async/", 2)
+    assert (rules["variants"]["Prefix"], rules["variants"]["ExpirationInDays"]) == ("variants/", 7)
     assert (rules["raw"]["Prefix"], rules["raw"]["ExpirationInDays"]) == ("raw/", 2)
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert {rule["Status"] for rule in rules.values()} == {"Enabled"}

@@ -32,7 +32,7 @@ GENERATING = {
     "REQUIRE_API_KEY",
 }
 OWN_VARIABLES = {
-    "api": GENERATING | {"WORKER_FUNCTION"},
+    "api": GENERATING | {"WORKER_FUNCTION", "KEYS_TABLE"},
     "worker": GENERATING,
     "authorizer": {"KEYS_TABLE", "REQUIRE_API_KEY"},
     "dead_letter": {"JOBS_TABLE", "IMAGES_TABLE", "WEBHOOKS_QUEUE_URL"},
@@ -48,7 +48,7 @@ GENERATION_TABLES = {
 }
 TABLES = (*GENERATION_TABLES, "Keys")
 TABLE_GRANTS = {
-    "api": GENERATION_TABLES,
+    "api": GENERATION_TABLES | {"Keys": {"GetItem", "PutItem"}},
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
     "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}, "Images": {"BatchGetItem", "PutItem"}},
