@@ -70,6 +70,9 @@ SLOW = (
     "usecases/prompts/test_optimize.py",
     "usecases/test_fairness.py",
 )
+# Many callers at once, or processes that are killed: on a machine that does something else besides, too much is turned
+# away. `make crowd-tests` runs them one after the other. A test elsewhere of that kind says so by `mark.alone`.
+ALONE = ("e2e/laptop/test_overload.py", "e2e/test_limits.py", "e2e/test_once.py", "ledger")
 
 properties.register()
 for name in [n for n in os.environ if n.startswith("AWS_") and n != "AWS_CA_BUNDLE"]:
@@ -89,7 +92,7 @@ def marks_of(path: Path) -> list[str]:
     if not path.is_relative_to(HERE):
         return []
     place = path.relative_to(HERE).as_posix() + "/"
-    tables = {"gpu": GPU, "slow": SLOW}
+    tables = {"gpu": GPU, "slow": SLOW, "alone": ALONE}
     return [mark for mark, places in tables.items() if place.startswith(tuple(f"{inside}/" for inside in places))]
 
 
