@@ -77,7 +77,7 @@ SLOW = (
 )
 # Many callers at once, or processes that are killed: on a machine that does something else besides, too much is turned
 # away. `make crowd-tests` runs them one after the other. A test elsewhere of that kind says so by `mark.alone`.
-ALONE = ("e2e/laptop/test_overload.py", "e2e/test_limits.py", "e2e/test_once.py", "ledger")
+ALONE = ("e2e/laptop/test_overload.py", "e2e/test_limits.py", "e2e/test_metrics.py", "e2e/test_once.py", "ledger")
 
 properties.register()
 for name in [n for n in os.environ if n.startswith("AWS_") and n != "AWS_CA_BUNDLE"]:
