@@ -207,6 +207,9 @@ class FakeBlobs:
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
+        return "https://bucket.example/", {"key": key, "Content-Type": media_type, "policy": f"{size} {seconds}"}
+
     def presign(self, key: str) -> str:
         return f"https://bucket.example/{key}?X-Amz-Signature=0"
 
