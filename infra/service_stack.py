@@ -11,7 +11,7 @@ from constructs import Construct
 from infra.config import Environment
 from infra.constructs.alarms import Alarms
 from infra.constructs.api import Api
-from infra.constructs.dashboard import Dashboard
+from infra.constructs.dashboard import Dashboards
 from infra.constructs.function import Functions
 from infra.constructs.generation import Generation
 from infra.constructs.jobs import Jobs
@@ -50,9 +50,9 @@ class ServiceStack(cdk.Stack):
             "dead_letter": jobs.dead_letter,
             "webhooks": webhooks.sender,
         }
-        Dashboard(
+        Dashboards(
             self,
-            "Dashboard",
+            "Dashboards",
             api=api.rest,
             functions=watched,
             jobs=jobs.queues,
@@ -67,6 +67,7 @@ class ServiceStack(cdk.Stack):
             functions=watched,
             jobs=jobs.queues,
             webhooks=webhooks.queues,
+            tables=data.tables,
             thresholds=environment.thresholds,
         )
         self.job_queue, self.alarm_topic = jobs.queues.queue, alarms.topic

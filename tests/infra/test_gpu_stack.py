@@ -437,11 +437,11 @@ def test_alarms_ring_the_topic_of_all_others(made: Templates) -> None:
 
 
 def test_the_dashboard_shows_the_gpu_where_there_is_one(made: Templates, mode: str, dev: Templates) -> None:
-    shown = json.dumps(only(made, "AWS::CloudWatch::Dashboard"))
+    shown = json.dumps(made.properties("AWS::CloudWatch::Dashboard"))
     for metric in ("ModelLatency", "CPUUtilization", "ApproximateBacklogSize", "HasBacklogWithoutCapacity"):
         assert metric in shown
     assert f"image-api-dev-{mode}" in shown
-    assert "GPU" not in json.dumps(only(dev, "AWS::CloudWatch::Dashboard"))
+    assert "GPU" not in json.dumps(dev.properties("AWS::CloudWatch::Dashboard"))
 
 
 def test_logs_of_the_endpoint_forget(made: Templates, mode: str) -> None:
