@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.infra.conftest import Templates
+from tests.infra.conftest import Templates, resolved
 
 MODES = ("off", "async", "realtime")
 SERVICE_FUNCTIONS = ("Api", "Worker", "Authorizer", "DeadLetter", "Webhooks")
@@ -161,18 +161,6 @@ def name_of(id: str) -> str:
         if id.startswith(construct):
             return id.removeprefix(construct)[:-8]
     raise AssertionError(id)
-
-
-def resolved(value: Any) -> str:
-    """The logical id, without its hash, of what a value refers to in its own stack or in another."""
-    match value:
-        case str():
-            return value
-        case {"Ref": str(id)} | {"Fn::GetAtt": [str(id), _]}:
-            return id[:-8]
-        case {"Fn::ImportValue": str(export)}:
-            return export.rpartition("ExportsOutputRef")[2][:-16]
-    raise AssertionError(value)
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
