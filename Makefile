@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-gpu browser check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run test test-gpu browser prometheus check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -23,7 +23,7 @@ $(VENV)/.gpu: $(VENV)/.dev requirements-gpu.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
 	@touch $@
 
-test: $(VENV)/.dev browser ## Install what is needed and run every check and test but those of test-gpu; a failure leaves the rest to run, and fails at the end
+test: $(VENV)/.dev browser prometheus ## Install what is needed and run every check and test but those of test-gpu; a failure leaves the rest to run, and fails at the end
 	@failed=""; took=""; \
 	for verb in check unit stack-tests; do \
 		begun=$$(date +%s); $(MAKE) --no-print-directory $$verb || failed="$$failed $$verb"; \
@@ -43,6 +43,13 @@ browser:
 	echo "Installing Chromium ..."; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
 
+# So do those that run Prometheus. RUNLEVEL=1: it is installed without being started as a service.
+prometheus:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null && exit 0; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "Installing Prometheus ..."; apt-get update -qq; \
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null || true
+
 check: $(VENV)/.dev ## Lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,10 +59,10 @@ check: $(VENV)/.dev ## Lint, types and import rules
 unit: $(VENV)/.dev ## The tests that need no local stack
 	$(PY) -m pytest -n auto --dist loadgroup -m "not e2e and not cdk and not gpu"
 
-stack-tests: $(VENV)/.dev browser ## The tests over HTTP against the local stack, and those of the CDK command line
+stack-tests: $(VENV)/.dev browser prometheus ## The tests over HTTP against the local stack, and those of the CDK command line
 	$(PY) -m pytest -m "(e2e or cdk) and not gpu"
 
-e2e: $(VENV)/.dev browser ## The tests over HTTP against the local stack
+e2e: $(VENV)/.dev browser prometheus ## The tests over HTTP against the local stack
 	$(PY) -m pytest -m "e2e and not gpu"
 
 synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no AWS credentials
