@@ -4,8 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
+# Compiled tests are kept, also where the user's environment says otherwise: reading them anew takes every process of
+# pytest longer than most tests.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-gpu browser prometheus check unit stack-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run quick test test-gpu browser prometheus check unit stack-tests crowd-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -23,9 +27,15 @@ $(VENV)/.gpu: $(VENV)/.dev requirements-gpu.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt
 	@touch $@
 
+quick: $(VENV)/.dev ## What a change usually needs, in less than a minute: lint, import rules, and the unit tests but the slow ones
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(PY) -m pytest -n auto --dist loadgroup -m "not e2e and not cdk and not gpu and not slow"
+
 test: $(VENV)/.dev browser prometheus ## Install what is needed and run every check and test but those of test-gpu; a failure leaves the rest to run, and fails at the end
 	@failed=""; took=""; \
-	for verb in check unit stack-tests; do \
+	for verb in check unit stack-tests crowd-tests; do \
 		begun=$$(date +%s); $(MAKE) --no-print-directory $$verb || failed="$$failed $$verb"; \
 		took="$$took $$verb $$(($$(date +%s) - begun)) s"; \
 	done; \
@@ -59,11 +69,17 @@ check: $(VENV)/.dev ## Lint, types and import rules
 unit: $(VENV)/.dev ## The tests that need no local stack
 	$(PY) -m pytest -n auto --dist loadgroup -m "not e2e and not cdk and not gpu"
 
-stack-tests: $(VENV)/.dev browser prometheus ## The tests over HTTP against the local stack, and those of the CDK command line
-	$(PY) -m pytest -m "(e2e or cdk) and not gpu"
+# Where these tests stand, for the others need not be imported; tests/test_places.py looks whether it is everywhere.
+STACK_TESTS := tests/benchmarks tests/e2e tests/infra/deploy tests/ledger tests/local
+
+stack-tests: $(VENV)/.dev browser prometheus ## The tests over HTTP against the local stack, and those of the CDK command line, but those of crowd-tests
+	$(PY) -m pytest -n 2 --dist loadfile -m "(e2e or cdk) and not gpu and not alone" $(STACK_TESTS)
+
+crowd-tests: $(VENV)/.dev ## Those of the same that need the machine for themselves: many callers at once, killed processes
+	$(PY) -m pytest -m "alone and e2e and not gpu" $(STACK_TESTS)
 
 e2e: $(VENV)/.dev browser prometheus ## The tests over HTTP against the local stack
-	$(PY) -m pytest -m "e2e and not gpu"
+	$(PY) -m pytest -m "e2e and not gpu" $(STACK_TESTS)
 
 synth: $(VENV)/.dev ## Write the CloudFormation templates to cdk.out; needs no AWS credentials
 	$(PY) app.py

@@ -1,4 +1,4 @@
-"""The operator's command that fills up the daily sums with older jobs: `python -m lambdas.backfill [--stack dev]`."""
+"""Adds older jobs to the daily sums, for the operator: `python -m lambdas.backfill [--stack dev]`."""
 
 from __future__ import annotations
 

@@ -120,7 +120,6 @@ def rotate(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told
 
 
 def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
-    """Open the keys of a deployed stack, with the caller's AWS credentials, or of the running local stack."""
     found = stack_of(stack, data_dir)
     return DynamoKeyRing(found.client("dynamodb"), found.outputs["KeysTable"])
 

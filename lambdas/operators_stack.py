@@ -1,4 +1,4 @@
-"""The stack that an operator's command works on: a deployed one, or the one that `make run` serves."""
+"""Opens the stack of an operator's command: a deployed one, or the one that `make run` serves."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 
 class CommandError(Exception):
-    """What cannot be done; the message is for the operator."""
+    """The command cannot be carried out. The message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorsStack:
-    """`client` makes a client of an AWS service; `outputs` are those of the data stack."""
+    """`client` creates a client of an AWS service; `outputs` are the data stack's."""
 
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
 
 
 def stack_of(stack: str, data_dir: Path) -> OperatorsStack:
-    """A deployed stack, by the caller's own AWS credentials, or the running local one. Raises CommandError."""
+    """Open a deployed stack, with the caller's AWS credentials, or the running local one. Raises CommandError."""
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -41,7 +41,7 @@ def stack_of(stack: str, data_dir: Path) -> OperatorsStack:
         if not made.has_section("default"):
             raise CommandError(f"{data_dir} has no credentials of a local stack. Start it once more: make run")
         known = made["default"]
-        core = botocore.session.Session({"profile": (None, None, None, None)})  # nothing of the user's AWS account
+        core = botocore.session.Session({"profile": (None, None, None, None)})  # without the user's AWS profile
         session = boto3.Session(
             known["aws_access_key_id"], known["aws_secret_access_key"], region_name="us-east-1", botocore_session=core
         )
@@ -54,7 +54,7 @@ def stack_of(stack: str, data_dir: Path) -> OperatorsStack:
 
 
 def reason(error: Exception, stack: str, data_dir: str) -> str:
-    """Why the stack could not be reached, for the operator."""
+    """Return why the stack could not be reached, for the operator."""
     if stack == "local":
         return f"The local stack on {data_dir} does not answer. Is `make run` running? ({error})"
     return f"The stack {stack} could not be reached with these AWS credentials: {error}"

@@ -43,6 +43,7 @@ class Route:
     tag: str = "service"
     headers: tuple[str, ...] = ()  # request headers it reads, besides the key
     paid: bool = False  # it may cost money, though it neither generates nor writes
+    reads: bool = False  # it neither generates nor writes, though it has a body
 
     @property
     def generates(self) -> bool:
@@ -52,7 +53,7 @@ class Route:
     @property
     def counts(self) -> bool:
         """Whether it counts in its tenant's rate: what generates, writes or costs, and nothing that only ends work."""
-        return not self.open and (self.method == "POST" or self.paid)
+        return not self.open and ((self.method == "POST" and not self.reads) or self.paid)
 
     def bind(self, call: Call) -> Bound:
         """Read what the handler takes. Raises what reading raises."""

@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "POST /unified/generate/batch",
         "GET /unified/batches/{batch_id}",
     ),
+    "plan": ("POST /unified/plan", "GET /unified/budget"),
     "prompts": ("POST /unified/validate-prompt", "GET /unified/prompt-validator/health"),
     "projects": ("GET /unified/projects", "POST /unified/projects", "GET /unified/projects/{project_id}"),
     "analytics": ("GET /unified/analytics",),

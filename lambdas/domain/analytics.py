@@ -23,7 +23,7 @@ from lambdas.domain.limits.budget import MICROUSD, microusd
 MAX_DAYS: Final = 400  # of one report
 KEPT_DAYS: Final = MAX_DAYS + 31
 PAID_ENGINE: Final = "bedrock"  # of those that shorten prompts, the one that charges
-SHORTEST: Final = 0.001  # seconds: the upper bound of the first bucket
+MIN_BUCKET_SECONDS: Final = 0.001  # seconds: the upper bound of the first bucket
 GROWTH: Final = 1.25
 LAST_BUCKET: Final = 62  # whose upper bound is 1,018 s
 
@@ -141,9 +141,9 @@ def of_deletion(image: StoredImage, accepted_at: float) -> dict[Key, Columns]:
 
 def bucket(seconds: float) -> int:
     """The number of the first bucket whose upper bound is not below this."""
-    if seconds <= SHORTEST:
+    if seconds <= MIN_BUCKET_SECONDS:
         return 0
-    return min(LAST_BUCKET, math.ceil(round(math.log(seconds / SHORTEST, GROWTH), 9)))
+    return min(LAST_BUCKET, math.ceil(round(math.log(seconds / MIN_BUCKET_SECONDS, GROWTH), 9)))
 
 
 def percentile(latencies: Mapping[int, int], share: float) -> float:
@@ -152,7 +152,7 @@ def percentile(latencies: Mapping[int, int], share: float) -> float:
     for number, count in sorted(latencies.items()):
         rank -= count
         if rank <= 0:
-            return float(round(SHORTEST * GROWTH ** (number - 0.5), 4))
+            return float(round(MIN_BUCKET_SECONDS * GROWTH ** (number - 0.5), 4))
     return 0.0
 
 

@@ -78,12 +78,10 @@ def resolved(value: Any) -> str:
     raise AssertionError(value)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collectstart(collector: pytest.Collector) -> None:
     """Keep these tests in one process when tests run in several: each would start CDK and synthesise again."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("infra"))
+    if isinstance(collector, pytest.Module):
+        collector.add_marker(pytest.mark.xdist_group("infra"))
 
 
 @pytest.fixture(scope="session")

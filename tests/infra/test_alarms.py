@@ -201,7 +201,7 @@ def test_the_docs_count_the_alarms_and_what_they_cost(synthesised: Callable[...,
     """Each metric that an alarm reads is paid."""
     from tests.infra.test_observability import DOCS
 
-    text = (DOCS / "metrics.md").read_text("utf-8")
+    text = (DOCS / "cloudwatch.md").read_text("utf-8")
     alarms = dict(made(synthesised("prod", gpu=mode)))
     read = sum(len(alarm.watches) for alarm in alarms.values())
     assert f"| `{mode}` | {len(alarms)} | {read} | {read * 0.1:.2f} |" in text

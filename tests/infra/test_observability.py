@@ -115,7 +115,7 @@ def test_counts_are_added_up_and_durations_are_not(watched: Templates, written: 
 
 
 def test_the_docs_list_what_is_written_with_its_unit() -> None:
-    text = (DOCS / "metrics.md").read_text("utf-8")
+    text = (DOCS / "cloudwatch.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (count|ms|USD) \| ([^|]+) \|", text, re.MULTILINE)
     units = {"count": "Count", "ms": "Milliseconds", "USD": "None"}
     dimensions: dict[str, list[tuple[str, ...]]] = {
@@ -128,7 +128,7 @@ def test_the_docs_list_what_is_written_with_its_unit() -> None:
 
 
 def test_the_docs_compute_what_the_metrics_cost_a_month() -> None:
-    text = (DOCS / "metrics.md").read_text("utf-8")
+    text = (DOCS / "cloudwatch.md").read_text("utf-8")
     deployed = [card for card in catalogue.CARDS if card.provider != "demo"]
     whole = sum(metric.dimensions == SERVICE for metric in WRITTEN)
     each = sum(metric.dimensions == BY_MODEL for metric in WRITTEN)

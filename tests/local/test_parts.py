@@ -1,6 +1,7 @@
 """The small parts of the local run: metrics, package, template, gateway answers and banner."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -235,12 +236,15 @@ def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path: Path) 
                 (tmp_path / file).parent.mkdir(exist_ok=True)
                 (tmp_path / file).touch()
     (tmp_path / ".venv" / ".dev").touch()
-    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "CHROME": "sh"}  # so that no browser is installed
+    make = ["make", "test"]
+    done = subprocess.run(make, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     asked = (tmp_path / "asked").read_text("utf-8")
     assert done.returncode != 0
     assert "failed in: check" in done.stderr
     assert "-m not e2e and not cdk and not gpu" in asked
     assert "-m (e2e or cdk) and not gpu" in asked
+    assert "-m alone and e2e and not gpu" in asked
 
 
 def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -423,7 +423,7 @@ class FakeBooks:
 
     def committed(self, tenant: str, at: float) -> Committed:
         month = self._jobs.books.get((tenant, budget.month(at)), Books())
-        return Committed(month.committed_microusd, month.committed_images)
+        return Committed(month.committed_microusd, month.committed_images, month.spent_microusd, month.images)
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         month = self._month(tenant, at)

@@ -1,4 +1,4 @@
-"""The daily sums in the table `jobs`: one item a day, project and provider, which is only added to."""
+"""Stores the daily sums in the table `jobs`: one item per day, project and provider, updated by additions only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.domain.analytics import Columns, Key, Range
 
 
 def adds(table: str, tenant: str, rows: Mapping[Key, Columns]) -> list[Part]:
-    """The parts of a transaction that add to these rows."""
+    """Return the transaction parts that add to these items."""
     return [
         {"Update": adding(table, *_key(tenant, key), columns, {"expires_at": analytics.expires_at(key.day)})}
         for key, columns in rows.items()
@@ -21,7 +21,7 @@ def adds(table: str, tenant: str, rows: Mapping[Key, Columns]) -> list[Part]:
 
 
 class DynamoAnalytics:
-    """The port Analytics. A report reads the rows of its days, and nothing of the jobs."""
+    """Implements the port Analytics. A report reads the items of its days, and no jobs."""
 
     def __init__(self, table: str) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Adds the jobs to the daily sums that ended before there were any."""
+"""Adds jobs that ended before the daily sums existed to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lambdas.domain.jobs.job import FINAL
 
 
 def backfill(db: Any, table: str) -> int:
-    """Returns how many were added. Each is marked in the same transaction, so another run adds none of them again."""
+    """Return the number of added jobs. Each is marked in the same transaction, so that it is added only once."""
     query: dict[str, Any] = {
         "TableName": table,
         "FilterExpression": "attribute_exists(doc) AND attribute_exists(fence) AND attribute_not_exists(rolled_up)",
@@ -30,12 +30,12 @@ def backfill(db: Any, table: str) -> int:
 
 def _add(db: Any, table: str, found: Values) -> bool:
     deleted = found.pop("deleted", set())
-    job = job_of(found)  # with the images that were deleted since
+    job = job_of(found)  # with the images that were deleted later
     mark = {
         "TableName": table,
         "Key": item(job.tenant, job.id),
         "UpdateExpression": "SET rolled_up = :yes",
-        # an image that is deleted meanwhile is subtracted there, or not counted here
+        # of a deletion that happens meanwhile, exactly one side subtracts the image
         "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(rolled_up) AND "
         + ("deleted = :deleted" if deleted else "attribute_not_exists(deleted)"),
         "ExpressionAttributeValues": values(yes=1, **({"deleted": deleted} if deleted else {})),

@@ -61,7 +61,8 @@ class DynamoBooks:
 
     def committed(self, tenant: str, at: float) -> Committed:
         books = get_item(self._table, f"{tenant}#budget", budget.month(at)) or {}
-        return Committed(books.get("committed_microusd", 0), books.get("committed_images", 0))
+        columns = ("committed_microusd", "committed_images", "spent_microusd", "images")
+        return Committed(*(books.get(column, 0) for column in columns))
 
     def hold(self, tenant: str, at: float, amount: int, caps: Caps) -> None:
         wanted = {"committed_microusd": (amount, caps.microusd)}

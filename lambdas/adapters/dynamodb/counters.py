@@ -1,7 +1,8 @@
-"""The deployment's counters in the table `jobs`: one item a series and shard, which is only added to.
+"""Stores the deployment's counters in the table `jobs`: one item per series and shard, updated by additions only.
 
-The partitions begin with a character that no tenant's name does. A series is spread over SHARDS items, chosen at
-random, since DynamoDB writes an item a thousand times a second at the most.
+The partition keys begin with a character that no tenant name has. DynamoDB writes a partition at most a thousand times
+per second, so there are SHARDS of them. Requests go to the first while it has room, so that a scrape reads one item per
+series. Ends of jobs, whose transactions would conflict on one item, go to any.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from lambdas.domain.metrics import MICRO, Columns, Series
 from lambdas.domain.ports.metrics import Counted, Figures, GpuModel
 
 SHARDS: Final = 4
-TRIES: Final = 2  # of a write that DynamoDB surely refused; one whose end is not known is not repeated
-RUN_SECONDS: Final = 900  # the longest run of a job, after which its row may expire
+BUSY_SECONDS: Final = 60.0  # for which requests go to any shard after the first had no room
+TRIES: Final = 2  # of a write that DynamoDB certainly refused; one with unknown outcome is not repeated
+RUN_SECONDS: Final = 900  # the maximum duration of a run, after which its item may expire
 READ_AT_ONCE: Final = 100  # records of one BatchGetItem
 RUNS: Final = "#metrics#runs"
 GPU: Final = "#metrics#gpu"
@@ -35,41 +37,43 @@ log = logging.getLogger(__name__)
 
 
 def ended(table: str, job: Job, now: float) -> list[Part]:
-    """The parts of a transaction that count what a job has done, and that it runs no more."""
-    parts = [{"Update": _adding(table, series, columns, now)} for series, columns in metrics.of_job(job).items()]
+    """Return the transaction parts that count a finished job, and delete the note of its run."""
+    added = metrics.of_job(job).items()
+    parts = [{"Update": _adding(table, _any_shard(), series, columns, now)} for series, columns in added]
     return [*parts, {"Delete": {"TableName": table, "Key": item(RUNS, _run(job))}}]
 
 
 def running(table: str, job: Job, now: float) -> None:
-    """Note that a job is run. Whether it still is, its own record says. Never raises."""
+    """Note the run of a job; whether it still runs is in the job's own item. Never raises."""
     row = item(RUNS, _run(job), expires_at=int(now) + RUN_SECONDS)
     _try_to("note a run", lambda: aws.dynamodb_once().put_item(TableName=table, Item=row))
 
 
 def gpu_models(table: str, loads: Mapping[str, float], now: float) -> None:
-    """Note what the GPU worker said of its models: the seconds that the last load took. Never raises."""
+    """Note the seconds that the GPU worker's last load of each model took. Never raises."""
     for model, seconds in loads.items():
         row = item(GPU, model, loaded=1, load_micros=round(seconds * MICRO), at=now)
         _try_to("note a model", lambda row=row: aws.dynamodb_once().put_item(TableName=table, Item=row))
 
 
 class DynamoCounters:
-    """The port Counters."""
+    """Implements the port Counters."""
 
     def __init__(self, table: str) -> None:
         self._table = table
+        self._busy_until = 0.0
 
     def request(self, series: Series, columns: Columns, now: float) -> None:
-        """One write. Refused for want of room, it goes once more to another shard; else it is not repeated, since it
-        may have been made: the doubt is one request, and the log names it."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        """Count a request in one write. A throttled write is repeated on another shard; one that may have been made is
+        not, and is logged."""
         for number in range(TRIES):
+            shard = _any_shard() if now < self._busy_until else 0
             try:
-                aws.dynamodb_once().update_item(**_adding(self._table, series, columns, now))
-            except (BotoCoreError, ClientError, Unavailable) as failure:
+                aws.dynamodb_once().update_item(**_adding(self._table, shard, series, columns, now))
+            except aws.failures() as failure:
                 refused = isinstance(failure, Unavailable) and aws.surely_not_done(failure)
                 if refused and number + 1 < TRIES:
+                    self._busy_until = now + BUSY_SECONDS
                     continue
                 said = "was not counted" if refused else "may not have been counted"
                 log.warning("a request %s", said, extra={"series": list(series), "reason": str(failure)})
@@ -108,7 +112,7 @@ class DynamoCounters:
         return Figures(counted, gpu, self._running(now))
 
     def _running(self, now: float) -> int:
-        """The jobs noted as run that their own records call running, under a lease that holds."""
+        """Return how many of the noted runs have a job that is running and an unexpired lease."""
         ids: dict[str, list[str]] = defaultdict(list)
         for row in _items(self._table, RUNS):
             tenant, job_id = row["sk"].split("#")
@@ -136,10 +140,14 @@ def _items(table: str, partition: str) -> Iterator[Values]:
         query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _adding(table: str, series: Series, columns: Columns, now: float) -> Part:
-    """An update that adds to one of the series' items."""
+def _any_shard() -> int:
+    return random.randrange(SHARDS)
+
+
+def _adding(table: str, shard: int, series: Series, columns: Columns, now: float) -> Part:
+    """Return an update that adds to one of the series' items."""
     key = json.dumps(series, separators=(",", ":"))
-    return adding(table, _partition(random.randrange(SHARDS)), key, columns, {}, {"created": now})
+    return adding(table, _partition(shard), key, columns, {}, {"created": now})
 
 
 def _partition(shard: int) -> str:
@@ -151,9 +159,7 @@ def _run(job: Job) -> str:
 
 
 def _try_to(what: str, write: Any) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         write()
-    except (BotoCoreError, ClientError, Unavailable) as failure:
+    except aws.failures() as failure:
         log.warning("could not %s", what, extra={"reason": str(failure)})

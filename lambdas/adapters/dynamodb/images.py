@@ -29,15 +29,15 @@ def puts(table: str, job: Job) -> list[Part]:
 
 
 def drop(table: str, jobs_table: str, tenant: str, image: StoredImage) -> bool:
-    """Delete an image's rows, mark it as deleted on its job and subtract it there where it was added.
+    """Delete an image's items, mark it as deleted on its job, and subtract it from the daily sums that have it.
 
-    False where that was done before.
+    False if it was deleted before.
     """
-    token = uuid.uuid4().hex  # by which this deletion knows itself where its answer was lost
+    token = uuid.uuid4().hex  # identifies this deletion if its response is lost and it is sent again
     keys = [item(*_found_by(tenant, image)), item(*_counted_by(tenant, image))]
     deletes: list[Part] = [{"Delete": {"TableName": table, "Key": key}} for key in keys]
     less = adds(jobs_table, tenant, analytics.of_deletion(image, ids.created_at(image.job_id)))
-    # a job that ended before there were daily sums is in none of them, until it is added to them
+    # a job that ended before the daily sums existed is in none, until the backfill adds it
     for summed in (True, False, True):
         mark = {
             "TableName": jobs_table,

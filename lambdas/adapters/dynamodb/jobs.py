@@ -42,7 +42,7 @@ _OUTSIDE = ("status", "fence", "lease_until")  # attributes that are not in the 
 
 
 class DynamoJobs:
-    """Implements the port Jobs with the tables `jobs` and `images`. `metrics`: what jobs do is counted."""
+    """Implements the port Jobs with the tables `jobs` and `images`. `metrics`: count jobs for the deployment."""
 
     def __init__(self, jobs_table: str, images_table: str, *, metrics: bool = False) -> None:
         self._jobs = jobs_table
@@ -136,7 +136,7 @@ class DynamoJobs:
         return dynamodb_images.drop(self._images, self._jobs, tenant, image)
 
     def _end(self, job: Job, before: JobStatus, images: Sequence[Part]) -> bool:
-        """Write the final state, the images, the budget, the event and the figures in one transaction."""
+        """Write the final state, images, budget, event, daily sums and counters in one transaction."""
         put = _put_of(job, expected=replace(job, status=before))
         also = [*images, *dynamodb_budget.settle(self._jobs, job), *outbox.put(self._jobs, job)]
         also += dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job))

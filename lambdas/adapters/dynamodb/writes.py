@@ -11,7 +11,7 @@ from typing import Any
 from lambdas.adapters.dynamodb.items import RETURN_OLD, Values, get_item, item, plain, values
 from lambdas.domain.errors import Unavailable
 
-Part = dict[str, Any]  # a write in DynamoDB's form
+Part = dict[str, Any]  # a part of a transaction, or the arguments of one write, in DynamoDB's form
 
 
 def attempts(tries: int, wait: float, max_wait: float = 60.0) -> Iterator[int]:
@@ -91,7 +91,7 @@ def adding(
     put: Mapping[str, object],
     first: Mapping[str, object] | None = None,
 ) -> Part:
-    """An update that adds to the columns, sets what is `put`, and what is `first` only where it is not there."""
+    """Return an update that adds to the columns, sets `put`, and sets `first` where it does not exist yet."""
     names = [*columns, *put, *(first or {})]
     placed = {name: number for number, name in enumerate(names)}
     sets = [f"#{placed[name]} = :{placed[name]}" for name in put]

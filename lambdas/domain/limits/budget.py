@@ -47,10 +47,12 @@ NO_CAPS: Final = Caps()
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What is spent and reserved together in a month."""
+    """What is spent and reserved together in a month, and what of it is spent."""
 
     microusd: int = 0
     images: int = 0
+    spent_microusd: int = 0
+    made_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def check(job: Job, caps: Caps, committed: Committed) -> Committed:
     It is checked so that a refused request leaves nothing behind; the transaction that stores the job decides.
     """
     money, images = job.reserved_microusd, job.reserved_images
-    after = Committed(committed.microusd + money, committed.images + images)
+    after = replace(committed, microusd=committed.microusd + money, images=committed.images + images)
     if (money and 0 < caps.microusd < after.microusd) or (images and 0 < caps.images < after.images):
         raise exceeded(caps, job.created_at)
     return after

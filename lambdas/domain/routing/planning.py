@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -68,8 +68,21 @@ class Deployment:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The models to ask, in order, and those that cannot be asked with the reason."""
+
+    cards: tuple[ModelCard, ...]
+    refused: tuple[tuple[ModelCard, str], ...]
+
+
 def plan(request: ImageRequest, deployment: Deployment, now: float, rng: random.Random) -> tuple[ModelCard, ...]:
-    """Return the models to ask, in order; at least one.
+    """Return the models to ask, in order; at least one. Raises as `explained_plan`."""
+    return explained_plan(request, deployment, now, rng).cards
+
+
+def explained_plan(request: ImageRequest, deployment: Deployment, now: float, rng: random.Random) -> Plan:
+    """Choose the models to ask, at least one, and say of the others why they are not.
 
     Raises the 4xx errors for names that are unknown, retired, contradictory or not configured, and for a request that
     no model can serve; NoneAvailable if every suitable model is cooling down.
@@ -115,7 +128,25 @@ def plan(request: ImageRequest, deployment: Deployment, now: float, rng: random.
     if not cards:
         wait = max(1, round((ranking.free_at or now) - now))
         raise NoneAvailable("every provider that could do this is resting after failures", retry_after=wait)
-    return tuple(cards)
+    return Plan(tuple(cards), tuple(_unasked(cards, reasons, ranking.resting, deployment)))
+
+
+def _unasked(
+    cards: Sequence[ModelCard],
+    reasons: Mapping[str, FieldError | None],
+    resting: Sequence[ModelCard],
+    deployment: Deployment,
+) -> Iterator[tuple[ModelCard, str]]:
+    """Yield each model of a configured provider that is not asked for a reason of its own, with the reason."""
+    for card in catalogue.CARDS:
+        if card in cards or card.provider not in deployment.configured:
+            continue
+        if card.provider != DEMO and not deployment.allows(card.id):
+            yield card, "it is not allowed here"
+        elif reason := reasons.get(card.id):
+            yield card, reason.message
+        elif card in resting:
+            yield card, "it is resting after failures"
 
 
 def _refused(wrong: FieldError) -> InvalidRequest:

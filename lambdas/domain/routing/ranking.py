@@ -92,6 +92,11 @@ def rank(
     )
 
 
+def expected_seconds(health: Health, card: ModelCard, now: float) -> float:
+    """Return the typical seconds of the model's next call: observed ones, and the catalogue's where there are few."""
+    return math.exp(_Seen.of(health, card, now).log_seconds)
+
+
 def _health(healths: Mapping[str, Health], card: ModelCard) -> Health:
     return healths.get(card.provider, Health())
 

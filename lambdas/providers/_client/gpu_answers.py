@@ -38,11 +38,11 @@ def with_mask(image: GeneratedImage, answer: dict[str, Any], who: str) -> Genera
     )
 
 
-def with_times(painted: GeneratedImage, answer: dict[str, Any]) -> GeneratedImage:
-    """The image with the seconds that the answer tells of; what is no such number is left out."""
+def with_times(image: GeneratedImage, answer: dict[str, Any]) -> GeneratedImage:
+    """Return the image with the seconds of the answer, without invalid numbers."""
     times = mapping(answer.get("timings"))
     known = {name: float(times[name]) for name in ("paint", "load") if _is_seconds(times.get(name))}
-    return replace(painted, painted=known.get("paint"), loaded=known.get("load"))
+    return replace(image, painted=known.get("paint"), loaded=known.get("load"))
 
 
 def to_purged(answer: object, who: str) -> Purged:
