@@ -15,6 +15,7 @@ from infra.constructs.dashboard import Dashboards
 from infra.constructs.function import Functions
 from infra.constructs.generation import Generation
 from infra.constructs.jobs import Jobs
+from infra.constructs.queries import add_queries
 from infra.constructs.webhooks import Webhooks
 from infra.data_stack import DataStack
 
@@ -70,6 +71,8 @@ class ServiceStack(cdk.Stack):
             tables=data.tables,
             thresholds=environment.thresholds,
         )
+        logged = [function.log_group for function in watched.values()]
+        add_queries(self, environment.name, functions=logged, access_log=api.access_log)
         self.job_queue, self.alarm_topic = jobs.queues.queue, alarms.topic
         # in every mode: a change of mode must not remove exports that the other mode's stack still imports
         if with_gpu or generation.gpu_endpoint:

@@ -70,11 +70,13 @@ def request_done(status: int, milliseconds: float) -> None:
 class EmfMeter:
     """Implements the ports Meter and WebhookMeter."""
 
-    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float, code: str | None = None) -> None:
         line = EphemeralMetrics(namespace=NAMESPACE)
         line.add_dimension("provider", provider)
         line.add_dimension("model", model)
         line.add_metadata("outcome", outcome)
+        if code:
+            line.add_metadata("error_code", code)
         name = "Generations" if outcome == "success" else "GenerationFailures"
         _write(line, **{name: 1}, GenerationDuration=seconds * 1000)
 

@@ -84,7 +84,7 @@ def test_the_access_log_has_these_fields_and_no_others(templates: Templates) -> 
         "error": "$context.error.responseType",
         "trace": "$context.xrayTraceId",
     }
-    assert resolved(stage["AccessLogSetting"]["DestinationArn"]) == "GatewayAccessLog"
+    assert resolved(stage["AccessLogSetting"]["DestinationArn"]["Fn::Join"][1][-1]) == "GatewayAccessLog"
 
 
 def test_the_role_by_which_the_gateway_writes_logs_outlives_the_stack(templates: Templates) -> None:

@@ -65,7 +65,7 @@ TABLE_GRANTS = {
     "api": GENERATION_TABLES,
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
-    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}, "Images": {"BatchGetItem", "PutItem"}},
+    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem", "DeleteItem"}, "Images": {"BatchGetItem", "PutItem"}},
     "webhooks": {
         "Jobs": {"GetItem", "PutItem", "UpdateItem"},
         "Images": {"GetItem", "BatchGetItem"},
