@@ -326,7 +326,7 @@ class FakeMeter:
         self.costs: list[tuple[str, str, float]] = []
         self.rate_hits = 0
 
-    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float, code: str | None = None) -> None:
         self.attempts.append((provider, model, outcome))
 
     def cost(self, provider: str, model: str, usd: float) -> None:
