@@ -61,7 +61,7 @@ class Api:
             [grants.table(data.keys, "GetItem")],
         )
         self.handler, self.authorizer = handler.function, authorizer.function
-        self.rest = RestApi(
+        gateway = RestApi(
             scope,
             "Gateway",
             name=f"image-api-{environment.name}",
@@ -70,4 +70,5 @@ class Api:
             throttle=(environment.throttle_rate, environment.throttle_burst),
             origins=origins(environment, settings),
             log_retention=functions.log_retention,
-        ).api
+        )
+        self.rest, self.access_log = gateway.api, gateway.access_log

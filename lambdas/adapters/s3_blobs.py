@@ -50,6 +50,16 @@ class S3Blobs:
             if s3.delete_objects(Bucket=self._bucket, Delete=wanted).get("Errors"):
                 raise Unavailable("some of the objects could not be deleted; try again in a moment", retry_after=5)
 
+    def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
+        form = aws.client("s3", read_timeout=30).generate_presigned_post(
+            self._bucket,
+            key,
+            Fields={"Content-Type": media_type},
+            Conditions=[{"Content-Type": media_type}, ["content-length-range", size, size]],
+            ExpiresIn=seconds,
+        )
+        return form["url"], form["fields"]
+
     def presign(self, key: str) -> str:
         url: str = aws.client("s3", read_timeout=30).generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._ttl

@@ -37,7 +37,8 @@ ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
 def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> GatewayAnswer:
     """Answer one request of an API Gateway REST proxy integration. Never raises."""
     began = time.perf_counter()
-    call = Call.of(event, deps, deadline(event, remaining_ms, deps.clock.now()), settings.base_url)
+    until = deadline(event, remaining_ms, deps.clock.now())
+    call = Call.of(event, deps, until, settings.base_url, deployed=settings.deployed)
     logger.append_keys(request_id=call.request_id)
     answer = _answer(call, settings).to_gateway()
     vary = [answer["headers"].pop("Vary", ""), "" if "*" in settings.cors_allow_origins else "Origin"]

@@ -57,7 +57,7 @@ class Shelf:
         pictures = _Counted(self.decoded)
         providers = FakeProviders(demo=Painter(self.data))
         self.deps = Fakes(pictures=pictures, providers=providers)
-        self.ask = Client(self.deps)
+        self.ask = Client(self.deps, Settings(deployed=True))
         body = {"prompt": "x", "width": size[0], "height": size[1], "format": self.kind}
         self.job = self.ask("POST", "/unified/generate", body).json()
         self.image = self.job["images"][0]

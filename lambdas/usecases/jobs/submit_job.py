@@ -89,6 +89,8 @@ def record_job(job: Job, key: Idempotency | None, deps: Deps) -> Idempotency | N
     earlier = deps.jobs.create(job, key, deps.caps)
     if earlier is None:
         announce(job, deps)
+        if job.final:  # no run will tell of it
+            deps.meter.job(job)
     return earlier
 
 
