@@ -553,6 +553,12 @@ def test_1_3_another_tenants_image_has_no_variants(shelf: Shelf) -> None:
     assert theirs.json()["detail"] == nobodys.json()["detail"]
 
 
+@pytest.mark.parametrize(("part", "other"), [("/default/", "/spring/"), ("/demo/", "/gemini/")])
+def test_6_2_a_stable_link_names_the_images_own_project_and_provider(shelf: Shelf, part: str, other: str) -> None:
+    assert shelf.ask("GET", shelf.path).status == 200
+    assert shelf.ask("GET", shelf.path.replace(part, other)).status == 404
+
+
 def test_12_5_a_jpeg_decoded_at_a_fraction_looks_the_same() -> None:
     source = ramp((1024, 768))
     source.paste(Image.radial_gradient("L").resize((300, 300)).convert("RGB"), (200, 200))

@@ -71,6 +71,6 @@ DELIVERY: Final = (
         FILES,
         'if (image.project_id, image.provider) != (call.params["project_id"], call.params["provider"]):',
         "if False:",
-        (BY_LINK,),
+        (ON_DELIVERY,),
     ),
 )
