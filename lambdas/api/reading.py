@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 FILE = "file"  # the one field of a form that is a file
+_KINDS = {
+    "extra_forbidden": "unknown_parameter",
+    "missing": "missing_required_parameter",
+    "greater_than_equal": "integer_below_min_value",
+    "less_than_equal": "integer_above_max_value",
+    "string_too_long": "string_above_max_length",
+    "unsupported_value": "unsupported_value",
+    "unsupported_parameter": "unsupported_parameter",
+}
 _JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")  # curl -d sends the last
 
 
@@ -98,10 +107,15 @@ def _not_json(problem: ErrorDetails) -> str:
 def invalid_request(invalid: ValidationError) -> InvalidRequest:
     """Each wrong field by the name the client gave it, and what would be right."""
     found = tuple(
-        FieldError(".".join(str(part) for part in problem["loc"]) or "body", _message(problem))
+        FieldError(".".join(str(part) for part in problem["loc"]) or "body", _message(problem), _kind(problem["type"]))
         for problem in invalid.errors(include_url=False, include_input=False)[:20]
     )
     return InvalidRequest("; ".join(f"{f.field}: {f.message}" for f in found)[:1000], errors=found)
+
+
+def _kind(problem: str) -> str:
+    """OpenAI's word for one of pydantic's, or for one of a schema of ours."""
+    return _KINDS.get(problem) or ("invalid_type" if problem.endswith("_type") else "invalid_value")
 
 
 def _message(problem: ErrorDetails) -> str:

@@ -58,6 +58,11 @@ def raw_key(tenant: str, job_id: str, attempt: int) -> str:
     return f"raw/{tenant}/{job_id}/{attempt}"
 
 
+def answer_key(tenant: str, job_id: str, digest: str) -> str:
+    """Return the bucket's key of an answer that is too large for the gateway."""
+    return f"answers/{tenant}/{job_id}/{digest[:32]}"
+
+
 def async_key(owner: str, call: str) -> str:
     """Return the bucket's key of the request of a call to an asynchronous endpoint; `owner` is `tenant/job`."""
     return "/".join(part for part in ("async/in", owner, f"{call}.json") if part)

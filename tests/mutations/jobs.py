@@ -20,11 +20,11 @@ JOBS: Final = (
         SUBMIT,
         """        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
-    earlier = deps.jobs.create(job, key, deps.caps)
+    earlier = deps.jobs.create(job, key, deps.caps, sent)
 """,
         """        pass
     deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
-    earlier = deps.jobs.create(job, key, deps.caps)
+    earlier = deps.jobs.create(job, key, deps.caps, sent)
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
 """,
         ("usecases/jobs/test_generate.py",),

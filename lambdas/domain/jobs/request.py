@@ -79,10 +79,11 @@ class ImageRequest:
     ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
+    compression: int | None = None  # 0 to 100, the quality that a jpeg or a webp is encoded with; `None`: the usual one
 
     def to_dict(self) -> dict[str, Any]:
         """As stored on the job record."""
-        return asdict(self)
+        return without_newer(asdict(self))
 
     def cache_key(self) -> str | None:
         """Equal for requests that must give the same images; `None` where the client gave no seed or wants none.
@@ -91,7 +92,7 @@ class ImageRequest:
         """
         if not self.cache or self.seed is None:
             return None
-        asked = {k: v for k, v in asdict(self).items() if k not in _THE_CLIENTS_OWN}
+        asked = {k: v for k, v in self.to_dict().items() if k not in _THE_CLIENTS_OWN}
         asked["own"] = sorted({"steps", "cfg"}.intersection(self.given))  # a distilled model is asked for no others
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -106,6 +107,14 @@ class ImageRequest:
         }
         known = {name: value for name, value in data.items() if name in cls.__slots__}  # another version wrote the rest
         return cls(**{**known, **lists})
+
+
+def without_newer(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored request without the fields that few requests have: it is as it was before there were such fields."""
+    return {name: value for name, value in stored.items() if name not in _NEWER or value != _NEWER[name]}
+
+
+_NEWER: Final = {"compression": None}  # with the values that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,24 @@ class ImageTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a call took and made, as its provider counts."""
+
+    text_in: int = 0
+    image_in: int = 0
+    text_out: int = 0
+    image_out: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.text_in + other.text_in,
+            self.image_in + other.image_in,
+            self.text_out + other.text_out,
+            self.image_out + other.image_out,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratedImage:
     """A provider's answer to one task: the unchecked bytes, and the seed that the provider states."""
 
@@ -158,6 +185,7 @@ class GeneratedImage:
     at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
     painted: float | None = None  # seconds, as the project's own GPU says: of painting, and of its last load
     loaded: float | None = None
+    tokens: Tokens | None = None  # where the provider counts them
 
 
 @dataclass(frozen=True, slots=True)

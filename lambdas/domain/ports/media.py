@@ -33,11 +33,12 @@ class Blobs(Protocol):
 class Pictures(Protocol):
     """Bytes that claim to be a picture, made into one that surely is."""
 
-    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+    def fit(self, data: bytes, size: Size, fmt: str, quality: int | None = None) -> tuple[bytes, Size]:
         """Check, scale to cover `size`, crop to it and encode as `fmt`; also tells the size that came.
 
         Raises ProviderFailure(bad_answer) for what is not a whole PNG, JPEG or WebP within the pixel cap.
-        Bytes that already fit are passed through untouched.
+        Bytes that already fit are passed through untouched, unless a `quality` (0 to 100, of jpeg and webp) is asked
+        for.
         """
 
     def pixels(self, data: bytes) -> int:

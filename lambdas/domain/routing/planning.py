@@ -268,7 +268,7 @@ def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) ->
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
     avoid = request.negative_prompt or usual
-    direct = request.format in card.formats and size.generate == size.final
+    direct = request.format in card.formats and size.generate == size.final and request.compression is None
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         seed = request.seed  # the job's may be a random one, for a model that does not take the client's
     span = card.seed_max - card.seed_min + 1

@@ -40,7 +40,7 @@ def finish(job: Job, card: ModelCard, image: GeneratedImage, deps: Deps) -> Rend
     request = job.request
     size = sizes.plan(card, request.width, request.height)
     with wall(Failure.BAD_ANSWER, "the picture could not be read", paid="unknown"):
-        data, came = deps.pictures.fit(image.data, size.final, request.format)
+        data, came = deps.pictures.fit(image.data, size.final, request.format, request.compression)
     return RenderedImage(data, size.final, size.note(came))
 
 
