@@ -14,6 +14,7 @@ OBJECTS: Mapping[str, tuple[str, ...]] = {
     IMAGES: ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # a provider's raw answers
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
+    "answers/*": ("s3:GetObject", "s3:PutObject"),  # too large for the gateway
 }
 WEIGHTS = "weights/*"
 # The objects that the service and the asynchronous endpoint exchange.

@@ -138,7 +138,8 @@ def _operation(route: Route) -> Json:
 def _request_body(route: BodyRoute[BaseModel]) -> Json:
     content: Json = {"application/json": {"schema": _one_of(*filter(None, (route.body, route.task_body)))}}
     if route.form:
-        encoding = {"file": {"contentType": "image/png, image/jpeg, image/webp"}}
+        files = getattr(route.form, "FILES", ("file",))
+        encoding = {name: {"contentType": "image/png, image/jpeg, image/webp"} for name in files}
         content["multipart/form-data"] = {"schema": _one_of(route.form), "encoding": encoding}
     return {"required": not route.optional, "content": content}
 

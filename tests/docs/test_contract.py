@@ -32,7 +32,7 @@ PARTLY_BUILT = {
     "1.2": "GET /postman.json, the studio, signed links",
     "4.1": "upload_id",
     "5.1": "thumbnail_url and provenance",
-    "7.1": "edits",
+    "7.1": "several images of an edit, file_id",
     "6.2": "ETag and transforms",
     "10": "MODELS_FILE, MODERATION and its settings",
 }

@@ -85,6 +85,7 @@ def test_image_bucket(templates: Templates) -> None:
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert rules["images"]["ExpirationInDays"] == {"dev": 30, "prod": 365}[templates.environment]
     assert (rules["uploads"]["Prefix"], rules["uploads"]["ExpirationInDays"]) == ("uploads/", 1)
+    assert (rules["answers"]["Prefix"], rules["answers"]["ExpirationInDays"]) == ("answers/", 1)
     assert (rules["async"]["Prefix"], rules["async"]["ExpirationInDays"]) == ("async/", 2)
     assert (rules["raw"]["Prefix"], rules["raw"]["ExpirationInDays"]) == ("raw/", 2)
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}

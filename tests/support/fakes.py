@@ -248,6 +248,10 @@ class FakePictures:
             raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
         return data, "image/png"
 
+    def size(self, data: bytes) -> Size:
+        head = data.partition(b":")[0].split(b"x")
+        return (int(head[0]), int(head[1])) if len(head) == 2 and b"".join(head).isdigit() else (512, 512)
+
     def at_least(self, data: bytes, side: int) -> bytes:
         return data
 

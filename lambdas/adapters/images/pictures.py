@@ -61,6 +61,10 @@ class PillowPictures:
         kind = "jpeg" if found.lossy and found.picture.mode == "RGB" else "png"
         return _encoded(found.picture, KEEPING[kind]), f"image/{kind}"
 
+    def size(self, data: bytes) -> Size:
+        found = measured(data, MAX_UPLOAD_PIXELS)
+        return found.width, found.height
+
     def at_least(self, data: bytes, side: int) -> bytes:
         found = measured(data, MAX_UPLOAD_PIXELS)
         scale = side / min(found.width, found.height)

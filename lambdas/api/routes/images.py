@@ -14,6 +14,8 @@ from lambdas.api.route import GENERATING, BodyRoute, PlainRoute, Route, Shape
 from lambdas.api.routes._generating import accepted, check_made, place, told
 from lambdas.api.schemas.images import (
     CompletedEvent,
+    EditBody,
+    EditForm,
     GenerationBody,
     ImageData,
     ImagesBody,
@@ -39,6 +41,10 @@ EVENT_OF: Final = {
 
 
 def _generate(call: Call, body: GenerationBody) -> Answer:
+    return _answer(call, body, body.to_draft(call.deps.aliases))
+
+
+def _edit(call: Call, body: EditBody | EditForm) -> Answer:
     return _answer(call, body, body.to_draft(call.deps.aliases))
 
 
@@ -132,6 +138,19 @@ ROUTES: tuple[Route, ...] = (
         summary="Images for a prompt, as OpenAI's SDKs ask for them",
         handle=_generate,
         body=GenerationBody,
+        answers=_ANSWERS,
+        errors=GENERATING,
+        tag="openai",
+        headers=_HEADERS,
+        repeatable=True,
+    ),
+    BodyRoute[EditBody | EditForm](
+        method="POST",
+        path="/v1/images/edits",
+        summary="Images made from an image, or in a part of it, as OpenAI's SDKs ask for them",
+        handle=_edit,
+        body=EditBody,
+        form=EditForm,
         answers=_ANSWERS,
         errors=GENERATING,
         tag="openai",

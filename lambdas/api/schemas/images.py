@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -20,6 +22,7 @@ from lambdas.api.schemas.common import Body, Prompt, View, Whole
 from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain import catalogue
 from lambdas.domain.aliases import meant_by
+from lambdas.domain.errors import FieldError, InvalidRequest
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.request import DEFAULT_STRATEGY, Draft, Dropped, ImageRequest, Strategy, Tokens
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from lambdas.domain.jobs.job import Job
 
 MAX_IMAGES = 10  # of one request
+MAX_PICTURES = 16  # of one edit
 MAX_NAME = 500  # characters of `user` and `safety_identifier`, which are kept with the job
 Applied = Literal["low", "medium", "high", "xhigh", "max"]
 
@@ -42,6 +46,7 @@ _QUALITIES: Mapping[str | None, tuple[Strategy | Literal["default"], Applied]] =
     "xhigh": ("quality", "xhigh"),
     "max": ("quality", "max"),
 }
+_DIGITS = re.compile(r"-?[0-9]{1,15}")
 _SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 _DROPPED = {
     "style": "the models here have no such parameter; say it in the prompt",
@@ -78,6 +83,12 @@ def _background(value: object) -> object:
 def _unsupported(value: object) -> object:
     if value is not None:
         raise PydanticCustomError("unsupported_parameter", "this service has no such parameter; leave it out")
+    return value
+
+
+def _no_file(value: object) -> object:
+    if value is not None:
+        raise PydanticCustomError("unsupported_value", "there are no uploads here yet; send image_url, a data URL")
     return value
 
 
@@ -191,6 +202,89 @@ class GenerationBody(ImagesBody):
 
     def to_draft(self, aliases: Mapping[str, str]) -> Draft:
         return Draft(self.to_request(aliases))
+
+
+class EditFields(ImagesBody):
+    """What the two forms of an edit have in common, besides the images."""
+
+    input_fidelity: Literal["high", "low"] | None = Field(None, description="Dropped, and named.")
+
+    def _draft(self, aliases: Mapping[str, str], pictures: list[str], mask: str | None, name: str) -> Draft:
+        """`name` is the field of the images. Raises InvalidRequest for more of them than any model takes."""
+        if len(pictures) > 1:
+            said = f"no model here takes more than one image, and there are {len(pictures)}"
+            raise InvalidRequest(said, errors=(FieldError(name, said, "unsupported_value"),))
+        request = replace(self.to_request(aliases), task=r.TEXT_TO_IMAGE if mask is None else r.INPAINT)
+        return Draft(request, pictures[0], name, mask=mask, keeps_shape=True)
+
+
+Picture = Annotated[str, Field(min_length=1), WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class EditForm(EditFields):
+    """POST /v1/images/edits as a form; the files are base64 here, after the form was read."""
+
+    FILES: ClassVar[Mapping[str, int]] = {"image": MAX_PICTURES, "mask": 1}
+
+    image: list[Picture] = Field(
+        min_length=1,
+        max_length=MAX_PICTURES,
+        description="The image: a PNG, JPEG or WebP, as `image` or `image[]`. No model here takes several.",
+    )
+    mask: Picture | None = Field(None, description="A PNG of the image's size; its transparent part is what changes.")
+
+    @field_validator("n", "partial_images", "output_compression", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        """Everything in a form is a text."""
+        return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+    @field_validator("stream", mode="before")
+    @classmethod
+    def _switch(cls, value: object) -> object:
+        return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+    def to_draft(self, aliases: Mapping[str, str]) -> Draft:
+        return self._draft(aliases, self.image, self.mask, "image")
+
+
+class PictureReference(Body):
+    """An image of a JSON edit."""
+
+    image_url: str | None = Field(None, min_length=1, pattern="^[dD][aA][tT][aA]:", description="A data URL of base64.")
+    file_id: Annotated[None, BeforeValidator(_no_file), WithJsonSchema({"type": "null"})] = None
+
+    @field_validator("image_url", mode="before")
+    @classmethod
+    def _inline(cls, value: object) -> object:
+        if isinstance(value, str) and value[:5].lower() != "data:":
+            said = "must be a data URL of base64; this service fetches no image from an address"
+            raise PydanticCustomError("unsupported_value", said)
+        return value
+
+    @model_validator(mode="after")
+    def _there(self) -> PictureReference:
+        if self.image_url is None:
+            raise ValueError("needs an image_url")
+        return self
+
+    @property
+    def data(self) -> str:
+        return self.image_url or ""
+
+
+class EditBody(EditFields):
+    """POST /v1/images/edits as JSON."""
+
+    images: list[PictureReference] = Field(
+        min_length=1, max_length=MAX_PICTURES, description="The image. No model here takes several."
+    )
+    mask: PictureReference | None = Field(
+        None, description="A PNG of the image's size; its transparent part is what changes."
+    )
+
+    def to_draft(self, aliases: Mapping[str, str]) -> Draft:
+        return self._draft(aliases, [image.data for image in self.images], self.mask and self.mask.data, "images")
 
 
 class ImageData(View):

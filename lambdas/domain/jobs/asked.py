@@ -69,8 +69,6 @@ def to_take_up(rows: Iterable[Asked], sending: Sending, now: float) -> list[Aske
     A first sending takes nothing. One that does not count its repetitions takes only what a client was told to come
     back for. Any other takes what sendings of a lower number had: of its own client's, the last one is the nearest.
     """
-    if sending.number == 0:
-        return []
     states = (OPEN,) if sending.number is None else _TAKEN_UP
     number = float("inf") if sending.number is None else sending.number
     found = [row for row in _living(rows, now) if row.state in states and row.number < number]

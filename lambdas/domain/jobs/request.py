@@ -20,9 +20,10 @@ Format = Literal["png", "jpeg", "webp"]
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
-Task = Literal["text-to-image", "background"]
+Task = Literal["text-to-image", "background", "inpaint"]
 TEXT_TO_IMAGE: Final = "text-to-image"
 BACKGROUND: Final = "background"
+INPAINT: Final = "inpaint"
 
 Strategy = Literal["balanced", "fastest", "cheapest", "quality"]
 DEFAULT_STRATEGY: Final = "default"  # the default model where it is configured, else as `balanced`
@@ -67,7 +68,8 @@ class ImageRequest:
     reference_key: str | None = None  # where the reference image stands in the bucket
     reference_type: str = ""
     reference_field: str = "image"  # what the client calls the reference image
-    task: Task = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
+    # BACKGROUND: a scene around the product of the reference image. INPAINT: what its mask shows of it is painted anew.
+    task: Task = TEXT_TO_IMAGE
     padding: int | None = None  # pixels around the product, for BACKGROUND
     cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
     strategy: Strategy | Literal["default"] = DEFAULT_STRATEGY
@@ -79,6 +81,7 @@ class ImageRequest:
     ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
+    mask_key: str | None = None  # for INPAINT: where the mask stands in the bucket
     compression: int | None = None  # 0 to 100, the quality that a jpeg or a webp is encoded with; `None`: the usual one
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def without_newer(stored: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in stored.items() if name not in _NEWER or value != _NEWER[name]}
 
 
-_NEWER: Final = {"compression": None}  # with the values that are left out
+_NEWER: Final = {"compression": None, "mask_key": None}  # with the values that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ class Draft:
     request: ImageRequest
     picture: str | None = field(default=None, repr=False)  # base64 or a data URI
     picture_field: str = "image"  # what the client calls it
+    mask: str | None = field(default=None, repr=False)  # a picture as well: its transparent part is painted anew
+    keeps_shape: bool = False  # whether an image without a size is of the picture's proportion
 
 
 @dataclass(frozen=True, slots=True)

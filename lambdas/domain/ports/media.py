@@ -52,6 +52,9 @@ class Pictures(Protocol):
         Raises MalformedBody, UnsupportedMediaType or TooLarge.
         """
 
+    def size(self, data: bytes) -> Size:
+        """The size of a taken picture."""
+
     def at_least(self, data: bytes, side: int) -> bytes:
         """A taken picture as it is, or enlarged in proportion, as a PNG, so that no side has fewer pixels than `side`.
 
@@ -77,6 +80,15 @@ class Compositor(Protocol):
 
     def check_cutout(self, photo: bytes, cutout: bytes) -> None:
         """Raises ProviderFailure(bad_answer) where it is no cut-out of that photo, Unplaceable where it is empty."""
+
+    def mask(self, mask: bytes, photo: bytes) -> bytes:
+        """A PNG of the photo's size that is white where the picture `mask` is transparent. Raises Unplaceable."""
+
+    def stage_edit(self, photo: bytes, mask: bytes) -> Staged:
+        """What a model is shown that paints anew what the mask has white."""
+
+    def compose_edit(self, painted: bytes, photo: bytes, mask: bytes) -> bytes:
+        """A PNG of the photo with what was painted in place of what the mask has white. Raises ProviderFailure."""
 
     def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
         """Raises Unplaceable."""

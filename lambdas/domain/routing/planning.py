@@ -21,6 +21,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.jobs.request import (
     BACKGROUND,
     DEFAULT_STRATEGY,
+    INPAINT,
     MAX_SEED,
     SAFE_NEGATIVE_PROMPT,
     SCENE_NEGATIVE_PROMPT,
@@ -115,6 +116,9 @@ def explained_plan(request: ImageRequest, deployment: Deployment, now: float, rn
         reason = next((found for card in asked if (found := reasons[card.id])), None)
         if request.task == BACKGROUND and not fit:
             raise ProviderUnconfigured("product backgrounds need the GPU worker or Bedrock, and neither is there")
+        if request.task == INPAINT and not fit:
+            said = "edits with a mask need Bedrock, which is not there"
+            raise ProviderUnconfigured(said, errors=(FieldError("mask", said),))
         if reason:
             raise _refused(reason)
         raise NoneAvailable("no configured provider has an allowed model")

@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lambdas.domain import base64_text
-from lambdas.domain.errors import FieldError, MalformedBody, ServiceError, TooLarge
+from lambdas.domain.backgrounds import Unplaceable
+from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, ServiceError, TooLarge
 from lambdas.usecases.deps import Deps
 
 MAX_REQUEST_PIXELS: Final = 50_000_000  # of all the pictures of one request together
@@ -29,9 +30,12 @@ class Attachment:
     data: bytes = field(repr=False)
     media_type: str
     warnings: tuple[str, ...] = ()
+    mask: Attachment | None = None  # what is painted anew of it
 
     def store(self, deps: Deps) -> None:
         deps.blobs.put(self.key, self.data, self.media_type)
+        if self.mask:
+            self.mask.store(deps)
 
 
 class Intake:
@@ -71,9 +75,20 @@ class Intake:
             except ServiceError as error:
                 error.errors = error.errors or (FieldError(name, error.detail),)
                 raise
-            key = f"uploads/{self._tenant}/{hashlib.sha256(clean).hexdigest()[:32]}"
-            self._taken[mark] = Attachment(key, clean, media_type, tuple(said))
+            self._taken[mark] = Attachment(self._key(clean), clean, media_type, tuple(said))
         return self._taken[mark]
+
+    def mask(self, text: str, name: str, photo: Attachment) -> Attachment:
+        """What the picture of that text has transparent, for the photo. Raises as `take`, and InvalidRequest."""
+        taken = self.take(text, name)
+        try:
+            data = self._deps.compositor.mask(taken.data, photo.data)
+        except Unplaceable as no:
+            raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
+        return Attachment(self._key(data), data, "image/png")
+
+    def _key(self, data: bytes) -> str:
+        return f"uploads/{self._tenant}/{hashlib.sha256(data).hexdigest()[:32]}"
 
     def _count(self, data: bytes, name: str) -> None:
         mark = hashlib.sha256(data).digest()
