@@ -78,7 +78,7 @@ def test_7_1_generate(sdk: openai.OpenAI, bedrock: FakeBedrock) -> None:
     )
     assert answer.usage
     assert answer.usage.total_tokens == 0
-    assert answer._request_id  # type: ignore[attr-defined]
+    assert answer._request_id
     assert len(bedrock.paid) == before + 2
 
 
@@ -143,7 +143,7 @@ def test_7_4_a_slow_image_is_paid_once_and_reaches_a_client_that_knows_nothing_o
         asked = [pool.submit(sdk.images.generate, model=CORE, prompt="A slow fox") for _ in range(2)]
         answers = [future.result() for future in asked]
     assert all(answer.data for answer in answers)
-    ids = {answer.metadata["generation_id"] for answer in answers}  # type: ignore[attr-defined]
+    ids = {answer.metadata["generation_id"] for answer in answers}
     assert len(ids) == 2
     assert len(bedrock.paid) == before + 2
 

@@ -258,7 +258,7 @@ def test_only_objects_are_granted_by_prefix(templates: Templates) -> None:
         for resource in resources(statement):
             if "*" in resource and resource != "*":
                 assert "ImageBucketArn" in resource
-                assert any(f"/{prefix}/*" in resource for prefix in ("images", "raw", "uploads"))
+                assert any(f"/{prefix}/*" in resource for prefix in ("images", "raw", "uploads", "answers"))
 
 
 def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates: Templates) -> None:

@@ -284,7 +284,8 @@ class EditBody(EditFields):
     )
 
     def to_draft(self, aliases: Mapping[str, str]) -> Draft:
-        return self._draft(aliases, [image.data for image in self.images], self.mask and self.mask.data, "images")
+        mask = self.mask.data if self.mask else None
+        return self._draft(aliases, [image.data for image in self.images], mask, "images")
 
 
 class ImageData(View):
