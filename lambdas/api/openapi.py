@@ -40,7 +40,7 @@ _REQUEST_HEADERS: dict[str, Json] = {
     "X-Stainless-Retry-Count": {
         "description": "Which repetition of the request this is, from 0, as OpenAI's SDKs say by themselves: above 0, "
         "and without an Idempotency-Key, it takes up the job of the sending before.",
-        "schema": {"type": "integer", "minimum": 0, "maximum": 999},
+        "schema": {"type": "string", "examples": ["0"]},
     },
 }
 _ANSWER_HEADERS: dict[str, Json] = {
