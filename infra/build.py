@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -24,7 +25,8 @@ def build(context: Mapping[str, object] | None = None, outdir: str | None = None
     defaults = json.loads((ROOT / "cdk.json").read_text("utf-8"))["context"]
     app = cdk.App(analytics_reporting=False, outdir=outdir, context={**defaults, **(context or {})})
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(), cdk_nag.ServerlessChecks())
-    environment = config.environment(str(app.node.get_context("env")))
+    chosen = config.environment(str(app.node.get_context("env")))
+    environment = replace(chosen, thresholds=config.thresholds(chosen, app.node.get_all_context()))
     settings = config.settings(app.node.get_all_context())
     mode = config.gpu_mode(app.node.get_all_context())
     data = DataStack(app, f"image-api-{environment.name}-data", environment=environment, settings=settings)

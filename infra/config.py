@@ -22,6 +22,7 @@ class Thresholds:
     server_error_percent: float
     latency_p95_seconds: float
     oldest_message_seconds: int
+    usd_per_day: float  # what the providers charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ ENVIRONMENTS: dict[str, Environment] = {
             worker_concurrency=5,
             webhook_concurrency=5,
             cors_origins=("*",),
-            thresholds=Thresholds(server_error_percent=5, latency_p95_seconds=25, oldest_message_seconds=900),
+            thresholds=Thresholds(
+                server_error_percent=5, latency_p95_seconds=25, oldest_message_seconds=900, usd_per_day=20
+            ),
             gpu=_GPU,
         ),
         Environment(
@@ -93,7 +96,9 @@ ENVIRONMENTS: dict[str, Environment] = {
             worker_concurrency=20,
             webhook_concurrency=20,
             cors_origins=("*",),  # keys travel in headers, never in cookies; CORS_ALLOW_ORIGINS narrows it
-            thresholds=Thresholds(server_error_percent=1, latency_p95_seconds=20, oldest_message_seconds=300),
+            thresholds=Thresholds(
+                server_error_percent=1, latency_p95_seconds=20, oldest_message_seconds=300, usd_per_day=200
+            ),
             gpu=replace(_GPU, max_instances=4),
         ),
     )
@@ -174,6 +179,14 @@ def gpu(environment: Environment, context: Mapping[str, object]) -> Gpu:
         raise SystemExit("gpu_instance_types must be one to five names such as ml.g5.xlarge, between commas.")
     given = tuple(types) or environment.gpu.instance_types
     return replace(environment.gpu, instance_types=given, max_instances=int(most))
+
+
+def thresholds(environment: Environment, context: Mapping[str, object]) -> Thresholds:
+    """Return the environment's thresholds, overridden by the context's `alarm_usd_per_day`."""
+    given = str(context.get("alarm_usd_per_day", environment.thresholds.usd_per_day))
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,2})?", given):
+        raise SystemExit(f"alarm_usd_per_day must be an amount in USD such as 50, not {given!r}.")
+    return replace(environment.thresholds, usd_per_day=float(given))
 
 
 def settings(context: Mapping[str, object]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -13,6 +14,7 @@ from constructs import Construct
 from infra import grants
 from infra.acknowledge import acknowledge
 from infra.config import Environment, Gpu
+from infra.constructs.alarm import add_function_alarms
 from infra.constructs.function import Functions, FunctionSpec
 from infra.constructs.gpu.alarms import GpuAlarms
 from infra.constructs.gpu.endpoint import GpuEndpoint, endpoint_name
@@ -43,6 +45,7 @@ class GpuStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id, **kwargs)
         functions = Functions(self, environment, settings)
+        self.result: lambda_.Function | None = None
         name = endpoint_name(environment.name, mode)
         image = WorkerImage(self, "Image", data=data, models=gpu.models, log_retention=functions.log_retention)
         endpoint = GpuEndpoint(
@@ -58,7 +61,9 @@ class GpuStack(cdk.Stack):
             topics=self._topics(functions, data, service) if mode == "async" else None,
         )
         GpuScaling(self, "Scaling", endpoint=endpoint, name=name, mode=mode, gpu=gpu)
-        GpuAlarms(self, "GpuAlarms", name=name, mode=mode, gpu=gpu, topic=service.alarm_topic)
+        alarms = GpuAlarms(self, "GpuAlarms", name=name, mode=mode, gpu=gpu, topic=service.alarm_topic)
+        if self.result:
+            add_function_alarms(alarms, "gpu_result", self.result, service.alarm_topic)
         cdk.CfnOutput(self, "Endpoint", value=name, description="The SageMaker endpoint of the GPU worker")
         cdk.CfnOutput(self, "WorkerImage", value=image.uri, description="What runs on it")
         cdk.CfnOutput(self, "Weights", value=weights_folder(gpu.models), description="Its models, in the bucket")
@@ -82,6 +87,7 @@ class GpuStack(cdk.Stack):
             ],
             never_lost=NEVER_LOST,
         )
+        self.result = result.function
         for topic in (success, failure):
             result.function.add_event_source(sources.SnsEventSource(topic))
         for child in result.function.node.find_all():

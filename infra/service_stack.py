@@ -11,10 +11,11 @@ from constructs import Construct
 from infra.config import Environment
 from infra.constructs.alarms import Alarms
 from infra.constructs.api import Api
-from infra.constructs.dashboard import Dashboard
+from infra.constructs.dashboard import Dashboards
 from infra.constructs.function import Functions
 from infra.constructs.generation import Generation
 from infra.constructs.jobs import Jobs
+from infra.constructs.queries import add_queries
 from infra.constructs.webhooks import Webhooks
 from infra.data_stack import DataStack
 
@@ -50,9 +51,9 @@ class ServiceStack(cdk.Stack):
             "dead_letter": jobs.dead_letter,
             "webhooks": webhooks.sender,
         }
-        Dashboard(
+        Dashboards(
             self,
-            "Dashboard",
+            "Dashboards",
             api=api.rest,
             functions=watched,
             jobs=jobs.queues,
@@ -67,8 +68,11 @@ class ServiceStack(cdk.Stack):
             functions=watched,
             jobs=jobs.queues,
             webhooks=webhooks.queues,
+            tables=data.tables,
             thresholds=environment.thresholds,
         )
+        logged = [function.log_group for function in watched.values()]
+        add_queries(self, environment.name, functions=logged, access_log=api.access_log)
         self.job_queue, self.alarm_topic = jobs.queues.queue, alarms.topic
         # in every mode: a change of mode must not remove exports that the other mode's stack still imports
         if with_gpu or generation.gpu_endpoint:

@@ -16,15 +16,17 @@ CHECK = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
 UNIT = "python -m pytest -n auto --dist loadgroup -m 'not e2e and not cdk and not gpu'"
 QUICK = "python -m pytest -n auto --dist loadgroup -m 'not e2e and not cdk and not gpu and not slow'"
 STACK_TESTS = "tests/benchmarks tests/e2e tests/infra/deploy tests/ledger tests/local"
-STACK = f"python -m pytest -n 3 --dist loadfile -m '(e2e or cdk) and not gpu' {STACK_TESTS}"
+STACK = f"python -m pytest -n 2 --dist loadfile -m '(e2e or cdk) and not gpu and not alone' {STACK_TESTS}"
+CROWD = f"python -m pytest -m 'alone and e2e and not gpu' {STACK_TESTS}"
 VERBS: dict[str, list[str]] = {
     "run": [],
     "quick": [*(command for command in CHECK if command != "mypy"), QUICK],
-    "test": [*CHECK, UNIT, STACK],
+    "test": [*CHECK, UNIT, STACK, CROWD],
     "test-gpu": ["python -m pytest -m gpu"],
     "check": CHECK,
     "unit": [UNIT],
     "stack-tests": [STACK],
+    "crowd-tests": [CROWD],
     "e2e": [f"python -m pytest -m 'e2e and not gpu' {STACK_TESTS}"],
     "synth": ["python app.py"],
     "snapshot": ["python -m infra.snapshot"],

@@ -29,11 +29,14 @@ GPU = (
 # What `make quick` leaves out: modules of several seconds' computing, and folders of such.
 SLOW = (
     "adapters/dynamodb",
+    "adapters/images/test_border_cuts.py",
     "adapters/images/test_compositing.py",
     "adapters/images/test_decoding.py",
+    "adapters/images/test_pictures.py",
     "adapters/test_aws_adapters.py",
     "adapters/test_queue_backlog.py",
     "adapters/webhooks/test_signer.py",
+    "api/test_images_in.py",
     "api/test_prompts.py",
     "benchmarks",
     "docs/test_contract.py",
@@ -57,8 +60,10 @@ SLOW = (
     "providers/test_adding_a_provider.py",
     "providers/test_bedrock_calls.py",
     "providers/test_gemini.py",
+    "providers/test_official_sdks.py",
     "providers/test_sagemaker.py",
     "providers/text/test_engines.py",
+    "providers/text/test_faults.py",
     "test_manage_keys.py",
     "test_portability.py",
     "usecases/images/test_outage.py",
@@ -70,6 +75,9 @@ SLOW = (
     "usecases/prompts/test_optimize.py",
     "usecases/test_fairness.py",
 )
+# Many callers at once, or processes that are killed: on a machine that does something else besides, too much is turned
+# away. `make crowd-tests` runs them one after the other. A test elsewhere of that kind says so by `mark.alone`.
+ALONE = ("e2e/laptop/test_overload.py", "e2e/test_limits.py", "e2e/test_metrics.py", "e2e/test_once.py", "ledger")
 
 properties.register()
 for name in [n for n in os.environ if n.startswith("AWS_") and n != "AWS_CA_BUNDLE"]:
@@ -89,7 +97,7 @@ def marks_of(path: Path) -> list[str]:
     if not path.is_relative_to(HERE):
         return []
     place = path.relative_to(HERE).as_posix() + "/"
-    tables = {"gpu": GPU, "slow": SLOW}
+    tables = {"gpu": GPU, "slow": SLOW, "alone": ALONE}
     return [mark for mark, places in tables.items() if place.startswith(tuple(f"{inside}/" for inside in places))]
 
 

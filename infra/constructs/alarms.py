@@ -1,4 +1,4 @@
-"""Defines the alarms and the topic that they notify."""
+"""Defines the alarms of the service and the topic that they notify."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import Thresholds
+from infra.constructs.alarm import FIVE_MINUTES, add_alarm, add_function_alarms
+from infra.constructs.metrics import server_error_share, service_metric, throttled
 from infra.constructs.retry_queue import RetryQueue
+from infra.constructs.table import Table
 
 MINUTE = cdk.Duration.minutes(1)
-FIVE_MINUTES = cdk.Duration.minutes(5)
+QUARTER_OF_AN_HOUR = cdk.Duration.minutes(15)
+DAY = cdk.Duration.days(1)
+MIN_FAILURES = 3  # in a quarter of an hour without a success, until an alarm is raised
 
 
 class Alarms(Construct):
@@ -32,102 +36,115 @@ class Alarms(Construct):
         functions: Mapping[str, lambda_.Function],
         jobs: RetryQueue,
         webhooks: RetryQueue,
+        tables: Mapping[str, Table],
         thresholds: Thresholds,
     ) -> None:
         super().__init__(scope, id)
         self.topic = _topic(self)
-        self._of_jobs(jobs, functions["worker"], thresholds)
+        self._of_jobs(jobs, thresholds)
+        self._of_generations(thresholds)
         self._of_the_api(api.deployment_stage, thresholds)
-        self._of_webhooks(webhooks, functions["webhooks"])
-        self._of_functions(functions)
+        self._of_webhooks(webhooks)
+        for name, function in functions.items():
+            add_function_alarms(self, name, function, self.topic)
+        for name, table in tables.items():
+            self._add(
+                f"Table{name.title()}",
+                f"DynamoDB refuses reads or writes of the table {name}, or of its indexes.",
+                "tables",
+                throttled(name, table),
+            )
 
-    def _of_jobs(self, jobs: RetryQueue, worker: lambda_.Function, thresholds: Thresholds) -> None:
+    def _of_jobs(self, jobs: RetryQueue, thresholds: Thresholds) -> None:
         self._add(
             "DeadLetters",
             "Jobs lie in the dead-letter queue: the function that ends them is failing.",
+            "dead-letters",
             jobs.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
             periods=3,
         )
-        self._add("JobsLost", "A job failed five times and was given up.", service_metric("JobsDeadLettered"))
+        self._add(
+            "JobsLost", "A job failed five times and was given up.", "jobs-lost", service_metric("JobsDeadLettered")
+        )
         self._add(
             "OldestMessage",
             "Jobs wait too long: the workers do not keep up.",
+            "oldest-message",
             jobs.queue.metric_approximate_age_of_oldest_message(period=MINUTE, statistic="Maximum"),
             threshold=thresholds.oldest_message_seconds,
             periods=5,
         )
-        self._add("WorkerErrors", "The worker function fails.", _errors(worker))
+
+    def _of_generations(self, thresholds: Thresholds) -> None:
+        self._add(
+            "NoSuccess",
+            "In a quarter of an hour jobs failed, and not one was completed.",
+            "no-success",
+            cloudwatch.MathExpression(
+                expression=f"IF(completed == 0 AND failed >= {MIN_FAILURES}, 1, 0)",
+                using_metrics={
+                    "completed": service_metric("JobsCompleted", period=QUARTER_OF_AN_HOUR),
+                    "failed": service_metric("JobsFailed", period=QUARTER_OF_AN_HOUR),
+                },
+                period=QUARTER_OF_AN_HOUR,
+                label="only failures",
+            ),
+        )
+        self._add(
+            "Cost",
+            "The providers have charged more in a day than they are expected to.",
+            "cost",
+            service_metric("Cost", period=DAY),
+            threshold=thresholds.usd_per_day,
+        )
 
     def _of_the_api(self, stage: apigateway.Stage, thresholds: Thresholds) -> None:
         self._add(
             "ServerErrors",
             "Too large a share of the requests is answered with 5xx.",
-            stage.metric_server_error(period=FIVE_MINUTES, statistic="Average"),  # an average of 0s and 1s
+            "server-errors",
+            server_error_share(stage),
             threshold=thresholds.server_error_percent / 100,
+            periods=2,
+            of=3,
         )
         self._add(
             "Latency",
             "The slowest of 20 requests takes too long.",
+            "latency",
             stage.metric_latency(period=FIVE_MINUTES, statistic="p95"),
             threshold=thresholds.latency_p95_seconds * 1000,
             periods=3,
+            few="ignore",
         )
 
-    def _of_webhooks(self, webhooks: RetryQueue, sender: lambda_.Function) -> None:
+    def _of_webhooks(self, webhooks: RetryQueue) -> None:
         self._add(
             "WebhooksLost",
             "A receiver did not take a webhook in any of its attempts over days; it can be replayed.",
+            "webhooks-lost",
             service_metric("WebhooksExhausted"),
         )
         self._add(
             "WebhookDeadLetters",
             "Webhooks lie in their dead-letter queue: the function that sends them has failed for days.",
+            "webhook-dead-letters",
             webhooks.dead_letters.metric_approximate_number_of_messages_visible(period=MINUTE, statistic="Maximum"),
         )
-        self._add("WebhookErrors", "The function that sends webhooks fails.", _errors(sender))
-
-    def _of_functions(self, functions: Mapping[str, lambda_.Function]) -> None:
-        for name, function in functions.items():
-            self._add(
-                "Throttles" + name.title().replace("_", ""),
-                f"Lambda refuses to start the {name} function: its concurrency is used up.",
-                function.metric_throttles(period=FIVE_MINUTES, statistic="Sum"),
-            )
-            self._add(
-                "Recursion" + name.title().replace("_", ""),
-                f"Lambda takes the {name} function to call itself without end, and has thrown away what it was to do.",
-                function.metric("RecursiveInvocationsDropped", period=FIVE_MINUTES, statistic="Sum"),
-            )
 
     def _add(
-        self, id: str, meaning: str, metric: cloudwatch.IMetric, *, threshold: float = 0, periods: int = 1
+        self,
+        id: str,
+        meaning: str,
+        page: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float = 0,
+        periods: int = 1,
+        of: int | None = None,
+        few: str | None = None,
     ) -> None:
-        alarm = cloudwatch.Alarm(
-            self,
-            id,
-            alarm_description=meaning,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-
-
-def service_metric(name: str, statistic: str = "Sum") -> cloudwatch.Metric:
-    """Return a metric that the functions write themselves."""
-    return cloudwatch.Metric(
-        namespace="ImageApi",
-        metric_name=name,
-        dimensions_map={"service": "image-api"},
-        statistic=statistic,
-        period=FIVE_MINUTES,
-    )
-
-
-def _errors(function: lambda_.Function) -> cloudwatch.Metric:
-    return function.metric_errors(period=FIVE_MINUTES, statistic="Sum")
+        add_alarm(self, id, meaning, page, metric, self.topic, threshold=threshold, periods=periods, of=of, few=few)
 
 
 def _topic(scope: Construct) -> sns.Topic:

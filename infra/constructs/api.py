@@ -59,7 +59,7 @@ class Api:
             [grants.table(data.keys, "GetItem")],
         )
         self.handler, self.authorizer = handler.function, authorizer.function
-        self.rest = RestApi(
+        gateway = RestApi(
             scope,
             "Gateway",
             name=f"image-api-{environment.name}",
@@ -68,4 +68,5 @@ class Api:
             throttle=(environment.throttle_rate, environment.throttle_burst),
             origins=origins(environment, settings),
             log_retention=functions.log_retention,
-        ).api
+        )
+        self.rest, self.access_log = gateway.api, gateway.access_log

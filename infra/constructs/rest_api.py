@@ -52,7 +52,10 @@ class RestApi(Construct):
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, id)
-        self.api = self._api(name, throttle, log_retention)
+        self.access_log = logs.LogGroup(
+            self, "AccessLog", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        self.api = self._api(name, throttle)
         self._integration = apigateway.LambdaIntegration(
             handler, timeout=cdk.Duration.seconds(TIMEOUT_SECONDS), scope_permission_to_method=False
         )
@@ -65,8 +68,7 @@ class RestApi(Construct):
         add_gateway_responses(self.api, origins)
         self._acknowledge()
 
-    def _api(self, name: str, throttle: tuple[int, int], log_retention: logs.RetentionDays) -> apigateway.RestApi:
-        access_log = logs.LogGroup(self, "AccessLog", retention=log_retention, removal_policy=cdk.RemovalPolicy.DESTROY)
+    def _api(self, name: str, throttle: tuple[int, int]) -> apigateway.RestApi:
         rate, burst = throttle
         api = apigateway.RestApi(
             self,
@@ -84,7 +86,7 @@ class RestApi(Construct):
                 metrics_enabled=True,
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,  # it would write prompts and keys into the log
-                access_log_destination=apigateway.LogGroupLogDestination(access_log),
+                access_log_destination=apigateway.LogGroupLogDestination(self.access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
             ),
         )

@@ -55,6 +55,7 @@ class Table(Construct):
             )
         self.name = self.table.table_name
         self.arn = self.table.table_arn
+        self.indexes = tuple(index.name for index in indexes)
         self.index_arns = [f"{self.arn}/index/{index.name}" for index in indexes]
 
 

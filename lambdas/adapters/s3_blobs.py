@@ -37,6 +37,16 @@ class S3Blobs:
     def delete(self, key: str) -> None:
         aws.client("s3", read_timeout=30).delete_object(Bucket=self._bucket, Key=key)
 
+    def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
+        form = aws.client("s3", read_timeout=30).generate_presigned_post(
+            self._bucket,
+            key,
+            Fields={"Content-Type": media_type},
+            Conditions=[{"Content-Type": media_type}, ["content-length-range", size, size]],
+            ExpiresIn=seconds,
+        )
+        return form["url"], form["fields"]
+
     def presign(self, key: str) -> str:
         url: str = aws.client("s3", read_timeout=30).generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._ttl

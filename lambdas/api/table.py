@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "POST /v1/models/purge",
     ),
     "files": ("GET /download/{name}", "GET /files/{name}", "GET /storage/images/{project_id}/{provider}/{name}"),
+    "uploads": ("POST /v1/uploads",),
     "providers": ("GET /unified/providers",),
     "jobs": (
         "GET /unified/jobs",

@@ -9,6 +9,7 @@ import uuid
 
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 IMAGE_NAME = re.compile(r"im_[0-9a-f]{16}\.(png|jpg|webp)")
+UPLOAD = re.compile(r"up_[0-9a-f]{32}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -61,6 +62,16 @@ def raw_key(tenant: str, job_id: str, attempt: int) -> str:
 def answer_key(tenant: str, job_id: str, digest: str) -> str:
     """Return the bucket's key of an answer that is too large for the gateway."""
     return f"answers/{tenant}/{job_id}/{digest[:32]}"
+
+
+def new_upload_id() -> str:
+    """Return the id of an upload, which cannot be guessed."""
+    return f"up_{uuid.uuid4().hex}"
+
+
+def upload_key(tenant: str, upload_id: str) -> str:
+    """Return the key of the picture that a client uploads into the bucket itself."""
+    return f"uploads/{tenant}/{upload_id}"
 
 
 def async_key(owner: str, call: str) -> str:

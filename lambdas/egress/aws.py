@@ -24,6 +24,7 @@ def client(
     Raises ValueError where an address of the settings cannot be used.
     """
     import boto3
+    import botocore
     from botocore.config import Config
 
     s3 = service == "s3"
@@ -36,7 +37,7 @@ def client(
         # signature, and knows no region made after March 2019. An endpoint that is an IP address keeps the path style.
         s3={"addressing_style": "virtual"} if s3 else None,
         tcp_keepalive=True,
-        user_agent_extra=USER_AGENT,
+        user_agent=f"{USER_AGENT} Botocore/{botocore.__version__}",  # botocore's own is composed anew at each call
     )
     with _making:
         make: Any = boto3.client

@@ -21,6 +21,7 @@ NOT_SERVED = {
     "AWS::XRay::": "X-Ray",
     "AWS::CloudFront::": "CloudFront",
     "AWS::ApplicationAutoScaling::": "auto scaling",
+    "AWS::Logs::QueryDefinition": "saved queries of logs",
 }
 PATIENCE = 120.0
 
@@ -46,13 +47,14 @@ def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, st
     for section, names in (("Parameters", ["BootstrapVersion"]), ("Rules", ["CheckBootstrapVersion"])):
         for name in names:
             fitted.get(section, {}).pop(name, None)
-    left_out = []
+    left_out: dict[str, list[str]] = {}  # by the reason
     resources: dict[str, Any] = fitted["Resources"]
     for name, resource in list(resources.items()):
         kind, reason = resource["Type"], not_served(resource)
         if reason or kind == "AWS::CDK::Metadata":
             del resources[name]
-            left_out += [f"{name} ({reason})"] if reason else []
+            if reason:
+                left_out.setdefault(reason, []).append(name)
         elif not _without_tls_only(resource.get("Properties", {})):
             del resources[name]  # local endpoints use http, which a TLS-only policy would block
         elif kind == "AWS::Lambda::Function":
@@ -63,7 +65,11 @@ def fit(template: Mapping[str, Any], code_key: str, environment: Mapping[str, st
         if "DependsOn" in resource:
             wanted = resource["DependsOn"]
             resource["DependsOn"] = [w for w in ([wanted] if isinstance(wanted, str) else wanted) if w in resources]
-    return fitted, left_out
+    return fitted, [f"{_named(names)} ({reason})" for reason, names in left_out.items()]
+
+
+def _named(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _arns_of(node: Any, secrets: set[str]) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -144,3 +146,17 @@ def test_a_worker_that_cannot_be_called_is_replaced_by_a_message(fake_lambda: ty
     fake_lambda.status = status
     LambdaWorkers("worker", queue).run("acme", "j1", 20)  # type: ignore[arg-type]
     assert (fake_lambda.hits, queue.sent) == (1, ["j1"])
+
+
+def test_6_3_a_form_is_for_one_key_type_and_size(cloud: None) -> None:
+    url, fields = S3Blobs("images", 60).presign_post("uploads/acme/up_1", "image/png", 12, 600)
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    stated = [c if isinstance(c, list) else next(iter(c.items())) for c in policy["conditions"]]
+    assert ["content-length-range", 12, 12] in stated
+    assert {("Content-Type", "image/png"), ("key", "uploads/acme/up_1"), ("bucket", "images")} <= {
+        c for c in stated if isinstance(c, tuple)
+    }
+    ends = datetime.fromisoformat(policy["expiration"]) - datetime.now(UTC)
+    assert timedelta(seconds=590) < ends <= timedelta(seconds=600)
+    assert url == "https://images.s3.eu-central-1.amazonaws.com/"
+    assert fields["key"] == "uploads/acme/up_1"

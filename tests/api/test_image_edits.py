@@ -193,11 +193,13 @@ def test_7_5_a_form_that_cannot_be_honoured(
         ({}, "images", "missing_required_parameter"),
         ({"images": []}, "images", "invalid_value"),
         ({"images": [uri(PHOTO)] * 2}, "images", "unsupported_value"),
-        ({"images": [{"file_id": "up_1"}]}, "images.0.file_id", "unsupported_value"),
+        ({"images": [{"file_id": "up_1"}]}, "images.0.file_id", "invalid_value"),
+        ({"images": [{"file_id": "up_" + "0" * 32}]}, "images", "invalid_request"),
+        ({"images": [uri(PHOTO) | {"file_id": "up_" + "0" * 32}]}, "images.0", "invalid_value"),
         ({"images": [{}]}, "images.0", "invalid_value"),
         ({"images": [{"image_url": "https://a.example/x.png"}]}, "images.0.image_url", "unsupported_value"),
         ({"images": [{"image_url": "data:image/png;base64,!!"}]}, "images", "malformed_body"),
-        ({"images": [uri(PHOTO)], "mask": {"file_id": "up_1"}}, "mask.file_id", "unsupported_value"),
+        ({"images": [uri(PHOTO)], "mask": {"file_id": "up_1"}}, "mask.file_id", "invalid_value"),
         ({"images": [uri(PHOTO)], "mask": uri(PHOTO)}, "mask", "invalid_request"),
         ({"image": uri(PHOTO), "images": [uri(PHOTO)]}, "image", "unknown_parameter"),
         ({"images": [uri(PHOTO) | {"detail": "high"}]}, "images.0.detail", "unknown_parameter"),
@@ -207,6 +209,20 @@ def test_7_5_json_that_cannot_be_honoured(body: dict[str, Any], param: str, code
     client, provider = house()
     assert wrong(as_json(client, body)) == (400, param, code)
     assert provider.orders == []
+
+
+def test_7_1_a_file_id_is_an_upload() -> None:
+    client, provider = house()
+    ids = {}
+    for name, data in (("image", PHOTO), ("mask", masked())):
+        offered = client("POST", "/v1/uploads", {"content_type": "image/png", "size": len(data)}).json()
+        client.deps.blobs.put(offered["fields"]["key"], data, "image/png")
+        ids[name] = {"file_id": offered["upload_id"]}
+    made = result(as_json(client, {"images": [ids["image"]], "mask": ids["mask"]}))
+    assert made.size == (320, 192)
+    assert provider.orders[0].task == "inpaint"
+    client.identity = {"tenant": "umbrella", "auth": "ok"}
+    assert wrong(as_json(client, {"images": [ids["image"]]})) == (400, "images", "invalid_request")
 
 
 def test_7_4_a_repetition_of_a_form_is_told_by_its_files_and_not_by_its_boundary() -> None:

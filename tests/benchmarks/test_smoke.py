@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = {
     "benchmarks.cold": (["--rounds", "1"], "api, deployed"),
     "benchmarks.fairness": (["--minutes", "1"], "queue without groups"),
+    "benchmarks.figures": (["--rounds", "3", "--series", "5", "--jobs", "5", "9"], "a scrape of 5 series"),
     "benchmarks.gateway": (["--only", "handler", "--rounds", "1"], "POST /generate, adapters"),
     "benchmarks.gpu.batching": (["--images", "8"], "bucket"),
     "benchmarks.gpu.pipelines": (["--seconds", "0.2", "--rounds", "1", "--threads", "1"], "worker"),

@@ -128,7 +128,7 @@ def test_every_caption_that_it_was_taught_is_one_that_it_is_asked() -> None:
 
 def test_the_answer() -> None:
     said = PaintAnswer(ID, TURBO.id, 9, 512, 768, "png", b"a picture", {"queue": 0.1, "paint": 1.0, "encode": 0.02})
-    assert sagemaker.to_image(said.to_json(), ORDER) == GeneratedImage(b"a picture", 9)
+    assert sagemaker.to_image(said.to_json(), ORDER) == GeneratedImage(b"a picture", 9, painted=1.0)
     assert set(json.loads(said.to_json())) == {"id", "model", "seed", "width", "height", "format", "image", "timings"}
 
 

@@ -254,6 +254,7 @@ def test_keys_and_tenants(start: Start) -> None:
             openai.OpenAI(base_url=f"{stack.url}/v1", api_key="nope", max_retries=0).models.list()
 
 
+@pytest.mark.alone
 def test_200_requests_at_once(client: Client) -> None:
     errors: list[str] = []
     done: list[tuple[int, str]] = []
@@ -289,6 +290,7 @@ def test_the_documentation_is_complete(client: Client) -> None:
     assert not re.search(r"<(script|link)[^>]+(src|href)=\"https?:", page)
 
 
+@pytest.mark.alone
 def test_a_killed_function_leaves_no_job_without_an_end(start: Start) -> None:
     """SIGKILL of every function process while requests are under way: each job still reaches a final state."""
     import os

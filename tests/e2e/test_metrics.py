@@ -54,6 +54,7 @@ def ask_often(url: str) -> Counter[int]:
     return seen
 
 
+@pytest.mark.timeout(400)  # against a hang, not a bound
 def test_8_2_a_thousand_requests_of_eight_processes_are_a_thousand(tmp_path: Path, bedrock: FakeBedrock) -> None:
     answered = "http_requests_total", "/unified/budget", "GET", "200"
     with opened(tmp_path, bedrock) as stack, Client(stack.url) as client:

@@ -120,7 +120,7 @@ def moves(new: Job, jobs: Any) -> dict[str, tuple[str, Callable[[], Any]]]:
         "renew": ("dynamodb-UpdateItem-1", lambda: jobs.renew(made, NOW + 99)),
         "save": ("dynamodb-UpdateItem-1", lambda: jobs.save(made)),
         "release": ("dynamodb-PutItem-1", lambda: jobs.release(made)),
-        "fail": ("dynamodb-PutItem-1", lambda: jobs.finish(made.failed(NOW, "x", "y"))),
+        "fail": ("dynamodb-TransactWriteItems-1", lambda: jobs.finish(made.failed(NOW, "x", "y"))),
         "finish": ("dynamodb-TransactWriteItems-1", lambda: jobs.finish(_with_image(made, new))),
     }
 

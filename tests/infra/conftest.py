@@ -66,6 +66,18 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def resolved(value: Any) -> str:
+    """The logical id, without its hash, of what a value refers to in its own stack or in another."""
+    match value:
+        case str():
+            return value
+        case {"Ref": str(id)} | {"Fn::GetAtt": [str(id), _]}:
+            return id[:-8]
+        case {"Fn::ImportValue": str(export)}:
+            return export.rpartition("ExportsOutputRef")[2][:-16]  # it has a hash of its own
+    raise AssertionError(value)
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Keep these tests in one process when tests run in several: each would start CDK and synthesise again."""
     if isinstance(collector, pytest.Module):

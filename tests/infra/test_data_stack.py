@@ -76,18 +76,27 @@ def test_every_bucket_is_private_encrypted_and_reached_only_over_tls(templates: 
         assert bucket["BucketEncryption"]
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
         denied = [statement for statement in policies[id] if statement["Effect"] == "Deny"]
-        assert {"Bool": {"aws:SecureTransport": "false"}} in [statement["Condition"] for statement in denied]
-        assert all(statement["Action"] == "s3:*" for statement in denied)
+        assert [statement["Condition"] for statement in denied] == [
+            {"Bool": {"aws:SecureTransport": "false"}},
+            {"NumericLessThan": {"s3:TlsVersion": 1.2}},
+        ]
+        arn = {"Fn::GetAtt": [id, "Arn"]}
+        for statement in denied:
+            assert (statement["Action"], statement["Principal"]) == ("s3:*", {"AWS": "*"})
+            assert statement["Resource"] == [arn, {"Fn::Join": ["", [arn, "/*"]]}]
 
 
 def test_image_bucket(templates: Templates) -> None:
     [bucket] = [b for b in templates.properties("AWS::S3::Bucket").values() if "CorsConfiguration" in b]
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
-    assert rules["images"]["ExpirationInDays"] == {"dev": 30, "prod": 365}[templates.environment]
-    assert (rules["uploads"]["Prefix"], rules["uploads"]["ExpirationInDays"]) == ("uploads/", 1)
-    assert (rules["answers"]["Prefix"], rules["answers"]["ExpirationInDays"]) == ("answers/", 1)
-    assert (rules["async"]["Prefix"], rules["async"]["ExpirationInDays"]) == ("async/", 2)
-    assert (rules["raw"]["Prefix"], rules["raw"]["ExpirationInDays"]) == ("raw/", 2)
+    assert {name: (rule.get("Prefix"), rule.get("ExpirationInDays")) for name, rule in rules.items()} == {
+        "images": ("images/", {"dev": 30, "prod": 365}[templates.environment]),
+        "raw": ("raw/", 2),
+        "async": ("async/", 2),
+        "uploads": ("uploads/", 1),
+        "answers": ("answers/", 1),
+        "unfinished": (None, None),
+    }
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert {rule["Status"] for rule in rules.values()} == {"Enabled"}
     assert ("LoggingConfiguration" in bucket) == (templates.environment == "prod")

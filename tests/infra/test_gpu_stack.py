@@ -102,6 +102,11 @@ def test_an_asynchronous_endpoint_sleeps_when_nobody_asks(asleep: Templates) -> 
         "Statistic": "Average",
     }
     assert "DisableScaleIn" not in tracking
+    [batch] = {gpu.batch for gpu in (environment.gpu for environment in config.ENVIRONMENTS.values())}
+    assert (tracking["TargetValue"], batch) == (8, 4)  # one batch that is painted, and one that waits
+    assert (tracking["ScaleInCooldown"], tracking["ScaleOutCooldown"]) == (600, 300)
+    step = policies["StepScaling"]["StepScalingPolicyConfiguration"]
+    assert (step["AdjustmentType"], step["Cooldown"]) == ("ChangeInCapacity", 300)
 
 
 def test_a_backlog_without_an_instance_wakes_it_within_a_minute(asleep: Templates) -> None:
@@ -132,6 +137,7 @@ def test_a_realtime_endpoint_stays_and_grows_with_the_requests_at_a_time(synthes
     assert policy["PredefinedMetricSpecification"] == {
         "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     }
+    assert (policy["TargetValue"], policy["ScaleInCooldown"], policy["ScaleOutCooldown"]) == (4, 600, 300)
     assert "AsyncInferenceConfig" not in only(made, "AWS::SageMaker::EndpointConfig")
     assert not of_gpu_stack(made, "AWS::SNS::Topic")
 
@@ -148,9 +154,18 @@ def test_the_endpoint_runs_where_the_workers_cuda_does_and_on_the_next_type_wher
         ("ml.g5.xlarge", 3),
     ]
     assert "InstanceType" not in variant
-    limits = {"ModelDataDownloadTimeoutInSeconds", "ContainerStartupHealthCheckTimeoutInSeconds"}
-    assert all(60 <= variant[name] <= 3600 for name in limits)
-    assert 300 <= variant["VariantInstanceProvisionTimeoutInSeconds"] <= 3600
+    limits = {name: value for name, value in variant.items() if name.endswith("TimeoutInSeconds")}
+    assert limits == {
+        "VariantInstanceProvisionTimeoutInSeconds": 1200,
+        "ModelDataDownloadTimeoutInSeconds": 1800,
+        "ContainerStartupHealthCheckTimeoutInSeconds": 1800,
+    }
+
+
+def test_sagemaker_does_not_copy_the_workers_metrics(made: Templates) -> None:
+    """It would by default, and each series is paid by the month."""
+    observed = only(made, "AWS::SageMaker::EndpointConfig")["MetricsConfig"]
+    assert observed == {"EnableDetailedObservability": False, "EnableEnhancedMetrics": False}
 
 
 def test_an_instance_is_given_as_many_requests_as_it_paints_at_once(asleep: Templates) -> None:
@@ -437,11 +452,11 @@ def test_alarms_ring_the_topic_of_all_others(made: Templates) -> None:
 
 
 def test_the_dashboard_shows_the_gpu_where_there_is_one(made: Templates, mode: str, dev: Templates) -> None:
-    shown = json.dumps(only(made, "AWS::CloudWatch::Dashboard"))
+    shown = json.dumps(made.properties("AWS::CloudWatch::Dashboard"))
     for metric in ("ModelLatency", "CPUUtilization", "ApproximateBacklogSize", "HasBacklogWithoutCapacity"):
         assert metric in shown
     assert f"image-api-dev-{mode}" in shown
-    assert "GPU" not in json.dumps(only(dev, "AWS::CloudWatch::Dashboard"))
+    assert "GPU" not in json.dumps(dev.properties("AWS::CloudWatch::Dashboard"))
 
 
 def test_logs_of_the_endpoint_forget(made: Templates, mode: str) -> None:

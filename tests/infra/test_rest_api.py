@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.constructs.gateway_responses import PROBLEMS, Problem
-from tests.infra.conftest import Templates
+from tests.infra.conftest import Templates, resolved
 
 
 def methods(templates: Templates) -> dict[tuple[str, str], Any]:
@@ -64,10 +64,35 @@ def test_stage(templates: Templates) -> None:
     assert settings["DataTraceEnabled"] is False
     assert settings["LoggingLevel"] == "ERROR"
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 400)
-    line = json.loads(stage["AccessLogSetting"]["Format"])
-    assert line["request_id"] == "$context.requestId"
-    assert line["tenant"] == "$context.authorizer.tenant"
-    assert {"status", "latency_ms", "path"} <= set(line)
+
+
+def test_the_access_log_has_these_fields_and_no_others(templates: Templates) -> None:
+    """None of them has a key, a query, a header or a body: those of requests are their clients'."""
+    [stage] = templates.properties("AWS::ApiGateway::Stage").values()
+    assert json.loads(stage["AccessLogSetting"]["Format"]) == {
+        "request_id": "$context.requestId",
+        "time": "$context.requestTime",
+        "method": "$context.httpMethod",
+        "path": "$context.path",
+        "status": "$context.status",
+        "latency_ms": "$context.responseLatency",
+        "function_ms": "$context.integrationLatency",
+        "bytes": "$context.responseLength",
+        "tenant": "$context.authorizer.tenant",
+        "auth": "$context.authorizer.auth",
+        "source_ip": "$context.identity.sourceIp",
+        "error": "$context.error.responseType",
+        "trace": "$context.xrayTraceId",
+    }
+    assert resolved(stage["AccessLogSetting"]["DestinationArn"]["Fn::Join"][1][-1]) == "GatewayAccessLog"
+
+
+def test_the_role_by_which_the_gateway_writes_logs_outlives_the_stack(templates: Templates) -> None:
+    """There is one in an account and region, for every API."""
+    [account] = templates.resources("AWS::ApiGateway::Account").values()
+    role = templates.resources("AWS::IAM::Role")[account["Properties"]["CloudWatchRoleArn"]["Fn::GetAtt"][0]]
+    for resource in (account, role):
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_only_the_gateway_may_call_the_functions(templates: Templates) -> None:

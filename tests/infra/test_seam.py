@@ -11,7 +11,6 @@ import pytest
 
 from infra import config
 from infra.constructs.gateway_responses import PROBLEMS, TITLES, Problem
-from lambdas import observability
 from lambdas.api import errors
 from lambdas.domain import catalogue
 from lambdas.domain.errors import BY_CODE
@@ -64,34 +63,3 @@ def test_gateway_and_service_say_the_same_of_an_error(dev: Templates, problem: P
     said = json.loads(responses[problem.kind]["ResponseTemplates"]["application/json"])
     assert said["type"] == errors.problem(error(""), "/")["type"]
     assert said["error"] == errors.openai_error(error(said["detail"]))["error"]
-
-
-def test_dashboard_finds_the_figures_under_their_dimensions(
-    dev: Templates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    variables = dev.function("api")["Environment"]["Variables"]
-    for name in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
-        monkeypatch.setenv(name, variables[name])
-    observability.request_done(200, 1.0)
-    observability.job_dead_lettered()
-    for outcome in ("success", "failed"):
-        observability.EmfMeter().attempt("bedrock", "a-model", outcome, 1.0)
-    observability.EmfMeter().cost("bedrock", "a-model", 0.04)
-    observability.EmfMeter().rate_limited()
-    observability.EmfMeter().webhook_delivered()
-    observability.EmfMeter().webhook_failed()
-    observability.EmfMeter().webhook_exhausted()
-    [dashboard] = dev.properties("AWS::CloudWatch::Dashboard").values()
-    shown = repr(dashboard["DashboardBody"]).replace("\\", "")
-    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(written) == 11
-    for entry in written:
-        [directive] = entry["_aws"]["CloudWatchMetrics"]
-        for metric in directive["Metrics"]:
-            [dimensions] = directive["Dimensions"]
-            if set(dimensions) == {"service"}:
-                line = f'"ImageApi","{metric["Name"]}","service","{entry["service"]}"'
-            else:
-                assert set(dimensions) == {"service", "provider", "model"}
-                line = f'{{ImageApi,service,provider,model}} MetricName="{metric["Name"]}"'
-            assert line in shown

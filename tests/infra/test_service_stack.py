@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import Templates
+from tests.infra.conftest import Templates, resolved
 
 FUNCTIONS = {
     "api": (29, 1024),
@@ -38,6 +38,20 @@ OWN_VARIABLES = {
     "dead_letter": {"JOBS_TABLE", "IMAGES_TABLE", "WEBHOOKS_QUEUE_URL"},
     "webhooks": {"JOBS_TABLE", "IMAGES_TABLE", "KEYS_TABLE", "IMAGES_BUCKET", "WEBHOOKS_QUEUE_URL"},
 }
+# what a variable names, by its logical id without the hash, in whichever function it stands
+RESOURCES = {
+    "JOBS_TABLE": "JobsTable",
+    "IMAGES_TABLE": "ImagesTable",
+    "PROJECTS_TABLE": "ProjectsTable",
+    "PROVIDERS_TABLE": "ProvidersTable",
+    "KEYS_TABLE": "KeysTable",
+    "IMAGES_BUCKET": "ImageBucket",
+    "PROVIDER_SECRET_ARN": "ProviderSecret",
+    "JOBS_QUEUE_URL": "JobQueue",
+    "WEBHOOKS_QUEUE_URL": "WebhookQueue",
+    "WORKER_FUNCTION": "WorkerFunction",
+    "PROJECT": "ImageProject",
+}
 COMMON = {"ENVIRONMENT", "DEPLOYED", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "LOG_LEVEL"}
 READ_WRITE = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
 GENERATION_TABLES = {
@@ -51,7 +65,7 @@ TABLE_GRANTS = {
     "api": GENERATION_TABLES,
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
-    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem"}, "Images": {"BatchGetItem", "PutItem"}},
+    "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem", "DeleteItem"}, "Images": {"BatchGetItem", "PutItem"}},
     "webhooks": {
         "Jobs": {"GetItem", "PutItem", "UpdateItem"},
         "Images": {"GetItem", "BatchGetItem"},
@@ -105,6 +119,18 @@ def test_a_function_gets_the_variables_it_needs_and_no_more(templates: Templates
     assert variables["DEPLOYED"] == "1"
     assert variables.get("REQUIRE_API_KEY", "1") == "1"
     assert variables.get("WORKER_CONCURRENCY", concurrency(templates)) == concurrency(templates)
+
+
+@pytest.mark.parametrize("mode", ["off", "async", "realtime"])
+def test_each_variable_names_the_resource_that_it_is_called_after(
+    synthesised: Callable[..., Templates], mode: str
+) -> None:
+    named: dict[str, str] = {}
+    for function in synthesised("prod", gpu=mode).properties("AWS::Lambda::Function").values():
+        for name, value in function["Environment"]["Variables"].items():
+            if name in RESOURCES or not isinstance(value, str):
+                assert named.setdefault(name, resolved(value)) == resolved(value)
+    assert named == {name: id for name, id in RESOURCES.items() if name != "PROJECT" or mode != "off"}
 
 
 def test_all_functions_share_one_package_and_own_their_log_group_and_role(templates: Templates) -> None:

@@ -244,6 +244,7 @@ def test_make_test_goes_on_after_a_failure_and_fails_at_the_end(tmp_path: Path) 
     assert "failed in: check" in done.stderr
     assert "-m not e2e and not cdk and not gpu" in asked
     assert "-m (e2e or cdk) and not gpu" in asked
+    assert "-m alone and e2e and not gpu" in asked
 
 
 def test_the_console_tells_requests_and_jobs_and_keeps_quiet_of_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

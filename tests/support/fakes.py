@@ -224,6 +224,9 @@ class FakeBlobs:
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
+        return "https://bucket.example/", {"key": key, "Content-Type": media_type, "policy": f"{size} {seconds}"}
+
     def presign(self, key: str) -> str:
         return f"https://bucket.example/{key}?X-Amz-Signature=0"
 
@@ -345,7 +348,7 @@ class FakeMeter:
         self.costs: list[tuple[str, str, float]] = []
         self.rate_hits = 0
 
-    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None:
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float, code: str | None = None) -> None:
         self.attempts.append((provider, model, outcome))
 
     def cost(self, provider: str, model: str, usd: float) -> None:

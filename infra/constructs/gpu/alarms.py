@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import Gpu
+from infra.constructs.alarm import FIVE_MINUTES, add_alarm
 from infra.constructs.gpu.endpoint import VARIANT
-
-FIVE_MINUTES = cdk.Duration.minutes(5)
 
 
 class GpuAlarms(Construct):
@@ -25,37 +22,25 @@ class GpuAlarms(Construct):
             period=FIVE_MINUTES,
             label="runs for nothing",
         )
-        rings = [
-            self._alarm(
-                "Idle",
-                f"A GPU instance has run for {gpu.idle_minutes} minutes without work, and is paid by the second.",
-                idle,
-                gpu.idle_minutes,
-            )
-        ]
-        if mode == "async":
-            rings.append(
-                self._alarm(
-                    "Asleep",
-                    f"Work has waited for {gpu.asleep_minutes} minutes and no GPU instance has come: docs/deploy.md.",
-                    backlog(name, "HasBacklogWithoutCapacity", "Minimum"),
-                    gpu.asleep_minutes,
-                )
-            )
-        for alarm in rings:
-            alarm.add_alarm_action(actions.SnsAction(topic))
-
-    def _alarm(self, id: str, meaning: str, metric: cloudwatch.IMetric, minutes: int) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        add_alarm(
             self,
-            id,
-            alarm_description=meaning,
-            metric=metric,
-            threshold=0,
-            evaluation_periods=max(1, minutes // 5),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            "Idle",
+            f"A GPU instance has run for {gpu.idle_minutes} minutes without work, and is paid by the second.",
+            "gpu-idle",
+            idle,
+            topic,
+            periods=max(1, gpu.idle_minutes // 5),
         )
+        if mode == "async":
+            add_alarm(
+                self,
+                "Asleep",
+                f"Work has waited for {gpu.asleep_minutes} minutes and no GPU instance has come.",
+                "gpu-asleep",
+                backlog(name, "HasBacklogWithoutCapacity", "Minimum"),
+                topic,
+                periods=max(1, gpu.asleep_minutes // 5),
+            )
 
 
 def instances(name: str) -> cloudwatch.Metric:

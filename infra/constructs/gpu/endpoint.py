@@ -95,6 +95,10 @@ class GpuEndpoint(Construct):
                 )
             ],
             async_inference_config=_asynchronous(data, gpu, *topics) if topics else None,
+            # by default SageMaker would copy the worker's own /metrics to CloudWatch, each series paid by the month
+            metrics_config=sagemaker.CfnEndpointConfig.MetricsConfigProperty(
+                enable_detailed_observability=False, enable_enhanced_metrics=False
+            ),
         )
         self.endpoint = sagemaker.CfnEndpoint(
             self,

@@ -7,6 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.config import Gpu
+from infra.constructs.alarm import described
 from infra.constructs.gpu.endpoint import VARIANT, GpuEndpoint
 
 SPACE = "AWS/SageMaker"
@@ -92,7 +93,7 @@ class GpuScaling(Construct):
         cloudwatch.CfnAlarm(
             self,
             "Waiting",
-            alarm_description="Work waits and no instance runs: the endpoint is woken.",
+            alarm_description=described("Work waits and no instance runs: the endpoint is woken.", "gpu-waiting"),
             namespace=SPACE,
             metric_name="HasBacklogWithoutCapacity",
             dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name="EndpointName", value=name)],

@@ -1,7 +1,8 @@
 """Stores the deployment's counters in the table `jobs`: one item per series and shard, updated by additions only.
 
-The partition keys begin with a character that no tenant name has. A series has SHARDS items, chosen at random, since
-DynamoDB writes an item at most a thousand times per second.
+The partition keys begin with a character that no tenant name has. DynamoDB writes a partition at most a thousand times
+per second, so there are SHARDS of them. Requests go to the first while it has room, so that a scrape reads one item per
+series. Ends of jobs, whose transactions would conflict on one item, go to any.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lambdas.domain.metrics import MICRO, Columns, Series
 from lambdas.domain.ports.metrics import Counted, Figures, GpuModel
 
 SHARDS: Final = 4
+BUSY_SECONDS: Final = 60.0  # for which requests go to any shard after the first had no room
 TRIES: Final = 2  # of a write that DynamoDB certainly refused; one with unknown outcome is not repeated
 RUN_SECONDS: Final = 900  # the maximum duration of a run, after which its item may expire
 READ_AT_ONCE: Final = 100  # records of one BatchGetItem
@@ -36,7 +38,8 @@ log = logging.getLogger(__name__)
 
 def ended(table: str, job: Job, now: float) -> list[Part]:
     """Return the transaction parts that count a finished job, and delete the note of its run."""
-    parts = [{"Update": _adding(table, series, columns, now)} for series, columns in metrics.of_job(job).items()]
+    added = metrics.of_job(job).items()
+    parts = [{"Update": _adding(table, _any_shard(), series, columns, now)} for series, columns in added]
     return [*parts, {"Delete": {"TableName": table, "Key": item(RUNS, _run(job))}}]
 
 
@@ -58,16 +61,19 @@ class DynamoCounters:
 
     def __init__(self, table: str) -> None:
         self._table = table
+        self._busy_until = 0.0
 
     def request(self, series: Series, columns: Columns, now: float) -> None:
         """Count a request in one write. A throttled write is repeated on another shard; one that may have been made is
         not, and is logged."""
         for number in range(TRIES):
+            shard = _any_shard() if now < self._busy_until else 0
             try:
-                aws.dynamodb_once().update_item(**_adding(self._table, series, columns, now))
+                aws.dynamodb_once().update_item(**_adding(self._table, shard, series, columns, now))
             except aws.failures() as failure:
                 refused = isinstance(failure, Unavailable) and aws.surely_not_done(failure)
                 if refused and number + 1 < TRIES:
+                    self._busy_until = now + BUSY_SECONDS
                     continue
                 said = "was not counted" if refused else "may not have been counted"
                 log.warning("a request %s", said, extra={"series": list(series), "reason": str(failure)})
@@ -134,10 +140,14 @@ def _items(table: str, partition: str) -> Iterator[Values]:
         query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _adding(table: str, series: Series, columns: Columns, now: float) -> Part:
+def _any_shard() -> int:
+    return random.randrange(SHARDS)
+
+
+def _adding(table: str, shard: int, series: Series, columns: Columns, now: float) -> Part:
     """Return an update that adds to one of the series' items."""
     key = json.dumps(series, separators=(",", ":"))
-    return adding(table, _partition(random.randrange(SHARDS)), key, columns, {}, {"created": now})
+    return adding(table, _partition(shard), key, columns, {}, {"created": now})
 
 
 def _partition(shard: int) -> str:

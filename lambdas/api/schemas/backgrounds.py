@@ -60,7 +60,8 @@ class BackgroundBody(BackgroundFields):
     """POST /v1/backgrounds."""
 
     image: str = Field(
-        min_length=1, description="The product's photo: base64 or a data URI of a PNG, JPEG or WebP, cut out or not."
+        min_length=1,
+        description="The product's photo: base64 or a data URI of a PNG, JPEG or WebP, or an upload_id.",
     )
     task: Literal["background"] = "background"
 

@@ -23,6 +23,7 @@ from lambdas.api.schemas.receipt import Metadata
 from lambdas.domain import catalogue
 from lambdas.domain.aliases import meant_by
 from lambdas.domain.errors import FieldError, InvalidRequest
+from lambdas.domain.ids import UPLOAD
 from lambdas.domain.jobs import request as r
 from lambdas.domain.jobs.request import DEFAULT_STRATEGY, Draft, Dropped, ImageRequest, Strategy, Tokens
 
@@ -83,12 +84,6 @@ def _background(value: object) -> object:
 def _unsupported(value: object) -> object:
     if value is not None:
         raise PydanticCustomError("unsupported_parameter", "this service has no such parameter; leave it out")
-    return value
-
-
-def _no_file(value: object) -> object:
-    if value is not None:
-        raise PydanticCustomError("unsupported_value", "there are no uploads here yet; send image_url, a data URL")
     return value
 
 
@@ -252,25 +247,26 @@ class PictureReference(Body):
     """An image of a JSON edit."""
 
     image_url: str | None = Field(None, min_length=1, pattern="^[dD][aA][tT][aA]:", description="A data URL of base64.")
-    file_id: Annotated[None, BeforeValidator(_no_file), WithJsonSchema({"type": "null"})] = None
+    file_id: str | None = Field(None, pattern=f"^{UPLOAD.pattern}$", description="An `upload_id` of POST /v1/uploads.")
 
     @field_validator("image_url", mode="before")
     @classmethod
     def _inline(cls, value: object) -> object:
         if isinstance(value, str) and value[:5].lower() != "data:":
-            said = "must be a data URL of base64; this service fetches no image from an address"
+            said = "must be a data URL of base64: no address is fetched; POST /v1/uploads takes large images"
             raise PydanticCustomError("unsupported_value", said)
         return value
 
     @model_validator(mode="after")
     def _there(self) -> PictureReference:
-        if self.image_url is None:
-            raise ValueError("needs an image_url")
+        if (self.image_url is None) == (self.file_id is None):
+            raise ValueError("needs an image_url or a file_id, and not both")
         return self
 
     @property
     def data(self) -> str:
-        return self.image_url or ""
+        """As an image is taken anywhere: an upload's id or a data URL."""
+        return self.file_id or self.image_url or ""
 
 
 class EditBody(EditFields):

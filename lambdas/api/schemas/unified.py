@@ -38,7 +38,9 @@ class UnifiedBody(Painting):
     n: Annotated[int, Field(ge=1, le=8, description="How many images."), Whole] = 1
     format: Format = "png"
     reference_image: str | None = Field(
-        None, min_length=1, description="An image to start from: base64 or a data URI of a PNG, JPEG or WebP."
+        None,
+        min_length=1,
+        description="An image to start from: base64 or a data URI of a PNG, JPEG or WebP, or an upload_id.",
     )
     project_id: str = Field("default", pattern=f"^{ids.PROJECT.pattern}$")
     strategy: Strategy = "balanced"

@@ -26,6 +26,9 @@ class Blobs(Protocol):
 
     def delete(self, key: str) -> None: ...
 
+    def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
+        """The address and the fields of a form that stores an object of just this key, type and size (bytes)."""
+
     def presign(self, key: str) -> str:
         """A URL that downloads the object with no key, for the configured time."""
 

@@ -17,7 +17,8 @@ class Clock(Protocol):
 class Meter(Protocol):
     """Figures about the work, for the dashboards."""
 
-    def attempt(self, provider: str, model: str, outcome: str, seconds: float) -> None: ...
+    def attempt(self, provider: str, model: str, outcome: str, seconds: float, code: str | None = None) -> None:
+        """A call to a provider ended; `code` says why it failed."""
 
     def cost(self, provider: str, model: str, usd: float) -> None:
         """A provider charged this."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from lambdas.domain import base64_text
+from lambdas.domain import base64_text, ids
 from lambdas.domain.backgrounds import Unplaceable
 from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, ServiceError, TooLarge
 from lambdas.usecases.deps import Deps
+from lambdas.usecases.images.uploads import uploaded
 
+MAX_REQUEST_UPLOADS: Final = 50_000_000  # bytes of all the uploads of one request together, which are in memory at once
 MAX_REQUEST_PIXELS: Final = 50_000_000  # of all the pictures of one request together
 
 _DATA: Final = re.compile(r"data:", re.IGNORECASE)
@@ -47,6 +49,7 @@ class Intake:
         self._most = self._left = max_pixels
         self._counted: set[bytes] = set()
         self._taken: dict[bytes, Attachment] = {}
+        self._uploads: dict[str, bytes] = {}
 
     def count(self, text: str, name: str) -> None:
         """Count a picture's pixels before any is decoded; one that cannot be read is refused when it is taken.
@@ -54,7 +57,7 @@ class Intake:
         Raises TooLarge where the request has too many.
         """
         try:
-            self._count(image_bytes(text, name), name)
+            self._count(self._bytes(text, name), name)
         except _OverBudget:
             raise
         except ServiceError:
@@ -65,7 +68,7 @@ class Intake:
 
         `exact` as in Pictures.take. Raises MalformedBody, UnsupportedMediaType and TooLarge, each with the field.
         """
-        data = image_bytes(text, name)
+        data = self._bytes(text, name)
         mark = hashlib.sha256(data).digest() + bytes([exact])
         if mark not in self._taken:
             said: list[str] = []
@@ -89,6 +92,18 @@ class Intake:
 
     def _key(self, data: bytes) -> str:
         return f"uploads/{self._tenant}/{hashlib.sha256(data).hexdigest()[:32]}"
+
+    def _bytes(self, text: str, name: str) -> bytes:
+        """The bytes that the text stands for: those of an upload, or its own."""
+        if ids.UPLOAD.fullmatch(text) is None:
+            return image_bytes(text, name)
+        if text not in self._uploads:
+            data = uploaded(self._tenant, text, name, self._deps)
+            if sum(map(len, self._uploads.values())) + len(data) > MAX_REQUEST_UPLOADS:
+                said = f"uploads of one request may have {MAX_REQUEST_UPLOADS} bytes, and {name} is one too many"
+                raise _OverBudget(said, errors=(FieldError(name, said),))
+            self._uploads[text] = data
+        return self._uploads[text]
 
     def _count(self, data: bytes, name: str) -> None:
         mark = hashlib.sha256(data).digest()

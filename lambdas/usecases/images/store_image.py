@@ -100,7 +100,7 @@ def settle(job: Job, failure: ProviderFailure | None, deps: Deps, *, cost: float
         follows = CONSEQUENCES[code]
         outcome = follows.outcome if failure.paid == "no" else follows.outcome_if_charged
     done = replace(attempt, outcome=outcome, error_code=code, duration=took, cost_usd=cost, paid=paid)
-    deps.meter.attempt(attempt.provider, attempt.model, outcome, took)
+    deps.meter.attempt(attempt.provider, attempt.model, outcome, took, code)
     if cost:
         deps.meter.cost(attempt.provider, attempt.model, cost)
     if not resumed:  # how long our own crash took says nothing about the provider

@@ -18,4 +18,5 @@ def cancel_job(tenant: str, job_id: str, deps: Deps) -> Job:
         raise JobStarted("the job has started and can no longer be cancelled")
     cancelled = deps.jobs.get(job.tenant, job.id) or job
     announce(cancelled, deps)
+    deps.meter.job(cancelled)
     return cancelled

@@ -55,4 +55,5 @@ def fail_dead_lettered_job(tenant: str, job_id: str, deps: Deps) -> bool:
     if not deps.jobs.finish(failed):
         return False
     announce_undelivered(failed, deps)
+    deps.meter.job(failed)
     return True

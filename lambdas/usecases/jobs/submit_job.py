@@ -99,6 +99,8 @@ def record_job(job: Job, key: Idempotency | None, deps: Deps, sent: Asked | None
     earlier = deps.jobs.create(job, key, deps.caps, sent)
     if earlier is None:
         announce(job, deps)
+        if job.final:  # no run will tell of it
+            deps.meter.job(job)
     return earlier
 
 

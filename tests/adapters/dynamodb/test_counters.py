@@ -57,7 +57,7 @@ def test_8_2_requests_of_many_writers_are_counted_exactly(counted: DynamoCounter
     assert sum(value for name, value in columns.items() if name[0] == "b") == 200
     assert NOW - 199 <= (found[SERIES].since or 0) <= NOW
     rows = boto3.client("dynamodb").scan(TableName="jobs")["Items"]
-    assert {row["pk"]["S"] for row in rows} == {f"#metrics#{shard}" for shard in range(counters.SHARDS)}
+    assert {row["pk"]["S"] for row in rows} == {"#metrics#0"}
 
 
 def test_8_2_what_a_job_did_comes_with_its_end(counted: DynamoCounters, jobs: DynamoJobs) -> None:
@@ -136,9 +136,22 @@ def test_a_write_that_was_surely_not_made_is_made_again_once(
     request(counted)
     assert (len(unlucky.asked), counted.read(NOW).series[SERIES].columns["count"]) == (2, 1)
     assert not caplog.records
+    for _ in range(60):
+        request(counted, now=NOW + 59)
+    assert set(unlucky.asked[2:]) == {f"#metrics#{shard}" for shard in range(counters.SHARDS)}
+    unlucky.asked.clear()
+    for _ in range(9):
+        request(counted, now=NOW + 61)
+    assert set(unlucky.asked) == {"#metrics#0"}
+    assert counted.read(NOW).series[SERIES].columns["count"] == 70
+
+
+def test_a_write_that_was_refused_twice_is_given_up(
+    counted: DynamoCounters, unlucky: Faulty, caplog: pytest.LogCaptureFixture
+) -> None:
     unlucky.faults = [(EndpointConnectionError(endpoint_url="x"), False)] * 3
     request(counted)
-    assert (len(unlucky.asked), counted.read(NOW).series[SERIES].columns["count"]) == (4, 1)
+    assert (len(unlucky.asked), counted.read(NOW).series) == (2, {})
     assert [record.getMessage() for record in caplog.records] == ["a request was not counted"]
 
 

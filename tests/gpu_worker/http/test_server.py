@@ -62,7 +62,7 @@ def test_an_image(client: TestClient) -> None:
         "format": "png",
     }
     assert np.array_equal(answer.pixels, pixels(asked(), 4))
-    assert set(said["timings"]) == {"queue", "paint", "encode"}
+    assert set(said["timings"]) == {"queue", "paint", "encode", "load"}
     assert not set(said) & {"warnings", "mask", "confidence", "components", "at"}
 
 
