@@ -77,6 +77,8 @@ def to_payload(task: ImageTask) -> dict[str, Any]:
     if task.reference:
         data = base64.b64encode(task.reference).decode()
         parts.append({"inlineData": {"mimeType": task.reference_type, "data": data}})
+    for more, kind in task.more_references:
+        parts.append({"inlineData": {"mimeType": kind, "data": base64.b64encode(more).decode()}})
     shape: dict[str, str] = {"imageSize": _size_class(task.generate)}
     if task.ratio:
         shape["aspectRatio"] = task.ratio

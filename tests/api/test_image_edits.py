@@ -157,8 +157,8 @@ IMAGE = part("image", PHOTO, "p.png")
     ("files", "fields", "status", "param", "code"),
     [
         ((), {}, 400, "image", "missing_required_parameter"),
-        ((part("image[]", PHOTO, "a.png") * 2,), {}, 400, "image", "unsupported_value"),
-        ((part("image", PHOTO, "a.png") * 2,), {}, 400, "image", "unsupported_value"),
+        ((part("image[]", PHOTO, "a.png") * 2,), {}, 400, "image", "invalid_request"),
+        ((IMAGE * 2, part("mask", masked(), "m.png")), {}, 400, "image", "unsupported_value"),
         ((part("image[]", b"x", "a.png") * 17,), {}, 400, "image", "invalid_request"),
         ((part("image", b"no picture", "a.png"),), {}, 400, "image", "malformed_body"),
         ((part("image", PHOTO[:200], "a.png"),), {}, 400, "image", "malformed_body"),
@@ -192,7 +192,8 @@ def test_7_5_a_form_that_cannot_be_honoured(
     [
         ({}, "images", "missing_required_parameter"),
         ({"images": []}, "images", "invalid_value"),
-        ({"images": [uri(PHOTO)] * 2}, "images", "unsupported_value"),
+        ({"images": [uri(PHOTO)] * 2}, "images", "invalid_request"),
+        ({"images": [uri(PHOTO)] * 17}, "images", "invalid_value"),
         ({"images": [{"file_id": "up_1"}]}, "images.0.file_id", "invalid_value"),
         ({"images": [{"file_id": "up_" + "0" * 32}]}, "images", "invalid_request"),
         ({"images": [uri(PHOTO) | {"file_id": "up_" + "0" * 32}]}, "images.0", "invalid_value"),
@@ -209,6 +210,24 @@ def test_7_5_json_that_cannot_be_honoured(body: dict[str, Any], param: str, code
     client, provider = house()
     assert wrong(as_json(client, body)) == (400, param, code)
     assert provider.orders == []
+
+
+@pytest.mark.parametrize("way", ["image", "image[]", "image[{}]", "json"])
+def test_7_1_several_images_go_to_a_model_that_takes_them(way: str) -> None:
+    providers = {"bedrock": FakeProvider([red]), "gemini": FakeProvider([red])}
+    client = Client(Fakes(pictures=PillowPictures(), providers=FakeProviders(**providers)))
+    photos = [png(Image.new("RGB", (320, 192), colour)) for colour in ("blue", "green", "white", "black")]
+    if way == "json":
+        answer = as_json(client, {"images": [uri(photo) for photo in photos]})
+    else:
+        answer = form(client, *(part(way.format(place), photo, "p.png") for place, photo in enumerate(photos)))
+    assert answer.status == 200, answer.body
+    [order] = providers["gemini"].orders
+    assert order.card.references >= len(photos)
+    sent = [order.reference or b"", *(data for data, _ in order.more_references)]
+    assert [picture(data).getpixel((0, 0)) for data in sent] == [picture(photo).getpixel((0, 0)) for photo in photos]
+    assert [kind for _, kind in order.more_references] == ["image/png"] * 3
+    assert providers["bedrock"].orders == []
 
 
 def test_7_1_a_file_id_is_an_upload() -> None:

@@ -29,7 +29,6 @@ NOT_BUILT = {
 PARTLY_BUILT = {
     "1.2": "GET /postman.json, the studio, signed links",
     "5.1": "thumbnail_url and provenance",
-    "7.1": "several images of an edit",
     "6.2": "ETag and transforms",
     "10": "MODELS_FILE, MODERATION and its settings",
 }

@@ -41,6 +41,7 @@ DECIDES: dict[str, Any] = {
     "optimize_prompt": False,
     "compression": 40,
     "mask_key": "uploads/acme/2",
+    "more_references": (("uploads/acme/3", "image/png"),),
 }
 
 

@@ -205,12 +205,12 @@ class EditFields(ImagesBody):
     input_fidelity: Literal["high", "low"] | None = Field(None, description="Dropped, and named.")
 
     def _draft(self, aliases: Mapping[str, str], pictures: list[str], mask: str | None, name: str) -> Draft:
-        """`name` is the field of the images. Raises InvalidRequest for more of them than any model takes."""
-        if len(pictures) > 1:
-            said = f"no model here takes more than one image, and there are {len(pictures)}"
+        """`name` is the field of the images. Raises InvalidRequest for a mask on several of them."""
+        if len(pictures) > 1 and mask is not None:
+            said = f"the models that paint by a mask take one image, and there are {len(pictures)}"
             raise InvalidRequest(said, errors=(FieldError(name, said, "unsupported_value"),))
         request = replace(self.to_request(aliases), task=r.TEXT_TO_IMAGE if mask is None else r.INPAINT)
-        return Draft(request, pictures[0], name, mask=mask, keeps_shape=True)
+        return Draft(request, pictures[0], name, more=tuple(pictures[1:]), mask=mask, keeps_shape=True)
 
 
 Picture = Annotated[str, Field(min_length=1), WithJsonSchema({"type": "string", "format": "binary"})]
@@ -224,7 +224,7 @@ class EditForm(EditFields):
     image: list[Picture] = Field(
         min_length=1,
         max_length=MAX_PICTURES,
-        description="The image: a PNG, JPEG or WebP, as `image` or `image[]`. No model here takes several.",
+        description="PNG, JPEG or WebP, as `image` or `image[]`; as many as the model takes, with a mask one.",
     )
     mask: Picture | None = Field(None, description="A PNG of the image's size; its transparent part is what changes.")
 
@@ -273,7 +273,7 @@ class EditBody(EditFields):
     """POST /v1/images/edits as JSON."""
 
     images: list[PictureReference] = Field(
-        min_length=1, max_length=MAX_PICTURES, description="The image. No model here takes several."
+        min_length=1, max_length=MAX_PICTURES, description="As many as the model takes, with a mask one."
     )
     mask: PictureReference | None = Field(
         None, description="A PNG of the image's size; its transparent part is what changes."

@@ -81,6 +81,7 @@ class ImageRequest:
     ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
+    more_references: tuple[tuple[str, str], ...] = ()  # further reference images: where each stands, and its media type
     mask_key: str | None = None  # for INPAINT: where the mask stands in the bucket
     compression: int | None = None  # 0 to 100, the quality that a jpeg or a webp is encoded with; `None`: the usual one
 
@@ -106,6 +107,7 @@ class ImageRequest:
             "given": tuple(data.get("given", ())),
             "ignored": tuple(Dropped(**entry) for entry in data.get("ignored", ())),
             "warnings": tuple(data.get("warnings", ())),
+            "more_references": tuple((key, kind) for key, kind in data.get("more_references", ())),
             "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
         }
         known = {name: value for name, value in data.items() if name in cls.__slots__}  # another version wrote the rest
@@ -117,7 +119,11 @@ def without_newer(stored: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in stored.items() if name not in _NEWER or value != _NEWER[name]}
 
 
-_NEWER: Final = {"compression": None, "mask_key": None}  # with the values that are left out
+_NEWER: Final[dict[str, Any]] = {
+    "compression": None,
+    "mask_key": None,
+    "more_references": (),
+}  # with the values that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,7 @@ class Draft:
     request: ImageRequest
     picture: str | None = field(default=None, repr=False)  # base64 or a data URI
     picture_field: str = "image"  # what the client calls it
+    more: tuple[str, ...] = field(default=(), repr=False)  # further pictures of that field
     mask: str | None = field(default=None, repr=False)  # a picture as well: its transparent part is painted anew
     keeps_shape: bool = False  # whether an image without a size is of the picture's proportion
 
@@ -152,6 +159,7 @@ class ImageTask:
     owner: str = ""  # tenant/job, for the names of what is stored on the call's behalf
     reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
     reference_type: str = ""  # its media type
+    more_references: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)  # further ones, with their types
     task: Task = TEXT_TO_IMAGE
     padding: int | None = None  # for BACKGROUND alone, as is `generate` of (0, 0): the product's own size
     mask: bytes | None = field(default=None, repr=False)  # PNG of the reference's size, white where to paint

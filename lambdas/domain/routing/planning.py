@@ -103,7 +103,7 @@ def explained_plan(request: ImageRequest, deployment: Deployment, now: float, rn
                 raise _refused(reason)
             named = None  # the demo replaces it, which replaced() reports
     pool = deployment.cards(now)
-    references = int(request.reference_key is not None)
+    references = int(request.reference_key is not None) + len(request.more_references)
     reasons = {
         card.id: fallback.unsupported_reason(card, request, references) or _unread(card, request) for card in pool
     }

@@ -32,12 +32,12 @@ class Attachment:
     data: bytes = field(repr=False)
     media_type: str
     warnings: tuple[str, ...] = ()
-    mask: Attachment | None = None  # what is painted anew of it
+    others: tuple[Attachment, ...] = ()  # of the same request: further pictures, or a mask
 
     def store(self, deps: Deps) -> None:
         deps.blobs.put(self.key, self.data, self.media_type)
-        if self.mask:
-            self.mask.store(deps)
+        for other in self.others:
+            other.store(deps)
 
 
 class Intake:

@@ -57,9 +57,17 @@ def complete(
     )
     if product:
         request = replace(request, cut_out=is_cut_out(request, picture.data, deps))
+    if draft.more:
+        more = tuple(intake.take(text, draft.picture_field) for text in draft.more)
+        request = replace(
+            request,
+            more_references=tuple((other.key, other.media_type) for other in more),
+            warnings=(*request.warnings, *(said for other in more for said in other.warnings)),
+        )
+        picture = replace(picture, others=more)
     if draft.mask is not None:
         mask = intake.mask(draft.mask, "mask", picture)
-        request, picture = replace(request, mask_key=mask.key), replace(picture, mask=mask)
+        request, picture = replace(request, mask_key=mask.key), replace(picture, others=(mask,))
     if draft.keeps_shape and request.width is None:
         width, height = _size_like(deps.pictures.size(picture.data), whole=draft.mask is not None)
         request = replace(request, width=width, height=height)
