@@ -9,7 +9,7 @@ PY := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test test-gpu browser prometheus check unit stack-tests crowd-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret clean
+.PHONY: help run quick test test-gpu browser prometheus check unit stack-tests crowd-tests e2e synth snapshot preflight deploy smoke stage-weights bench ledger fuzz models-check backfill key keys key-revoke key-rotate webhook-secret link-secret clean
 
 help: ## List the verbs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -133,6 +133,9 @@ key-rotate: ## Replace a key: KEY_ID=key_... [GRACE=24h] [STACK=...]
 
 webhook-secret: ## Make or replace what signs a tenant's webhooks: TENANT=acme [GRACE=24h] [STACK=...]
 	@$(PYTHON) -m local webhook-secret "$(TENANT)" --stack $(STACK) $(if $(GRACE),--grace $(GRACE))
+
+link-secret: ## Make or replace what signs links to a tenant's images: TENANT=acme [GRACE=7d] [STACK=...]
+	@$(PYTHON) -m local link-secret "$(TENANT)" --stack $(STACK) $(if $(GRACE),--grace $(GRACE))
 
 clean: ## Remove what was built; the data of `make run` stays
 	rm -rf $(VENV) cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

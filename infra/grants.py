@@ -12,6 +12,7 @@ from infra.data_stack import DataStack
 IMAGES = "images/*"
 OBJECTS: Mapping[str, tuple[str, ...]] = {
     IMAGES: ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    "variants/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # images as transformed on delivery
     "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # a provider's raw answers
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
     "answers/*": ("s3:GetObject", "s3:PutObject"),  # too large for the gateway
@@ -38,6 +39,13 @@ def table(of: Table, *operations: str) -> iam.PolicyStatement:
 def query(of: Table) -> iam.PolicyStatement:
     """Return a statement for queries of a table and its indexes."""
     return allow(("dynamodb:Query",), of.arn, *of.index_arns)
+
+
+def link_keys(of: Table) -> iam.PolicyStatement:
+    """Return a statement for the keys that sign links, and for nothing else in the table of API keys."""
+    statement = table(of, "GetItem", "PutItem")
+    statement.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": "link#*"})
+    return statement
 
 
 def objects(data: DataStack, prefixes: Mapping[str, tuple[str, ...]]) -> list[iam.PolicyStatement]:

@@ -18,9 +18,10 @@ from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb.keys import CACHE_SECONDS
 from lambdas.domain.api_keys import ApiKey, checked_tenant, new_key, new_webhook_secret
 from lambdas.domain.ids import TENANT
+from lambdas.domain.links import MAX_SECONDS, new_link_key
 from lambdas.operators_stack import CommandError, reason, stack_of
 
-HELP = "Make, list and end API keys and webhook secrets of a deployed stack, or of the one that `make run` serves."
+HELP = "Manage API keys, and secrets of webhooks and links, of a deployed stack or the one that `make run` serves."
 DAY = 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
@@ -89,6 +90,20 @@ def webhook_secret(ring: DynamoKeyRing, options: argparse.Namespace, now: float)
     return [new.value], said
 
 
+def link_secret(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
+    new = new_link_key(options.tenant, now)
+    keys = ring.link_keys()
+    old = keys.current(new.tenant)
+    if not keys.replace(old, new, now + options.grace):
+        raise CommandError(f"Another command has just changed the link secret of {new.tenant}; nothing was done here.")
+    said = [f"It signs links to images of the tenant {new.tenant} from now on, and is shown this once."]
+    if old:
+        said += [f"Links that the one before has signed work until {_day(now + options.grace)} UTC."]
+    elif not ring.of(new.tenant):
+        said += ["The tenant has no key yet. Is its name right?"]
+    return [f"{new.kid}.{new.secret}"], said
+
+
 def show(ring: DynamoKeyRing, options: argparse.Namespace, now: float) -> Told:
     if not TENANT.fullmatch(options.tenant):
         raise CommandError(f"{options.tenant!r} is no name of a tenant.")
@@ -126,7 +141,7 @@ def key_ring(stack: str, data_dir: Path) -> DynamoKeyRing:
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("manage_keys", description=HELP)
-    verbs = parser.add_subparsers(required=True, metavar="create|list|revoke|rotate|webhook-secret")
+    verbs = parser.add_subparsers(required=True, metavar="create|list|revoke|rotate|webhook-secret|link-secret")
 
     def verb(name: str, do: Any, subject: str, text: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text)
@@ -143,8 +158,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     turning = verb("rotate", rotate, "key_id", "Make a new key and end the old one after a while.")
     turning.add_argument("--name", default="", help="of the new key; default: the old one's")
     secret = verb("webhook-secret", webhook_secret, "tenant", "Make or replace what signs a tenant's webhooks.")
-    for graceful in (turning, secret):
-        graceful.add_argument("--grace", type=_seconds, default=DAY, help="how long both hold, e.g. 0, 30m, 24h, 7d")
+    linking = verb("link-secret", link_secret, "tenant", "Make or replace what signs links to a tenant's images.")
+    for graceful, default in ((turning, DAY), (secret, DAY), (linking, MAX_SECONDS)):
+        graceful.add_argument(
+            "--grace", type=_seconds, default=default, help="how long both hold, e.g. 0, 30m, 24h, 7d"
+        )
     return parser
 
 

@@ -15,6 +15,7 @@ from lambdas.adapters.dynamodb.counters import DynamoCounters
 from lambdas.adapters.dynamodb.health import DynamoHealth
 from lambdas.adapters.dynamodb.jobs import DynamoJobs
 from lambdas.adapters.dynamodb.limits import DynamoLimits
+from lambdas.adapters.dynamodb.link_keys import DynamoLinkKeys
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox
 from lambdas.adapters.dynamodb.projects import DynamoProjects
 from lambdas.adapters.dynamodb.slots import DynamoSlots
@@ -67,6 +68,7 @@ def live() -> Deps:
         batches=DynamoBatches(s.jobs_table),
         limits=DynamoLimits(s.jobs_table, s.rate_limit_per_minute),
         books=DynamoBooks(s.jobs_table),
+        link_keys=DynamoLinkKeys(s.keys_table),
         projects=DynamoProjects(s.projects_table, s.jobs_table, s.images_table),
         slots=DynamoSlots(s.providers_table, slots.caps(s.concurrency)),
         backlog=QueueBacklog(s.jobs_queue_url, s.jobs_table),

@@ -48,8 +48,9 @@ VERBS: dict[str, list[str]] = {
     "key-revoke": ["python -m lambdas.manage_keys revoke"],
     "key-rotate": ["python -m lambdas.manage_keys rotate"],
     "webhook-secret": ["python -m lambdas.manage_keys webhook-secret"],
+    "link-secret": ["python -m lambdas.manage_keys link-secret"],
 }
-OPERATORS = ("backfill", "key", "keys", "key-revoke", "key-rotate", "webhook-secret")
+OPERATORS = ("backfill", "key", "keys", "key-revoke", "key-rotate", "webhook-secret", "link-secret")
 LOCAL, GPU = "local/requirements.txt", "requirements-gpu.txt"
 
 

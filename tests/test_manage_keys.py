@@ -20,6 +20,7 @@ from lambdas import manage_keys
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.keyring import DynamoKeyRing
 from lambdas.adapters.dynamodb.keys import DynamoKeys
+from lambdas.adapters.dynamodb.link_keys import DynamoLinkKeys
 from lambdas.adapters.webhooks.signer import StandardSigner
 from lambdas.domain.api_keys import WebhookSecret, hash_of, new_key, new_webhook_secret
 from local.settings import ROOT
@@ -383,3 +384,41 @@ def test_webhooks_are_signed_with_what_the_command_has_made(run: Any, table: str
     assert verifying(table, NOW + 5 + 3600, first, second) == [False, True]
     third = run("webhook-secret", "acme", "--grace", "0", at=NOW + 7)[1].strip()
     assert verifying(table, NOW + 8, first, second, third) == [False, False, True]
+
+
+def link_keys_in(table: str) -> DynamoLinkKeys:
+    return DynamoLinkKeys(table, boto3.client("dynamodb"))
+
+
+def test_6_6_a_link_secret_is_shown_once_and_replaced_with_both_valid_for_a_week(run: Any, table: str) -> None:
+    run("create", "acme")
+    status, out, err = run("link-secret", "acme")
+    kid, secret = out.strip().split(".")
+    assert (status, "shown this once" in err, secret in err) == (0, True, False)
+    first = link_keys_in(table).of("acme", NOW)
+    assert (first.kid, first.secret, first.until) == (kid, secret, None)
+    status, out, err = run("link-secret", "acme", at=NOW + 5)
+    assert (status, out.startswith("lk_"), "work until 2026-09-28" in err) == (0, True, True)
+    assert link_keys_in(table).of("acme", NOW).kid == out.partition(".")[0] != kid
+    old = link_keys_in(table).get(kid)
+    assert old and old.until == NOW + 5 + 7 * DAY
+    run("link-secret", "acme", "--grace", "0", at=NOW + 9)
+    ended = link_keys_in(table).get(out.partition(".")[0])
+    assert ended and not ended.valid(NOW + 9)
+
+
+def test_6_6_a_link_secret_of_a_tenant_that_may_not_be(run: Any, table: str) -> None:
+    assert "Is its name right?" in run("link-secret", "acme")[2]
+    status, out, err = run("link-secret", "Acme/..")
+    assert (status, out) == (1, "")
+    assert "a tenant is" in err
+    assert run("list", "acme") == (0, "", "The tenant acme has no keys.\n")
+
+
+def test_6_6_a_link_secret_that_another_command_has_just_changed(
+    run: Any, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DynamoLinkKeys, "replace", lambda *_: False)
+    status, out, err = run("link-secret", "acme")
+    assert (status, out) == (1, "")
+    assert "Another command has just changed" in err

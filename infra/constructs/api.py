@@ -42,11 +42,13 @@ class Api:
                 **jobs.variables,
                 **webhooks.variables,
                 "WORKER_FUNCTION": jobs.worker.function_name,
+                "KEYS_TABLE": data.keys.name,
             },
             [
                 *generation.statements,
                 jobs.send,
                 webhooks.send,
+                grants.link_keys(data.keys),
                 grants.allow(("sqs:GetQueueAttributes",), jobs.queues.queue.queue_arn),  # for the backlog
                 grants.allow(("lambda:InvokeFunction",), jobs.worker.function_arn),
             ],

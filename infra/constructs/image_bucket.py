@@ -31,6 +31,7 @@ class ImageBucket(Construct):
             server_access_logs_bucket=self._log_bucket() if protected else None,
             lifecycle_rules=[
                 s3.LifecycleRule(id="images", prefix="images/", expiration=cdk.Duration.days(retention_days)),
+                s3.LifecycleRule(id="variants", prefix="variants/", expiration=cdk.Duration.days(7)),
                 s3.LifecycleRule(id="raw", prefix="raw/", expiration=cdk.Duration.days(2)),
                 s3.LifecycleRule(id="async", prefix="async/", expiration=cdk.Duration.days(2)),
                 s3.LifecycleRule(id="uploads", prefix="uploads/", expiration=day),

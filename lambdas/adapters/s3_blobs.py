@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lambdas.adapters import aws
+from lambdas.domain.errors import Unavailable
 from lambdas.domain.ports.media import NO_NOTES
 
 
@@ -36,6 +37,18 @@ class S3Blobs:
 
     def delete(self, key: str) -> None:
         aws.client("s3", read_timeout=30).delete_object(Bucket=self._bucket, Key=key)
+
+    def names(self, prefix: str) -> list[str]:
+        answer = aws.client("s3", read_timeout=30).list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+        found = sorted(answer.get("Contents", ()), key=lambda entry: (entry["LastModified"], entry["Key"]))
+        return [entry["Key"] for entry in found]
+
+    def delete_all(self, prefix: str) -> None:
+        s3 = aws.client("s3", read_timeout=30)
+        while names := self.names(prefix):
+            wanted = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+            if s3.delete_objects(Bucket=self._bucket, Delete=wanted).get("Errors"):
+                raise Unavailable("some of the objects could not be deleted; try again in a moment", retry_after=5)
 
     def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
         form = aws.client("s3", read_timeout=30).generate_presigned_post(

@@ -19,6 +19,7 @@ from lambdas.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from lambdas.domain.links import is_signed
 from lambdas.observability import logger, request_done
 from lambdas.settings import Settings
 from lambdas.usecases.deps import Deps
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lambdas.api.route import Route
 
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
-_EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link"
+_EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link, ETag"
 EXPOSED = ", ".join((_EXPOSED, errors.SHOULD_RETRY, *limits.NAMES))
 GATEWAY_SECONDS = 29.0  # for which API Gateway waits
 ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
@@ -36,7 +37,8 @@ ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
 def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Settings) -> GatewayAnswer:
     """Answer one request of an API Gateway REST proxy integration. Never raises."""
     began = time.perf_counter()
-    call = Call.of(event, deps, deadline(event, remaining_ms, deps.clock.now()), settings.base_url)
+    until = deadline(event, remaining_ms, deps.clock.now())
+    call = Call.of(event, deps, until, settings.base_url, deployed=settings.deployed)
     logger.append_keys(request_id=call.request_id)
     answer = _answer(call, settings).to_gateway()
     if call.path.startswith(errors.OPENAI_PATHS):
@@ -44,7 +46,10 @@ def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Setti
 
         milliseconds = (time.perf_counter() - began) * 1000
         answer["headers"] |= openai_headers.of(answer["headers"], milliseconds, call.log.get("error_code"))
+    vary = [answer["headers"].pop("Vary", ""), "" if "*" in settings.cors_allow_origins else "Origin"]
     answer["headers"] |= _common_headers(call, settings)
+    if any(vary):
+        answer["headers"]["Vary"] = ", ".join(filter(None, vary))
     _count(call, answer["statusCode"], time.perf_counter() - began)
     return answer
 
@@ -108,7 +113,12 @@ def _dispatched(call: Call, settings: Settings) -> Answer:
 
 
 def _tenant(call: Call, route: Route, settings: Settings) -> str:
-    """The tenant that the authorizer found. Where it found none, its finding decides."""
+    """The tenant of a signed link, else the one that the authorizer found. Where it found none, its finding decides."""
+    if route.linked and is_signed(call.path, call.query):
+        from lambdas.usecases.links import tenant_of
+
+        call.log["tenant"] = tenant = tenant_of(call.path, call.query, call.deps)
+        return tenant
     finding = call.identity.get("auth", "missing")
     if finding == "ok":
         return call.identity["tenant"]
@@ -144,13 +154,12 @@ def _error_answer(error: ServiceError, call: Call) -> Answer:
 
 
 def _common_headers(call: Call, settings: Settings) -> dict[str, str]:
-    """On every answer: the request's id, and which pages of which origins may read it."""
+    """On every answer: the request's id, and which pages of which origins may read it (`Vary` is the caller's)."""
     headers = {"X-Request-Id": call.request_id, "X-Content-Type-Options": "nosniff"}
     origin = call.headers.get("origin", "")
     if "*" in settings.cors_allow_origins:
         headers["Access-Control-Allow-Origin"] = "*"
     else:
-        headers["Vary"] = "Origin"
         if origin not in settings.cors_allow_origins:
             return headers
         headers["Access-Control-Allow-Origin"] = origin

@@ -38,13 +38,14 @@ class Call:
     deadline: float
     deps: Deps
     base_url: str = ""
+    deployed: bool = False
     tenant: str = ""
     params: dict[str, str] = field(default_factory=dict)
     sent: BaseModel | None = None  # the validated body, as a fingerprint needs it; a handler gets it typed
     log: dict[str, object] = field(default_factory=dict)  # what the request's line in the log says of it
 
     @classmethod
-    def of(cls, event: dict[str, Any], deps: Deps, deadline: float, base_url: str) -> Call:
+    def of(cls, event: dict[str, Any], deps: Deps, deadline: float, base_url: str, *, deployed: bool = False) -> Call:
         context = event.get("requestContext") or {}
         path = event.get("path") or "/"
         outside = context.get("path") or path
@@ -64,6 +65,7 @@ class Call:
             deadline=deadline,
             deps=deps,
             base_url=base_url.rstrip("/"),
+            deployed=deployed,
         )
 
     @property
@@ -71,6 +73,17 @@ class Call:
         """`Prefer: respond-async` (RFC 7240): preferences are separated by commas, parameters by semicolons."""
         wishes = self.headers.get("prefer", "").lower().split(",")
         return any(wish.split(";")[0].strip() == "respond-async" for wish in wishes)
+
+    @property
+    def origin(self) -> str:
+        """What stands before the path outside: BASE_URL, else as this request was addressed.
+
+        The local front serves the API without the stage, which it takes out of headers but not out of bodies.
+        """
+        if self.base_url:
+            return self.base_url
+        scheme = "https" if self.headers.get("x-forwarded-proto", "https") == "https" else "http"
+        return f"{scheme}://{self.headers.get('host', '')}{self.stage if self.deployed else ''}"
 
     def caller(self) -> Caller:
         """Who asks, with the Idempotency-Key and the fingerprint of this request. Raises InvalidRequest."""

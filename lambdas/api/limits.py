@@ -34,6 +34,18 @@ def admit(call: Call, route: Route, cost: int) -> Headers:
     return headers
 
 
+def count(call: Call) -> Headers:
+    """Count what a request that only reads has to compute. Raises RateLimited."""
+    verdict = call.deps.limits.admit(call.tenant, 1, call.deps.clock.now())
+    if verdict is None:
+        return {}
+    headers = _headers(verdict.limit, verdict.remaining, verdict.reset)
+    if verdict.retry_after is not None:
+        call.deps.meter.rate_limited()
+        raise RateLimited(_reason(verdict, 1), retry_after=verdict.retry_after, headers=headers)
+    return headers
+
+
 def _takes_up(call: Call, route: Route) -> bool:
     if not (route.repeatable and call.repetition) or "idempotency-key" in call.headers:
         return False

@@ -33,6 +33,10 @@ _REQUEST_HEADERS: dict[str, Json] = {
         "description": "The same key and body within 24 hours get the first answer again; nothing is paid twice.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
+    "If-None-Match": {
+        "description": "ETags that the client has: for one of them the answer is 304 without the file.",
+        "schema": {"type": "string"},
+    },
     "Prefer": {
         "description": "`respond-async`: answer 202 at once; the work goes on as a job.",
         "schema": {"type": "string", "examples": ["respond-async"]},
@@ -49,6 +53,7 @@ _ANSWER_HEADERS: dict[str, Json] = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
     "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
+    "ETag": {"description": "Names these bytes for good.", "schema": {"type": "string"}},
     "X-Image-Provider": {"description": "Who made the image.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true` on an answer given again.", "schema": {"type": "string"}},
     "RateLimit-Limit": {
@@ -201,6 +206,8 @@ def _headers(*names: str) -> Json:
 
 def _answer(status: int, model: Shape) -> Json:
     answer: Json = {"description": HTTPStatus(status).phrase, "headers": _headers()}
+    if status == 304:
+        answer["headers"] = _headers("ETag")
     if status in (201, 202, 303, 307):
         answer["headers"] = _headers("Location")
     if models := _models(model):
@@ -208,8 +215,8 @@ def _answer(status: int, model: Shape) -> Json:
         files = [part for part in model if isinstance(part, str)] if isinstance(model, tuple) else []
         answer["content"] |= {media_type: {"schema": {"type": "string"}} for media_type in files}
     elif model == "image/*":
-        answer["content"] = {kind: {} for kind in ("image/png", "image/jpeg", "image/webp")}
-        answer["headers"] = _headers("X-Image-Provider")
+        answer["content"] = {kind: {} for kind in ("image/png", "image/jpeg", "image/webp", "image/avif")}
+        answer["headers"] = _headers("X-Image-Provider", "ETag")
     elif model == "application/json":
         answer["content"] = {model: {"schema": {"type": "object"}}}
     elif model != "none":

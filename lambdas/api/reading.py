@@ -87,8 +87,14 @@ def _read_form(call: Call, model: type[Model], sent: bytes) -> Model:
         raise invalid_request(invalid) from None
 
 
-def read_query(call: Call, model: type[Model]) -> Model:
-    """Of a name given twice the last value counts, and an empty one is as none. Raises InvalidRequest."""
+def read_query(call: Call, model: type[Model], *, once: bool = False) -> Model:
+    """Of a name given twice the last value counts, or none with `once`; an empty one is as none.
+
+    Raises InvalidRequest.
+    """
+    if once and (twice := [name for name, values in call.query.items() if len(values) > 1]):
+        found = tuple(FieldError(name[:100], "may be sent once") for name in twice[:20])
+        raise InvalidRequest("; ".join(f"{f.field}: {f.message}" for f in found)[:1000], errors=found)
     try:
         return model.model_validate_strings({k: v[-1] for k, v in call.query.items() if v[-1]})
     except ValidationError as invalid:

@@ -45,6 +45,7 @@ class Route:
     paid: bool = False  # it may cost money, though it neither generates nor writes
     repeatable: bool = False  # its clients repeat a request without an Idempotency-Key, and are to get the same job
     reads: bool = False  # it neither generates nor writes, though it has a body
+    linked: bool = False  # a signed link serves in place of a key
 
     @property
     def generates(self) -> bool:
@@ -99,6 +100,7 @@ class QueryRoute(Route, Generic[Query]):
 
     handle: Callable[[Call, Query], Answer]
     query: type[Query]
+    once: bool = False  # a name that is sent twice is refused; else its last value counts
 
     def bind(self, call: Call) -> Bound:
-        return Bound(call, partial(self.handle, call, read_query(call, self.query)))
+        return Bound(call, partial(self.handle, call, read_query(call, self.query, once=self.once)))

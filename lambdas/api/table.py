@@ -32,6 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "DELETE /unified/jobs/{job_id}/images/{image_id}",
         "GET /v1/jobs/{job_id}",
     ),
+    "links": ("POST /unified/jobs/{job_id}/images/{image_id}/link",),
     "unified": (
         "POST /unified/generate",
         "POST /unified/generate/quick",

@@ -64,6 +64,11 @@ def answer_key(tenant: str, job_id: str, digest: str) -> str:
     return f"answers/{tenant}/{job_id}/{digest[:32]}"
 
 
+def variants_prefix(tenant: str, image: str) -> str:
+    """Return what the bucket's keys of an image's variants begin with."""
+    return f"variants/{tenant}/{image}/"
+
+
 def new_upload_id() -> str:
     """Return the id of an upload, which cannot be guessed."""
     return f"up_{uuid.uuid4().hex}"

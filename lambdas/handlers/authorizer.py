@@ -1,7 +1,8 @@
 """The authorizer function: finds the tenant of a request's API key.
 
 It admits every request with its result, and the api function refuses, with one exception: a request without a key where
-one is needed gets the gateway's own answer, because API Gateway would rename a function's `WWW-Authenticate`.
+one is needed gets the gateway's own answer, because API Gateway would rename a function's `WWW-Authenticate`. A signed
+link goes on without a tenant: the api function, which makes links too, has the keys that check it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.domain.errors import Unavailable
+from lambdas.domain.links import is_signed
 from lambdas.domain.open_routes import closed
 from lambdas.handlers import ready
 from lambdas.settings import Settings
@@ -37,6 +39,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     except Unavailable:
         finding = AuthResult("unavailable")
     denied = finding.auth == "missing" and closed(event["path"], required=settings.require_api_key)
+    if denied and event.get("httpMethod") in ("GET", "HEAD"):
+        # the api function checks the signature, and refuses everything else that has no key
+        denied = not is_signed(event["path"], event.get("multiValueQueryStringParameters") or {})
     effect = "Deny" if denied else "Allow"
     return {
         "principalId": finding.tenant or "nobody",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lambdas.domain.aliases import OPENAI
 from lambdas.domain.limits.budget import NO_CAPS, Caps
-from lambdas.domain.ports.accounts import Books, Limits, Projects
+from lambdas.domain.ports.accounts import Books, Limits, LinkKeys, Projects
 from lambdas.domain.ports.jobs import Batches, Jobs, Queue, Workers
 from lambdas.domain.ports.load import Backlog, Slots
 from lambdas.domain.ports.media import Blobs, Compositor, Pictures
@@ -35,6 +35,7 @@ class Deps:
     batches: Batches
     limits: Limits
     books: Books
+    link_keys: LinkKeys
     projects: Projects
     slots: Slots
     backlog: Backlog

@@ -43,6 +43,28 @@ def test_the_bucket() -> None:
 
 
 @pytest.mark.usefixtures("cloud")
+def test_objects_by_the_beginning_of_their_keys() -> None:
+    blobs = S3Blobs("images", ttl=300)
+    for name in ("variants/a/im_1/z", "variants/a/im_1/a", "variants/a/im_10/a", "variants/b/im_1/a"):
+        blobs.put(name, b"x", "image/png")
+    assert set(blobs.names("variants/a/im_1/")) == {"variants/a/im_1/z", "variants/a/im_1/a"}
+    blobs.delete_all("variants/a/im_1/")
+    blobs.delete_all("variants/a/im_1/")
+    assert blobs.names("variants/a/im_1/") == []
+    assert len(blobs.names("variants/")) == 2
+
+
+@pytest.mark.usefixtures("cloud")
+def test_more_objects_than_one_request_can_delete() -> None:
+    blobs, s3 = S3Blobs("images", ttl=300), boto3.client("s3")
+    for number in range(1003):
+        s3.put_object(Bucket="images", Key=f"variants/a/{number}", Body=b"")
+    assert len(blobs.names("variants/")) == 1000
+    blobs.delete_all("variants/a/")
+    assert blobs.names("variants/") == []
+
+
+@pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("region", ["us-west-2", "eu-central-1", "me-south-1", "af-south-1"])
 def test_a_link_names_the_host_of_the_buckets_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     """The global name answers a new bucket's links with a redirect, and those of newer regions with 400, for ever."""

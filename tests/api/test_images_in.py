@@ -97,7 +97,7 @@ def test_a_batch_beyond_the_budget_names_the_item_and_costs_nothing(
     items = [{"prompt": "x", "provider": "gemini", "reference_image": text} for text in texts]
     decoded: list[int] = []
     decode = decoding._decoded
-    monkeypatch.setattr(decoding, "_decoded", lambda of: (decoded.append(of.height), decode(of))[1])
+    monkeypatch.setattr(decoding, "_decoded", lambda of, *how: (decoded.append(of.height), decode(of, *how))[1])
     answer = client("POST", "/unified/generate/batch", {"requests": items * 25})
     assert (answer.status, answer.json()["errors"][0]["field"]) == (413, "requests.2.reference_image")
     assert "requests.2.reference_image" in answer.json()["detail"]

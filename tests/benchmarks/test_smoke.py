@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 # module: what makes it short, and a word of its output
 BENCHMARKS = {
     "benchmarks.cold": (["--rounds", "1"], "api, deployed"),
+    "benchmarks.delivery": (["--rounds", "1"], "PNG to 512 WebP"),
     "benchmarks.fairness": (["--minutes", "1"], "queue without groups"),
     "benchmarks.figures": (["--rounds", "3", "--series", "5", "--jobs", "5", "9"], "a scrape of 5 series"),
     "benchmarks.gateway": (["--only", "handler", "--rounds", "1"], "POST /generate, adapters"),

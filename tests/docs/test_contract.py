@@ -17,8 +17,6 @@ CONTRACT = (TESTS.parent / "docs" / "contract.md").read_text(encoding="utf-8")
 
 NOT_BUILT = {
     "6.5",  # the studio's page
-    "6.6",  # signed links
-    "12.5",  # transforms on delivery
     *("13.1", "13.2", "13.3"),  # own models and workflows
     *("14.1", "14.2"),  # moderation, provenance
     "15",  # the studio
@@ -27,9 +25,8 @@ NOT_BUILT = {
 }
 # Sections that tests cite, and what of them is not built.
 PARTLY_BUILT = {
-    "1.2": "GET /postman.json, the studio, signed links",
+    "1.2": "GET /postman.json, the studio",
     "5.1": "thumbnail_url and provenance",
-    "6.2": "ETag and transforms",
     "10": "MODELS_FILE, MODERATION and its settings",
 }
 

@@ -20,13 +20,14 @@ from lambdas.adapters.dynamodb.keys import DynamoKeys
 from lambdas.domain.api_keys import new_key
 from lambdas.domain.ids import image_id
 from lambdas.domain.jobs.job import Attempt
+from lambdas.domain.links import LinkKey, signed
 from lambdas.handlers import authorizer
 from lambdas.settings import Settings
 from lambdas.usecases.jobs.run_job import LEASE_SECONDS
 from tests.api.client import Answer
 from tests.faults.flow import ASYNC, KEY, Flow, post
 from tests.faults.webhook_flows import WEBHOOKS
-from tests.faults.world import PAID_SHOT, TICKET_OF_OURS, TICKET_OF_THEIRS, World
+from tests.faults.world import PAID_SHOT, TICKET_OF_OURS, TICKET_OF_THEIRS, World, rows_of
 
 DONE = (200, 202)
 
@@ -133,6 +134,30 @@ def _found(path: str) -> Callable[[World], Answer]:
     return get
 
 
+def _varied(world: World) -> None:
+    _made(world)
+    assert _found("/storage/images/default/demo/{name}?w=64")(world).status == 200
+
+
+def _link(world: World) -> Answer:
+    job_id = _job_id(world)
+    url = f"/unified/jobs/{job_id}/images/{image_id(job_id, 0)}/link"
+    return world.client("POST", url, {"w": 64}, {"Host": "x.example"})
+
+
+def _linked(world: World) -> None:
+    _varied(world)
+    assert _link(world).status == 201
+
+
+def _by_link(world: World) -> Answer:
+    """A link made elsewhere, so that no call of making it is among those that fail."""
+    [row] = [row for row in rows_of("keys") if row.get("tenant", {}).get("S") == world.tenant]
+    key = LinkKey(row["pk"]["S"].removeprefix("link#"), world.tenant, row["secret"]["S"], 0.0)
+    path = f"/storage/images/default/demo/{image_id(_job_id(world), 0)}.png"
+    return world.client("GET", signed(path, {"w": "64"}, int(world.clock.now()) + 60, key))
+
+
 def _get_batch(world: World) -> Answer:
     return world.client("GET", f"/unified/batches/{world.rows('#batch')[0]['sk']['S']}")
 
@@ -224,6 +249,10 @@ FLOWS: dict[str, Flow] = {
     "list": Flow(_found("/unified/jobs?project_id=default"), prepare=_made),
     "job": Flow(_found("/unified/jobs/{job}"), prepare=_made),
     "download": Flow(_found("/download/{name}"), prepare=_made),
+    "variant": Flow(_found("/storage/images/default/demo/{name}?w=64"), prepare=_made),
+    "stored_variant": Flow(_found("/storage/images/default/demo/{name}?w=64"), prepare=_varied),
+    "link": Flow(_link, (201,), prepare=_made),
+    "by_link": Flow(_by_link, prepare=_linked),
     "projects": Flow(_found("/unified/projects"), prepare=_made),
     "project": Flow(_found("/unified/projects/default"), prepare=_made),
     "make_project": Flow(post("/unified/projects", {"project_id": "p"}), (201,), 0, check=_project_is_there),

@@ -18,6 +18,7 @@ from lambdas.adapters.dynamodb.health import DynamoHealth
 from lambdas.adapters.dynamodb.items import plain
 from lambdas.adapters.dynamodb.jobs import DynamoJobs, job_of
 from lambdas.adapters.dynamodb.limits import DynamoLimits
+from lambdas.adapters.dynamodb.link_keys import DynamoLinkKeys
 from lambdas.adapters.dynamodb.outbox import DynamoOutbox
 from lambdas.adapters.dynamodb.projects import DynamoProjects
 from lambdas.adapters.dynamodb.slots import DynamoSlots
@@ -49,6 +50,11 @@ PAID_SHOT, TICKET_OF_OURS, TICKET_OF_THEIRS = "bedrock", "runware_ai", "leonardo
 
 def table_of(name: str) -> Any:
     return dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-central-1"].tables[name]
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """All records of a table as they lie in the emulation, without a call."""
+    return [row.to_json()["Attributes"] for rows in table_of(name).items.values() for row in rows.values()]
 
 
 @dataclass
@@ -142,6 +148,7 @@ class World:
             health=DynamoHealth("providers"),
             slots=DynamoSlots("providers", {TICKET_OF_THEIRS: 10}),
             books=DynamoBooks("jobs"),
+            link_keys=DynamoLinkKeys("keys"),
             outbox=DynamoOutbox("jobs"),
             events=SqsEvents(EVENTS),
             blobs=S3Blobs("images", 300),

@@ -152,3 +152,39 @@ def test_what_the_contract_opens_is_open(path: str) -> None:
 def test_a_slash_at_the_end_opens_no_route_that_needs_a_key() -> None:
     assert closed("/v1/models/purge/", required=False)
     assert closed("/healthy", required=True)
+
+
+LINK = {"kid": ["lk_0123456789abcdef"], "expires": ["1"], "sig": ["x"]}
+STABLE = "/storage/images/default/demo/im_0123456789abcdef.png"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "effect"),
+    [
+        ("GET", STABLE, LINK, "Allow"),
+        ("HEAD", STABLE, LINK, "Allow"),
+        ("GET", STABLE, {"sig": ["x"]}, "Allow"),  # the api function answers 404
+        ("GET", STABLE, {"w": ["1"]}, "Deny"),
+        ("GET", STABLE, None, "Deny"),
+        ("POST", STABLE, LINK, "Deny"),
+        ("GET", "/unified/jobs", LINK, "Deny"),
+        ("GET", "/download/im_0123456789abcdef.png", LINK, "Deny"),
+        ("GET", "/unified/jobs/storage/images/", LINK, "Deny"),
+    ],
+)
+def test_6_6_the_authorizer_lets_signed_links_pass_without_a_tenant(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, query: dict[str, list[str]] | None, effect: str
+) -> None:
+    monkeypatch.setattr(authorizer, "_settings", lambda: Settings(require_api_key=True))
+    event = {"methodArn": METHOD, "path": path, "httpMethod": method, "headers": {}}
+    answer = authorizer.handler({**event, "multiValueQueryStringParameters": query}, None)
+    assert effect_of(answer) == effect
+    assert answer["context"] == {"tenant": "", "auth": "missing"}
+
+
+@pytest.mark.parametrize("module", ["api", "authorizer", "worker"])
+def test_nobody_imports_the_transforms_before_they_are_needed(module: str) -> None:
+    names = ("PIL", "lambdas.adapters.images.transforms", "lambdas.adapters.images.lettering", "lambdas.usecases.links")
+    code = f"import sys, lambdas.handlers.{module}; print([n for n in {names} if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"

@@ -91,6 +91,7 @@ def test_image_bucket(templates: Templates) -> None:
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert {name: (rule.get("Prefix"), rule.get("ExpirationInDays")) for name, rule in rules.items()} == {
         "images": ("images/", {"dev": 30, "prod": 365}[templates.environment]),
+        "variants": ("variants/", 7),
         "raw": ("raw/", 2),
         "async": ("async/", 2),
         "uploads": ("uploads/", 1),

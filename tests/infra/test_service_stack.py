@@ -32,7 +32,7 @@ GENERATING = {
     "REQUIRE_API_KEY",
 }
 OWN_VARIABLES = {
-    "api": GENERATING | {"WORKER_FUNCTION"},
+    "api": GENERATING | {"WORKER_FUNCTION", "KEYS_TABLE"},
     "worker": GENERATING,
     "authorizer": {"KEYS_TABLE", "REQUIRE_API_KEY"},
     "dead_letter": {"JOBS_TABLE", "IMAGES_TABLE", "WEBHOOKS_QUEUE_URL"},
@@ -62,7 +62,7 @@ GENERATION_TABLES = {
 }
 TABLES = (*GENERATION_TABLES, "Keys")
 TABLE_GRANTS = {
-    "api": GENERATION_TABLES,
+    "api": GENERATION_TABLES | {"Keys": {"GetItem", "PutItem"}},
     "worker": GENERATION_TABLES,
     "authorizer": {"Keys": {"GetItem"}},
     "dead_letter": {"Jobs": {"GetItem", "PutItem", "UpdateItem", "DeleteItem"}, "Images": {"BatchGetItem", "PutItem"}},
@@ -212,6 +212,12 @@ def test_table_grants(templates: Templates, name: str) -> None:
     assert granted == TABLE_GRANTS[name]
 
 
+def test_6_6_of_the_table_of_keys_the_api_reaches_those_of_links_alone(templates: Templates) -> None:
+    [statement] = [s for s in templates.statements("api") if "Keys" in repr(s["Resource"])]
+    assert statement["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "link#*"}}
+
+
 def test_indexes_are_granted_by_name(templates: Templates) -> None:
     for name in ("api", "worker"):
         text = repr([s for s in templates.statements(name) if "dynamodb:Query" in s["Action"]])
@@ -284,7 +290,8 @@ def test_only_objects_are_granted_by_prefix(templates: Templates) -> None:
         for resource in resources(statement):
             if "*" in resource and resource != "*":
                 assert "ImageBucketArn" in resource
-                assert any(f"/{prefix}/*" in resource for prefix in ("images", "raw", "uploads", "answers"))
+                prefixes = ("images", "variants", "raw", "uploads", "answers")
+                assert any(f"/{prefix}/*" in resource for prefix in prefixes)
 
 
 def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates: Templates) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutations.answers import ANSWERS
+from tests.mutations.delivery import DELIVERY
 from tests.mutations.images import IMAGES
 from tests.mutations.jobs import JOBS
 from tests.mutations.mutation import Mutation
@@ -12,4 +13,4 @@ from tests.mutations.outside import OUTSIDE
 from tests.mutations.records import RECORDS
 from tests.mutations.rules import RULES
 
-MUTATIONS: Final[tuple[Mutation, ...]] = (*IMAGES, *ANSWERS, *JOBS, *RECORDS, *RULES, *OUTSIDE)
+MUTATIONS: Final[tuple[Mutation, ...]] = (*IMAGES, *ANSWERS, *DELIVERY, *JOBS, *RECORDS, *RULES, *OUTSIDE)

@@ -10,6 +10,7 @@ from typing import Any
 from lambdas.adapters.images.compositing import PillowCompositor
 from lambdas.domain import analytics, ids, metrics
 from lambdas.domain.catalogue.model_card import Size
+from lambdas.domain.delivery import Recipe
 from lambdas.domain.errors import UnsupportedMediaType
 from lambdas.domain.failures import Failure, ProviderFailure
 from lambdas.domain.jobs.asked import Asked
@@ -28,6 +29,7 @@ from lambdas.domain.jobs.request import GeneratedImage, ImageTask
 from lambdas.domain.limits import budget, rate, slots
 from lambdas.domain.limits.budget import NO_CAPS, Caps, Committed
 from lambdas.domain.limits.slots import Slot
+from lambdas.domain.links import LinkKey, new_link_key
 from lambdas.domain.ports.jobs import Page
 from lambdas.domain.ports.media import NO_NOTES, Compositor, Pictures
 from lambdas.domain.ports.metrics import Counted, Counters, Figures, GpuModel
@@ -224,6 +226,13 @@ class FakeBlobs:
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def names(self, prefix: str) -> list[str]:
+        return [key for key in self.objects if key.startswith(prefix)][:1000]
+
+    def delete_all(self, prefix: str) -> None:
+        for key in self.names(prefix):
+            self.delete(key)
+
     def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
         return "https://bucket.example/", {"key": key, "Content-Type": media_type, "policy": f"{size} {seconds}"}
 
@@ -257,6 +266,30 @@ class FakePictures:
 
     def at_least(self, data: bytes, side: int) -> bytes:
         return data
+
+    def vary(self, data: bytes, recipe: Recipe) -> bytes:
+        return b"%dx%d:%s:%s" % (*recipe.size, recipe.format.encode(), data)
+
+    def unwritable(self, text: str) -> str:
+        return next((character for character in text if not character.isascii()), "")
+
+
+class FakeLinkKeys:
+    """One key for each tenant, until a test replaces it."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, LinkKey] = {}
+
+    def get(self, kid: str) -> LinkKey | None:
+        return self.keys.get(kid)
+
+    def of(self, tenant: str, now: float) -> LinkKey:
+        found = next((key for key in self.keys.values() if key.tenant == tenant and key.until is None), None)
+        return found or self.add(new_link_key(tenant, now))
+
+    def add(self, key: LinkKey) -> LinkKey:
+        self.keys[key.kid] = key
+        return key
 
 
 @dataclass
@@ -551,6 +584,7 @@ class Fakes(Deps):
     batches: FakeBatches = MADE_OF_THE_OTHERS
     limits: FakeLimits = field(default_factory=FakeLimits)
     books: FakeBooks = MADE_OF_THE_OTHERS
+    link_keys: FakeLinkKeys = field(default_factory=FakeLinkKeys)
     projects: FakeProjects = MADE_OF_THE_OTHERS
     slots: FakeSlots = field(default_factory=FakeSlots)
     backlog: FakeBacklog = field(default_factory=FakeBacklog)

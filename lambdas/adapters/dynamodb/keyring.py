@@ -1,4 +1,4 @@
-"""Manages API keys and webhook secrets in DynamoDB for the operator's command; no function writes them."""
+"""Manages API keys and secrets in DynamoDB for the operator's command; functions write none but link keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from lambdas.adapters.dynamodb.items import Raw, Values, get_item, item, plain, values
+from lambdas.adapters.dynamodb.link_keys import DynamoLinkKeys
 from lambdas.adapters.dynamodb.writes import refused
 from lambdas.domain.api_keys import ApiKey, WebhookSecret, hash_of
 
@@ -81,6 +82,9 @@ class DynamoKeyRing:
                 "ExpressionAttributeValues": values(old=old.value),
             }
         return refused(self._db, "put_item", TableName=self._table, Item=row, **place) is None
+
+    def link_keys(self) -> DynamoLinkKeys:
+        return DynamoLinkKeys(self._table, self._db)
 
     def _hash(self, key_id: str) -> str | None:
         found = self._get(_by_id(key_id), "id")

@@ -65,13 +65,16 @@ def measured(data: bytes, max_pixels: int) -> Outline:
     return found
 
 
-def opened(data: bytes, max_pixels: int) -> Opened:
-    """Decode a picture. Raises as `measured`."""
+def opened(data: bytes, max_pixels: int, enough: tuple[int, int] | None = None) -> Opened:
+    """Decode a picture. Raises as `measured`.
+
+    `enough`: the picture may be decoded at a half, a quarter or an eighth, as JPEG can, down to these sides.
+    """
     from PIL import Image
 
     outline = measured(data, max_pixels)
     try:
-        picture = _decoded(outline)
+        picture = _decoded(outline, enough)
         picture, said = to_srgb(picture, outline.colours)
         if (turn := _TURNS.get(outline.orientation)) is not None:
             picture = picture.transpose(Image.Transpose(turn))
@@ -91,7 +94,7 @@ def opened(data: bytes, max_pixels: int) -> Opened:
     )
 
 
-def _decoded(outline: Outline) -> Image:
+def _decoded(outline: Outline, enough: tuple[int, int] | None) -> Image:
     from PIL import Image
 
     if outline.kind == "webp":
@@ -103,6 +106,8 @@ def _decoded(outline: Outline) -> Image:
         return _deep_grey(picture, outline.key)
     if outline.depth == 16 and outline.key:
         return _deep_colours(picture, outline)
+    if enough and outline.kind == "jpeg":
+        picture.draft(None, enough[::-1] if outline.orientation > 4 else enough)
     picture.load()
     if outline.key:
         scale = 255 // ((1 << outline.depth) - 1)  # the decoder scaled the samples to 8 bits, but not the key

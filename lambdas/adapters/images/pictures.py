@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdas.adapters.images.decoding import Opened, measured, opened
 from lambdas.domain.catalogue.model_card import Size
+from lambdas.domain.delivery import Recipe
 from lambdas.domain.errors import ServiceError, TooLarge
 from lambdas.domain.failures import Failure, ProviderFailure
 
@@ -75,6 +76,16 @@ class PillowPictures:
             raise TooLarge(f"an image of {found.width}x{found.height} pixels is too narrow: a side needs {side}")
         picture = opened(data, MAX_UPLOAD_PIXELS).picture
         return _encoded(_covering(picture, size), KEEPING["png"])
+
+    def vary(self, data: bytes, recipe: Recipe) -> bytes:
+        from lambdas.adapters.images.transforms import variant
+
+        return variant(data, recipe)
+
+    def unwritable(self, text: str) -> str:
+        from lambdas.adapters.images.lettering import unwritable
+
+        return unwritable(text)
 
 
 def decoded(data: bytes) -> Image:

@@ -8,6 +8,7 @@ from typing import Protocol
 from lambdas.domain.analytics import Columns, Key
 from lambdas.domain.limits.budget import Caps, Committed
 from lambdas.domain.limits.rate import Verdict
+from lambdas.domain.links import LinkKey
 from lambdas.domain.projects import Counts, Project
 
 
@@ -16,6 +17,16 @@ class Keys(Protocol):
 
     def tenant_of(self, key_hash: str) -> str | None:
         """The tenant of a living key, by its SHA-256 in hex; `None` for an unknown or revoked one."""
+
+
+class LinkKeys(Protocol):
+    """The keys that sign links to images."""
+
+    def get(self, kid: str) -> LinkKey | None:
+        """The key of this id, whether its time has ended or not."""
+
+    def of(self, tenant: str, now: float) -> LinkKey:
+        """The key that signs the tenant's links now, made where there is none."""
 
 
 class Books(Protocol):

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from lambdas.domain.backgrounds import Box, Canvas, Composed, Staged
 from lambdas.domain.catalogue.model_card import Size
+from lambdas.domain.delivery import Recipe
 
 NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -25,6 +26,12 @@ class Blobs(Protocol):
         """The object's bytes and its notes, or `None` where there is none."""
 
     def delete(self, key: str) -> None: ...
+
+    def names(self, prefix: str) -> list[str]:
+        """The keys that begin so, a thousand at the most, the oldest object's first."""
+
+    def delete_all(self, prefix: str) -> None:
+        """Delete every object whose key begins so."""
 
     def presign_post(self, key: str, media_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
         """The address and the fields of a form that stores an object of just this key, type and size (bytes)."""
@@ -63,6 +70,12 @@ class Pictures(Protocol):
 
         Raises TooLarge for one so narrow that it would become far too long.
         """
+
+    def vary(self, data: bytes, recipe: Recipe) -> bytes:
+        """A variant of a stored image. Raises InvalidRequest for a watermark that has no room on it."""
+
+    def unwritable(self, text: str) -> str:
+        """The text's first character that a watermark cannot have; empty where it can be written."""
 
 
 class Compositor(Protocol):

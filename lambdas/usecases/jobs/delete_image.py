@@ -30,5 +30,6 @@ def delete_image(tenant: str, job_id: str, image_id: str, deps: Deps) -> None:
     if image.mask_key:
         deps.blobs.delete(image.mask_key)
     deps.blobs.delete(image.key)
+    deps.blobs.delete_all(ids.variants_prefix(tenant, image.id))
     if not deps.jobs.drop_image(tenant, image):
         raise NotFound("no such image")

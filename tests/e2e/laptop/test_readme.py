@@ -64,6 +64,6 @@ def test_a_command_of_the_readme_does_what_it_says(command: str, names: dict[str
     command = command.replace("curl ", "curl -sS --noproxy '*' -w '%{stderr}%{http_code}' ", 1)
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr
-    assert done.stderr[-3:] in ("200", "202", "204"), done.stdout + done.stderr
+    assert done.stderr[-3:] in ("200", "201", "202", "204"), done.stdout + done.stderr
     if done.stdout.startswith("{"):
         assert json.loads(done.stdout)
