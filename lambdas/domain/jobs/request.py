@@ -119,11 +119,8 @@ def without_newer(stored: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in stored.items() if name not in _NEWER or value != _NEWER[name]}
 
 
-_NEWER: Final[dict[str, Any]] = {
-    "compression": None,
-    "mask_key": None,
-    "more_references": (),
-}  # with the values that are left out
+# With the values that are left out.
+_NEWER: Final[dict[str, Any]] = {"compression": None, "mask_key": None, "more_references": ()}
 
 
 @dataclass(frozen=True, slots=True)
