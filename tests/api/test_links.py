@@ -251,3 +251,12 @@ def test_6_6_the_log_names_the_tenant_and_no_signature(shelf: Shelf, caplog: pyt
     [line] = [vars(record) for record in caplog.records]
     assert line["tenant"] == "acme"
     assert link.rpartition("=")[2] not in repr(line)
+
+
+def test_6_6_a_link_made_elsewhere_ends_within_seven_days_too(shelf: Shelf) -> None:
+    """Some minutes more are for a clock that is ahead of ours."""
+    now = shelf.deps.clock.now()
+    key = shelf.deps.link_keys.of("acme", now)
+    for seconds, status in ((MAX_SECONDS, 200), (MAX_SECONDS + 300, 200), (MAX_SECONDS + 301, 404), (10**9, 404)):
+        link = signed(shelf.path, {}, int(now) + seconds, key)
+        assert shelf.ask_without("GET", link).status == status, seconds
