@@ -25,9 +25,10 @@ provider encodes itself; PNG, JPEG and WebP are served of every model. A paramet
 yours. `quality` (1 to 10) and `seconds` are what routing starts from, see [routing.md](routing.md). A `ticket` can be
 taken up again by another process; `one call` cannot.
 
-Backgrounds around a product are painted by models made for that, which make nothing else. The GPU worker's cuts the
-product out itself. For Bedrock's, a photo without an alpha channel is first cut out by another, which is a second paid
-call with its own line on the receipt. The demo cuts out whatever has not the colour of the photo's border.
+Backgrounds around a product are painted by models made for that; Bedrock's, and the demo, also paint what a mask shows
+of an image ([openai.md](openai.md)). The GPU worker's cuts the product out itself. For Bedrock's, a photo without an
+alpha channel is first cut out by another, which is a second paid call with its own line on the receipt. The demo cuts
+out whatever has not the colour of the photo's border.
 """
 
 

@@ -125,6 +125,7 @@ SETTINGS: frozenset[str] = frozenset(
         "METRICS_ENABLED",
         "OLLAMA_MODEL",
         "OLLAMA_URL",
+        "OPENAI_MODELS",
         "PRESIGNED_URL_TTL_SECONDS",
         "PROVIDER_CONCURRENCY",
         "PROVIDER_WEIGHTS",

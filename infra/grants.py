@@ -15,6 +15,7 @@ OBJECTS: Mapping[str, tuple[str, ...]] = {
     "variants/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # images as transformed on delivery
     "raw/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),  # a provider's raw answers
     "uploads/*": ("s3:GetObject", "s3:PutObject"),
+    "answers/*": ("s3:GetObject", "s3:PutObject"),  # too large for the gateway
 }
 WEIGHTS = "weights/*"
 # The objects that the service and the asynchronous endpoint exchange.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from lambdas import settings_rules as rules
+from lambdas.domain.aliases import OPENAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Settings:
     # section 3.6 and 10 of the contract
     default_model: str = "stabilityai/sdxl-turbo"
     allowed_models: tuple[str, ...] = ()
+    openai_models: tuple[str, ...] = ()  # what OpenAI's names stand for besides the default model: name=model
     provider_weights: tuple[str, ...] = ()  # shares of traffic, such as bedrock:3,gemini:1
     provider_concurrency: tuple[str, ...] = ()  # concurrent calls, such as bedrock:10; 0 removes a default
     require_api_key: bool = False
@@ -96,6 +98,11 @@ class Settings:
     def concurrency(self) -> dict[str, int]:
         """The concurrent calls by provider, as given."""
         return rules.calls("PROVIDER_CONCURRENCY", ",".join(self.provider_concurrency))
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The model by pattern of OpenAI's names, of OPENAI_MODELS; empty for the default model."""
+        return {**OPENAI, **rules.aliases("OPENAI_MODELS", ",".join(self.openai_models))}
 
     @property
     def local_keys(self) -> dict[str, str]:

@@ -116,12 +116,24 @@ def _pairs(name: str, text: str, pattern: str, example: str) -> list[tuple[str, 
     return found
 
 
+def aliases(name: str, text: str) -> dict[str, str]:
+    """Parse pairs of a pattern of names and a model."""
+    found = {}
+    for entry in filter(None, map(str.strip, text.split(","))):
+        pattern, sign, what = (part.strip() for part in entry.partition("="))
+        if not sign or not re.fullmatch(r"[!-~]{1,200}", pattern) or not re.fullmatch(r"[!-~]{0,200}", what):
+            raise ValueError(f"{name} must be such as gpt-image-1-mini=stabilityai/sdxl-turbo, not {entry!r}.")
+        found[pattern] = what
+    return found
+
+
 RULES: Final[Mapping[str, Callable[[str, str], object]]] = {
     **dict.fromkeys(("BASE_URL", "GPU_WORKER_URL", "COMFYUI_URL", "OLLAMA_URL"), address),
     **dict.fromkeys(("LEONARDO_BASE_URL", "RUNWARE_BASE_URL", "GEMINI_BASE_URL"), address),
     **dict.fromkeys(("DEFAULT_MODEL", "OLLAMA_MODEL", "BEDROCK_TEXT_MODEL"), model),
     **dict.fromkeys((name.upper() for name in SECRETS), key),
     "ALLOWED_MODELS": models,
+    "OPENAI_MODELS": aliases,
     "BEDROCK_REGION": region,
     "LOG_LEVEL": log_level,
     "CORS_ALLOW_ORIGINS": origins,

@@ -78,6 +78,7 @@ def live() -> Deps:
         compositor=PillowCompositor(),
         default_model=s.default_model,
         allowed_models=s.allowed_models,
+        aliases=s.aliases,
         weights=s.weights,
         vocabulary_limited=vocabulary_limited(s),
         generation_timeout=s.generation_timeout_seconds,

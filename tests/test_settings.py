@@ -42,6 +42,13 @@ def test_weights() -> None:
             _ = Settings.of({"PROVIDER_WEIGHTS": wrong}).weights
 
 
+def test_12_7_openais_names_of_models() -> None:
+    every = {"gpt-image-*": "", "dall-e-*": "", "chatgpt-image-*": ""}
+    assert Settings.of({}).aliases == every
+    given = Settings.of({"OPENAI_MODELS": "gpt-image-1-mini = a/b, dall-e-*=c:1,"})
+    assert given.aliases == {**every, "gpt-image-1-mini": "a/b", "dall-e-*": "c:1"}
+
+
 def test_calls_at_a_time() -> None:
     assert Settings.of({"PROVIDER_CONCURRENCY": "bedrock:3, leonardo_ai:0"}).concurrency == {
         "bedrock": 3,
@@ -161,6 +168,8 @@ def test_every_number_has_its_limits() -> None:
         ("CORS_ALLOW_ORIGINS", "https://app.example.com/", "*"),
         ("DEFAULT_MODEL", "a model", "a/model"),
         ("ALLOWED_MODELS", "a/b c/d", "a/b, c/d,"),
+        ("OPENAI_MODELS", "gpt-image-1", "gpt-image-1=a/b, dall-e-*=,"),
+        ("OPENAI_MODELS", "gpt-image-1=a model", "gpt-image-*=a/b"),
         ("OLLAMA_MODEL", "gpt oss", "gpt-oss:20b"),
         ("BEDROCK_TEXT_MODEL", "gpt\u200b", "openai.gpt-oss-20b-1:0"),
         ("PROVIDER_WEIGHTS", "bedrok:3", "bedrock:3"),

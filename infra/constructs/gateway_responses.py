@@ -39,6 +39,9 @@ TITLES = {
 }
 # OpenAI's error type of a status code
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+OPENAI_CODES = {"rate_limited": "rate_limit_exceeded"}  # its own word, where it has one
+_PASSING = (429, 503, 504)
+_RETRIED = {True: "'true'", False: "'false'"}
 _RETRY = {"Retry-After": "'1'"}
 _SOON = {"Retry-After": "'5'"}
 _TOMORROW = {"Retry-After": "'3600'"}
@@ -100,7 +103,8 @@ def add_gateway_responses(api: apigateway.RestApi, origins: Sequence[str]) -> No
             "".join(word.capitalize() for word in problem.kind.split("_")),
             type=apigateway.ResponseType.of(problem.kind),
             status_code=str(problem.status),
-            response_headers={**common, **problem.headers},
+            # OpenAI's SDKs repeat a request as this header says; one that took too long takes up its job
+            response_headers={**common, "x-should-retry": _RETRIED[problem.status in _PASSING], **problem.headers},
             templates={"application/json": json.dumps(_body(problem))},
         )
 
@@ -119,6 +123,6 @@ def _body(problem: Problem) -> dict[str, object]:
                 problem.status, "invalid_request_error" if problem.status < 500 else "server_error"
             ),
             "param": None,
-            "code": problem.code,
+            "code": OPENAI_CODES.get(problem.code, problem.code),
         },
     }

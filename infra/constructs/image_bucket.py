@@ -35,6 +35,7 @@ class ImageBucket(Construct):
                 s3.LifecycleRule(id="raw", prefix="raw/", expiration=cdk.Duration.days(2)),
                 s3.LifecycleRule(id="async", prefix="async/", expiration=cdk.Duration.days(2)),
                 s3.LifecycleRule(id="uploads", prefix="uploads/", expiration=day),
+                s3.LifecycleRule(id="answers", prefix="answers/", expiration=day),
                 s3.LifecycleRule(id="unfinished", abort_incomplete_multipart_upload_after=day),
             ],
             cors=[

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
 _EXPOSED = "X-Request-Id, X-Image-Provider, Location, Retry-After, WWW-Authenticate, Idempotency-Replayed, Link, ETag"
-EXPOSED = ", ".join((_EXPOSED, *limits.NAMES))
+EXPOSED = ", ".join((_EXPOSED, errors.SHOULD_RETRY, *limits.NAMES))
 GATEWAY_SECONDS = 29.0  # for which API Gateway waits
 ANSWER_RESERVE_SECONDS = 3.0  # of that time, kept for making the answer
 
@@ -41,6 +41,11 @@ def handle(event: dict[str, Any], remaining_ms: int, deps: Deps, settings: Setti
     call = Call.of(event, deps, until, settings.base_url, deployed=settings.deployed)
     logger.append_keys(request_id=call.request_id)
     answer = _answer(call, settings).to_gateway()
+    if call.path.startswith(errors.OPENAI_PATHS):
+        from lambdas.api import openai_headers
+
+        milliseconds = (time.perf_counter() - began) * 1000
+        answer["headers"] |= openai_headers.of(answer["headers"], milliseconds, call.log.get("error_code"))
     vary = [answer["headers"].pop("Vary", ""), "" if "*" in settings.cors_allow_origins else "Origin"]
     answer["headers"] |= _common_headers(call, settings)
     if any(vary):
@@ -138,12 +143,14 @@ def _error_answer(error: ServiceError, call: Call) -> Answer:
     import json
 
     status = errors.status_of(error)
-    if call.path.startswith("/v1/images/"):
+    headers = errors.headers_of(error)
+    if call.path.startswith(errors.OPENAI_PATHS):
         body, media_type = errors.openai_error(error), "application/json"
+        headers.setdefault(errors.SHOULD_RETRY, str(errors.should_retry(error)).lower())
     else:
         body, media_type = errors.problem(error, call.path), errors.PROBLEM
     call.log["error_code"] = error.code
-    return Answer(status, json.dumps(body), media_type, errors.headers_of(error))
+    return Answer(status, json.dumps(body), media_type, headers)
 
 
 def _common_headers(call: Call, settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from lambdas.usecases.deps import Deps
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from lambdas.domain.jobs.asked import Sending
     from lambdas.usecases.jobs.submit_job import Caller
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_COUNT = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,25 @@ class Call:
         if not _KEY.fullmatch(key):
             message = "must be 1 to 255 printable ASCII characters without spaces"
             raise InvalidRequest(f"Idempotency-Key {message}", errors=(FieldError("Idempotency-Key", message),))
+        return Caller(self.tenant, self.request_id, key, self.fingerprint)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the route and the validated body, in which files are as their bytes."""
         asked = f"{self.method} {self.path}\n{self.sent.model_dump_json() if self.sent else ''}"
-        return Caller(self.tenant, self.request_id, key, hashlib.sha256(asked.encode()).hexdigest())
+        return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def repetition(self) -> int | None:
+        """Which repetition of its request this is, as OpenAI's SDKs count them from 0; `None` where it is not said."""
+        said = self.headers.get("x-stainless-retry-count", "")
+        return int(said) if _COUNT.fullmatch(said) else None
+
+    def sending(self) -> Sending:
+        """This sending of the request, for a route whose clients repeat it without an Idempotency-Key."""
+        from lambdas.domain.jobs.asked import Sending
+
+        return Sending(self.fingerprint, self.repetition, uuid.uuid4().hex)
 
 
 def _body(event: dict[str, Any]) -> bytes:

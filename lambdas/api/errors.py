@@ -36,6 +36,7 @@ STATUS: dict[type[e.ServiceError], int] = {
     e.OutcomeUnknown: 502,
     e.NoneAvailable: 503,
     e.Overloaded: 503,
+    e.GenerationInProgress: 503,
     e.Unavailable: 503,
     e.GenerationTimeout: 504,
 }
@@ -52,6 +53,24 @@ TYPES = "urn:image-api:error:"  # a name for each kind of error, not an address 
 
 # OpenAI's word for a class of status codes; its SDK chooses the exception by the status itself.
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+# OpenAI's own type and code of an error, where its clients look for them.
+_OPENAI_WORDS: dict[type[e.ServiceError], tuple[str, str]] = {
+    e.ContentRefused: ("image_generation_user_error", "moderation_blocked"),
+    e.RateLimited: ("rate_limit_error", "rate_limit_exceeded"),
+    e.BudgetExceeded: ("insufficient_quota", "insufficient_quota"),
+    e.UnknownModel: ("invalid_request_error", "model_not_found"),
+}
+OPENAI_PATHS = "/v1/images/"  # what begins so has its errors in OpenAI's shape
+SHOULD_RETRY = "x-should-retry"  # OpenAI's SDKs repeat a request, or do not, as this header says
+# What may be answered otherwise when the same request comes again.
+_PASSING = (
+    e.RateLimited,
+    e.StillInProgress,
+    e.GenerationInProgress,
+    e.NoneAvailable,
+    e.Overloaded,
+    e.Unavailable,
+)
 
 
 def status_of(error: e.ServiceError) -> int:
@@ -92,5 +111,17 @@ def openai_error(error: e.ServiceError) -> dict[str, Any]:
     """The shape of OpenAI's API; `param` is the first invalid field. What else is told stands beside `error`."""
     status = status_of(error)
     kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    param = error.errors[0].field if error.errors else None
-    return {"error": {"message": error.detail, "type": kind, "param": param, "code": error.code}, **error.members}
+    kind, code = _OPENAI_WORDS.get(type(error), (kind, error.code))
+    param = _FIELDS.get(type(error))
+    if error.errors:
+        param, code = error.errors[0].field, error.errors[0].kind or code
+    return {"error": {"message": error.detail, "type": kind, "param": param, "code": code}, **error.members}
+
+
+def should_retry(error: e.ServiceError) -> bool:
+    """Whether the same request may be answered otherwise if it is sent again.
+
+    So it is after an error of our own: a repetition takes up what the failed request had begun. The end of a job says
+    for itself, in its headers, whether another may be made.
+    """
+    return type(error) is e.ServiceError or (isinstance(error, _PASSING) and not isinstance(error, e.BudgetExceeded))

@@ -19,7 +19,8 @@ Headers = dict[str, str]
 def admit(call: Call, route: Route, cost: int) -> Headers:
     """Let the request through and return the headers of its answer. Raises RateLimited, with them.
 
-    A request that was answered before under its Idempotency-Key makes nothing, and is let through in any case.
+    A request that was answered before under its Idempotency-Key makes nothing, and is let through in any case; so is a
+    repetition that takes up the job of an earlier sending.
     """
     if not route.counts:
         return {}
@@ -27,7 +28,7 @@ def admit(call: Call, route: Route, cost: int) -> Headers:
     if verdict is None:
         return {}
     headers = _headers(verdict.limit, verdict.remaining, verdict.reset)
-    if verdict.retry_after is not None and not (route.generates and _answered_before(call)):
+    if verdict.retry_after is not None and not (_answered_before(call, route) or _takes_up(call, route)):
         call.deps.meter.rate_limited()
         raise RateLimited(_reason(verdict, cost), retry_after=verdict.retry_after, headers=headers)
     return headers
@@ -45,9 +46,19 @@ def count(call: Call) -> Headers:
     return headers
 
 
-def _answered_before(call: Call) -> bool:
-    caller = call.caller()
-    if caller.idempotency_key is None:
+def _takes_up(call: Call, route: Route) -> bool:
+    if not (route.repeatable and call.repetition) or "idempotency-key" in call.headers:
+        return False
+    from lambdas.domain.jobs.asked import FAILED, to_take_up
+
+    now = call.deps.clock.now()
+    found = to_take_up(call.deps.jobs.asked(call.tenant, call.fingerprint, now), call.sending(), now)
+    return bool(found) and found[0].state != FAILED  # in place of one that failed another is made
+
+
+def _answered_before(call: Call, route: Route) -> bool:
+    caller = call.caller() if route.generates else None
+    if caller is None or caller.idempotency_key is None:
         return False
     used = call.deps.jobs.used(call.tenant, caller.idempotency_key, call.deps.clock.now())
     return used is not None and used.fingerprint == caller.fingerprint

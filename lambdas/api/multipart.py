@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "multipart/form-data"
 MAX_PARTS: Final = 20
 MAX_BOUNDARY: Final = 70  # RFC 2046
+ONCE: Final[Mapping[str, int]] = MappingProxyType({})
+_NUMBERED: Final = re.compile(r"\[[0-9]{0,3}\]$")
 
 
 @dataclass(slots=True)
@@ -26,8 +30,14 @@ class Part:
     filename: str | None = None
 
 
-def read_form(body: bytes, content_type: str) -> Mapping[str, Part]:
-    """The parts by their names. Raises MalformedBody, and InvalidRequest for a name that comes twice."""
+def read_form(
+    body: bytes, content_type: str, many: Mapping[str, int] = ONCE, more: int = 0
+) -> Mapping[str, list[Part]]:
+    """The parts by their names, in the order in which they came.
+
+    A name of `many` may come so often, also as `name[]` and `name[0]`; any other once. `more`: parts that the form may
+    have besides the usual MAX_PARTS. Raises MalformedBody, and InvalidRequest for a name that comes too often.
+    """
     from python_multipart.exceptions import MultipartParseError
     from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -35,7 +45,7 @@ def read_form(body: bytes, content_type: str) -> Mapping[str, Part]:
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= MAX_BOUNDARY:
         raise MalformedBody("multipart/form-data needs a boundary of 1 to 70 characters in its Content-Type")
-    reader = _Reader()
+    reader = _Reader(MAX_PARTS + more)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
         parser.write(body)
@@ -44,16 +54,19 @@ def read_form(body: bytes, content_type: str) -> Mapping[str, Part]:
         raise MalformedBody(f"the body is not valid multipart/form-data at byte {max(error.offset, 0)}") from None
     if not reader.ended:
         raise MalformedBody("the body is cut off: its last boundary is missing")
-    found: dict[str, Part] = {}
+    found: dict[str, list[Part]] = {}
     for part in reader.parts:
         kind, about = parse_options_header(part.headers.get("content-disposition"))
         if kind != b"form-data" or b"name" not in about:
             raise MalformedBody("each part needs a Content-Disposition of form-data with a name")
         part.name = about[b"name"].decode("utf-8", "replace")[:200]
         part.filename = about[b"filename"].decode("utf-8", "replace") if b"filename" in about else None
-        if part.name in found:
-            raise _wrong(part.name, "this field may come only once")
-        found[part.name] = part
+        if (base := _NUMBERED.sub("", part.name)) in many:
+            part.name = base
+        same = found.setdefault(part.name, [])
+        if len(same) == (most := many.get(part.name, 1)):
+            raise _wrong(part.name, "this field may come only once" if most == 1 else f"at most {most} may come")
+        same.append(part)
     return found
 
 
@@ -74,7 +87,8 @@ def _wrong(name: str, message: str) -> InvalidRequest:
 class _Reader:
     """Gathers what the parser calls out."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.parts: list[Part] = []
         self.ended = False
         self._name = bytearray()
@@ -92,8 +106,8 @@ class _Reader:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) == MAX_PARTS:
-            raise MalformedBody(f"a form may have {MAX_PARTS} parts at the most")
+        if len(self.parts) == self.most:
+            raise MalformedBody(f"a form may have {self.most} parts at the most")
         self.parts.append(Part())
 
     def _header(self) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lambdas import VERSION
-from lambdas.api.errors import PROBLEM
+from lambdas.api.errors import OPENAI_PATHS, PROBLEM
 from lambdas.api.limits import NAMES
 from lambdas.api.route import BodyRoute, QueryRoute, Route, Shape
 from lambdas.api.schemas.errors import OpenAIError, Problem
@@ -40,6 +40,11 @@ _REQUEST_HEADERS: dict[str, Json] = {
     "Prefer": {
         "description": "`respond-async`: answer 202 at once; the work goes on as a job.",
         "schema": {"type": "string", "examples": ["respond-async"]},
+    },
+    "X-Stainless-Retry-Count": {
+        "description": "Which repetition of the request this is, from 0, as OpenAI's SDKs say by themselves: above 0, "
+        "and without an Idempotency-Key, it takes up the job of the sending before.",
+        "schema": {"type": "string", "examples": ["0"]},
     },
 }
 _ANSWER_HEADERS: dict[str, Json] = {
@@ -138,7 +143,8 @@ def _operation(route: Route) -> Json:
 def _request_body(route: BodyRoute[BaseModel]) -> Json:
     content: Json = {"application/json": {"schema": _one_of(*filter(None, (route.body, route.task_body)))}}
     if route.form:
-        encoding = {"file": {"contentType": "image/png, image/jpeg, image/webp"}}
+        files = getattr(route.form, "FILES", ("file",))
+        encoding = {name: {"contentType": "image/png, image/jpeg, image/webp"} for name in files}
         content["multipart/form-data"] = {"schema": _one_of(route.form), "encoding": encoding}
     return {"required": not route.optional, "content": content}
 
@@ -202,7 +208,7 @@ def _answer(status: int, model: Shape) -> Json:
     answer: Json = {"description": HTTPStatus(status).phrase, "headers": _headers()}
     if status == 304:
         answer["headers"] = _headers("ETag")
-    if status in (201, 202, 307):
+    if status in (201, 202, 303, 307):
         answer["headers"] = _headers("Location")
     if models := _models(model):
         answer["content"] = {"application/json": {"schema": _one_of(*models)}}
@@ -219,7 +225,7 @@ def _answer(status: int, model: Shape) -> Json:
 
 
 def _error(status: int, route: Route) -> Json:
-    openai = route.path.startswith("/v1/images/")
+    openai = route.path.startswith(OPENAI_PATHS)
     media_type, name = ("application/json", "OpenAIError") if openai else (PROBLEM, "Problem")
     extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After", *NAMES), 503: ("Retry-After",)}
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
-FILE = "file"  # the one field of a form that is a file
+FILE = "file"  # the one field of most forms that is a file
+_ONE_FILE = {FILE: 1}
+_KINDS = {
+    "extra_forbidden": "unknown_parameter",
+    "missing": "missing_required_parameter",
+    "greater_than_equal": "integer_below_min_value",
+    "less_than_equal": "integer_above_max_value",
+    "string_too_long": "string_above_max_length",
+    "unsupported_value": "unsupported_value",
+    "unsupported_parameter": "unsupported_parameter",
+}
 _JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")  # curl -d sends the last
 
 
@@ -56,15 +67,20 @@ def read_body(
 
 def _read_form(call: Call, model: type[Model], sent: bytes) -> Model:
     """A field that is there and empty is as none, since browsers send every field of a form."""
-    parts = multipart.read_form(sent, call.headers.get("content-type", ""))
-    for name, part in parts.items():
-        if part.filename is not None and name not in model.model_fields:
-            said = f"unknown field; the photo goes into `{FILE}`"
-            raise InvalidRequest(f"{name}: {said}", errors=(FieldError(name, said),))
-    values = {
-        name: base64.b64encode(part.data).decode() if name == FILE else multipart.text_of(part)
-        for name, part in parts.items()
-    }
+    files: Mapping[str, int] = getattr(model, "FILES", _ONE_FILE)
+    many = {name: most for name, most in files.items() if name != FILE}
+    more = sum(files.values()) + len(model.model_fields) - multipart.MAX_PARTS
+    parts = multipart.read_form(sent, call.headers.get("content-type", ""), many, max(0, more))
+    values: dict[str, object] = {}
+    for name, found in parts.items():
+        if found[0].filename is not None and name not in model.model_fields:
+            said = f"unknown field; the photo goes into `{next(iter(files))}`"
+            raise InvalidRequest(f"{name}: {said}", errors=(FieldError(name, said, "unknown_parameter"),))
+        if name in files:
+            data = [base64.b64encode(part.data).decode() for part in found]
+            values[name] = data if files[name] > 1 else data[0]
+        else:
+            values[name] = multipart.text_of(found[0])
     try:
         return model.model_validate({name: value for name, value in values.items() if value})
     except ValidationError as invalid:
@@ -104,10 +120,15 @@ def _not_json(problem: ErrorDetails) -> str:
 def invalid_request(invalid: ValidationError) -> InvalidRequest:
     """Each wrong field by the name the client gave it, and what would be right."""
     found = tuple(
-        FieldError(".".join(str(part) for part in problem["loc"]) or "body", _message(problem))
+        FieldError(".".join(str(part) for part in problem["loc"]) or "body", _message(problem), _kind(problem["type"]))
         for problem in invalid.errors(include_url=False, include_input=False)[:20]
     )
     return InvalidRequest("; ".join(f"{f.field}: {f.message}" for f in found)[:1000], errors=found)
+
+
+def _kind(problem: str) -> str:
+    """OpenAI's word for one of pydantic's, or for one of a schema of ours."""
+    return _KINDS.get(problem) or ("invalid_type" if problem.endswith("_type") else "invalid_value")
 
 
 def _message(problem: ErrorDetails) -> str:

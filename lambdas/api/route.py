@@ -43,6 +43,7 @@ class Route:
     tag: str = "service"
     headers: tuple[str, ...] = ()  # request headers it reads, besides the key
     paid: bool = False  # it may cost money, though it neither generates nor writes
+    repeatable: bool = False  # its clients repeat a request without an Idempotency-Key, and are to get the same job
     reads: bool = False  # it neither generates nor writes, though it has a body
     linked: bool = False  # a signed link serves in place of a key
 

@@ -15,6 +15,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "meta": ("GET /health", "GET /docs", "GET /openapi.json"),
     "generation": ("POST /generate", "POST /generate-image", "POST /v1/generate"),
     "backgrounds": ("POST /v1/backgrounds",),
+    "images": ("POST /v1/images/generations", "POST /v1/images/edits", "POST /v1/images/variations"),
     "models": (
         "GET /v1/models",
         "GET /v1/models/{model_id}",

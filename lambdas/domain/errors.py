@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One invalid field of a request, as the client named it."""
+    """One invalid field of a request, as the client named it. `kind` is OpenAI's word for what is wrong with it."""
 
     field: str
     message: str
+    kind: str = ""
 
 
 class ServiceError(Exception):
@@ -105,6 +106,13 @@ class IdempotencyMismatch(ServiceError):
 class StillInProgress(ServiceError):
     code = "still_in_progress"
     title = "Still in progress"
+
+
+class GenerationInProgress(ServiceError):
+    """The gateway's time has ended before the job; the same request, sent again, gets its images."""
+
+    code = "generation_in_progress"
+    title = "The generation is in progress"
 
 
 class JobEnded(ServiceError):

@@ -59,6 +59,11 @@ def raw_key(tenant: str, job_id: str, attempt: int) -> str:
     return f"raw/{tenant}/{job_id}/{attempt}"
 
 
+def answer_key(tenant: str, job_id: str, digest: str) -> str:
+    """Return the bucket's key of an answer that is too large for the gateway."""
+    return f"answers/{tenant}/{job_id}/{digest[:32]}"
+
+
 def variants_prefix(tenant: str, image: str) -> str:
     """Return what the bucket's keys of an image's variants begin with."""
     return f"variants/{tenant}/{image}/"

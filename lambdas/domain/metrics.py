@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import BACKGROUND
+from lambdas.domain.jobs.request import TEXT_TO_IMAGE
 
 Kind = Literal["http", "generation", "prediction", "gpu"]
 # Its kind and labels: (http, method, endpoint, status), (generation, provider, model), (prediction, model, task).
@@ -73,6 +73,6 @@ def _observed(prefix: str, value: float, bounds: tuple[float, ...]) -> dict[str,
 
 
 def _task(job: Job) -> str:
-    if job.request.task == BACKGROUND:
-        return BACKGROUND
+    if job.request.task != TEXT_TO_IMAGE:
+        return job.request.task
     return "image-to-image" if job.request.reference_key else "text-to-image"

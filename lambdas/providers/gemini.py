@@ -12,7 +12,7 @@ from lambdas.domain.catalogue.cards.gemini import RATES
 from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.failure_boundary import charged, keeping, unsent
 from lambdas.domain.failures import Failure, Paid, ProviderFailure
-from lambdas.domain.jobs.request import GeneratedImage, ImageTask
+from lambdas.domain.jobs.request import GeneratedImage, ImageTask, Tokens
 from lambdas.providers._client import http
 from lambdas.providers._client.hostile_json import image, items, mapping, parsed
 from lambdas.settings import Settings
@@ -77,6 +77,8 @@ def to_payload(task: ImageTask) -> dict[str, Any]:
     if task.reference:
         data = base64.b64encode(task.reference).decode()
         parts.append({"inlineData": {"mimeType": task.reference_type, "data": data}})
+    for more, kind in task.more_references:
+        parts.append({"inlineData": {"mimeType": kind, "data": base64.b64encode(more).decode()}})
     shape: dict[str, str] = {"imageSize": _size_class(task.generate)}
     if task.ratio:
         shape["aspectRatio"] = task.ratio
@@ -107,7 +109,7 @@ def to_image(answer: Any, model: str) -> GeneratedImage:
         blob = mapping(mapping(part).get("inlineData"))
         if blob and not part.get("thought"):  # a thought may hold a draft of the picture
             with charged(cost):
-                return GeneratedImage(_decoded(blob), None, cost)
+                return GeneratedImage(_decoded(blob), None, cost, tokens=_tokens(usage))
     words = "it answered with words instead of an image" if reason == "STOP" else "it ended without an image"
     raise ended(Failure.FAILED, words)
 
@@ -159,10 +161,23 @@ def _cost(usage: dict[str, Any], model: str) -> float | None:
 
 
 def _image_tokens(usage: dict[str, Any]) -> int:
-    details = [mapping(entry) for entry in items(usage.get("candidatesTokensDetails"))]
-    if not details:
+    if not items(usage.get("candidatesTokensDetails")):
         return _count(usage, "candidatesTokenCount")
-    return sum(_count(entry, "tokenCount") for entry in details if entry.get("modality") == "IMAGE")
+    return _of_images(usage, "candidatesTokensDetails")
+
+
+def _of_images(usage: dict[str, Any], details: str) -> int:
+    entries = [mapping(entry) for entry in items(usage.get(details))]
+    return sum(_count(entry, "tokenCount") for entry in entries if entry.get("modality") == "IMAGE")
+
+
+def _tokens(usage: dict[str, Any]) -> Tokens | None:
+    """Return the counts of the answer; `None` if it has none."""
+    if not usage:
+        return None
+    shown, made = _of_images(usage, "promptTokensDetails"), _image_tokens(usage)
+    words = max(_count(usage, "candidatesTokenCount") - made, 0) + _count(usage, "thoughtsTokenCount")
+    return Tokens(max(_count(usage, "promptTokenCount") - shown, 0), shown, words, made)
 
 
 def _count(counts: dict[str, Any], name: str) -> int:

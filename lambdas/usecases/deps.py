@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lambdas.domain.aliases import OPENAI
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 from lambdas.domain.ports.accounts import Books, Limits, LinkKeys, Projects
 from lambdas.domain.ports.jobs import Batches, Jobs, Queue, Workers
@@ -46,6 +47,7 @@ class Deps:
     counters: Counters | None  # of the deployment; None where it does not count
     default_model: str
     allowed_models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=lambda: OPENAI)  # the model by pattern of OpenAI's names
     weights: Mapping[str, float] = field(default_factory=dict)  # shares of traffic by provider
     vocabulary_limited: frozenset[str] = frozenset()  # see Deployment
     generation_timeout: float = 0.0

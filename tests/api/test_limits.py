@@ -87,7 +87,7 @@ COUNTED = {
     ("POST", "/unified/projects"): {"project_id": "spring", "name": "Spring"},
     ("POST", "/unified/webhooks/0/replay"): None,
     ("POST", "/v1/models/purge"): {},
-    ("POST", "/v1/uploads"): {"content_type": "image/png", "size": 10},
+    ("POST", "/v1/uploads"): {"content_type": "image/png", "size": 9},
 }
 
 

@@ -49,7 +49,9 @@ def test_every_route_that_queues_documents_the_refusal() -> None:
     for route in queueing:
         refusal = paths[route.path]["post"]["responses"]["503"]
         assert "Retry-After" in refusal["headers"]
-        assert refusal["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+        openai = route.path.startswith("/v1/images/")
+        kind, shape = ("application/json", "OpenAIError") if openai else ("application/problem+json", "Problem")
+        assert refusal["content"][kind]["schema"]["$ref"] == f"#/components/schemas/{shape}"
 
 
 def test_a_batch_tells_its_refused_items() -> None:

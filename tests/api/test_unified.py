@@ -200,13 +200,17 @@ def test_5_3_a_batch_under_an_idempotency_key_is_made_once() -> None:
 
 
 def test_a_reference_image_is_stored_and_handed_to_a_model_that_takes_one() -> None:
-    client, _ = house(demo=[])
+    client, providers = house(demo=[])
     data = base64.b64encode(b"64x64:ref").decode()
     answer = client("POST", "/unified/generate", {"prompt": "x", "reference_image": f"data:image/png;base64,{data}"})
-    assert answer.status == 400  # the demo takes none
-    assert "reference" in answer.json()["detail"]
+    assert answer.status == 200
+    assert providers["demo"].orders[0].reference == b"64x64:ref"
+    client, _ = house(leonardo_ai=[])
+    none = {"prompt": "x", "model": "lucid-origin", "reference_image": data}
+    refused = client("POST", "/unified/generate", none)
+    assert (refused.status, refused.json()["errors"][0]["field"]) == (400, "reference_image")
     gif = base64.b64encode(b"GIF89a").decode()
-    for label, sent, status in (("png", gif, 415), ("gif", data, 400)):  # the bytes decide, and not the label
+    for label, sent, status in (("png", gif, 415), ("gif", data, 200)):  # the bytes decide, and not the label
         uri = f"data:image/{label};base64,{sent}"
         assert client("POST", "/unified/generate", {"prompt": "x", "reference_image": uri}).status == status
 

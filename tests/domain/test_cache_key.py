@@ -39,6 +39,9 @@ DECIDES: dict[str, Any] = {
     "strategy": "cheapest",
     "fallback": ("bedrock",),
     "optimize_prompt": False,
+    "compression": 40,
+    "mask_key": "uploads/acme/2",
+    "more_references": (("uploads/acme/3", "image/png"),),
 }
 
 

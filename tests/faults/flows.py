@@ -198,6 +198,15 @@ def _project_is_there(world: World) -> None:
     assert world.client("GET", "/unified/projects/p").status == 200
 
 
+def _openai(count: int) -> Callable[[World], Answer]:
+    return post("/v1/images/generations", {"prompt": "a fox"}, x_stainless_retry_count=str(count))
+
+
+def _asked_of_openai(world: World) -> None:
+    assert _openai(0)(world).status == 200
+    world.settle()
+
+
 CACHED = _unified("demo", seed=5)
 REFERENCE = _unified("gemini", reference_image=_picture())
 FLOWS: dict[str, Flow] = {
@@ -211,6 +220,8 @@ FLOWS: dict[str, Flow] = {
     "ticket_of_theirs": Flow(
         post("/unified/generate", _unified(TICKET_OF_THEIRS), **KEY), DONE, 1, (TICKET_OF_THEIRS,), repeats=True
     ),
+    "openai": Flow(_openai(0), jobs_may_lack=True),
+    "openai_repetition": Flow(_openai(1), prepare=_asked_of_openai),
     "respond_async": Flow(
         post("/unified/generate", _unified(PAID_SHOT), **KEY, **ASYNC), (202,), 1, (PAID_SHOT,), repeats=True
     ),

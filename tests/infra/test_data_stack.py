@@ -95,6 +95,7 @@ def test_image_bucket(templates: Templates) -> None:
         "raw": ("raw/", 2),
         "async": ("async/", 2),
         "uploads": ("uploads/", 1),
+        "answers": ("answers/", 1),
         "unfinished": (None, None),
     }
     assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}

@@ -28,6 +28,7 @@ ACCEPTED = {
     "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/raw/*]",
     "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/variants/*]",
     "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/uploads/*]",
+    "AwsSolutions-IAM5[Resource::image-api-{environment}-data:ImageBucketArn/answers/*]",
     "AwsSolutions-L1",
     "AwsSolutions-S1",
     "AwsSolutions-SMG4",
@@ -67,7 +68,7 @@ def test_a_role_accepts_wildcards_for_the_objects_it_may_touch_and_no_others(tem
     for path, rule, _ in acknowledged(templates):
         if "ImageBucketArn" in rule:
             found.setdefault(path.split("/")[2], set()).add(rule.rpartition("ImageBucketArn/")[2].removesuffix("]"))
-    every = {"images/*", "variants/*", "raw/*", "uploads/*"}
+    every = {"images/*", "variants/*", "raw/*", "uploads/*", "answers/*"}
     assert found == {"Api": every, "Worker": every, "Webhooks": {"images/*"}}
 
 

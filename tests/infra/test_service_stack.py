@@ -290,7 +290,8 @@ def test_only_objects_are_granted_by_prefix(templates: Templates) -> None:
         for resource in resources(statement):
             if "*" in resource and resource != "*":
                 assert "ImageBucketArn" in resource
-                assert any(f"/{prefix}/*" in resource for prefix in ("images", "variants", "raw", "uploads"))
+                prefixes = ("images", "variants", "raw", "uploads", "answers")
+                assert any(f"/{prefix}/*" in resource for prefix in prefixes)
 
 
 def test_bedrock_is_granted_model_by_model_in_the_region_of_the_models(templates: Templates) -> None:

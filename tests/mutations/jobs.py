@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutations.mutation import Mutation
 
 SUBMIT: Final = "usecases/jobs/submit_job.py"
+REPEATABLE: Final = "usecases/jobs/repeatable.py"
 RUN_JOB: Final = "usecases/jobs/run_job.py"
 HANDLE: Final = "usecases/jobs/handle_message.py"
 REQUEUE: Final = "usecases/jobs/requeue.py"
@@ -20,11 +21,11 @@ JOBS: Final = (
         SUBMIT,
         """        deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
-    earlier = deps.jobs.create(job, key, deps.caps)
+    earlier = deps.jobs.create(job, key, deps.caps, sent)
 """,
         """        pass
     deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
-    earlier = deps.jobs.create(job, key, deps.caps)
+    earlier = deps.jobs.create(job, key, deps.caps, sent)
     deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
 """,
         ("usecases/jobs/test_generate.py",),
@@ -35,6 +36,20 @@ JOBS: Final = (
         "if used.fingerprint != caller.fingerprint:",
         "if False:",
         ("usecases/jobs/test_generate.py", "api/test_fine_print.py"),
+    ),
+    Mutation(
+        "two repetitions take the same job",
+        "adapters/dynamodb/asked.py",
+        "holder = :holder AND sending = :number AND outcome = :state",
+        "attribute_exists(pk) OR holder = :holder OR sending = :number OR outcome = :state",
+        ("api/test_images_retries.py",),
+    ),
+    Mutation(
+        "a repetition makes anew what may have been paid",
+        REPEATABLE,
+        """free = not job.cost_usd and all(attempt.paid == "no" for attempt in job.attempts)""",
+        "free = True",
+        ("api/test_images.py",),
     ),
     Mutation(
         "a lost finish is ignored",

@@ -39,6 +39,17 @@ def test_payload() -> None:
     }
 
 
+def test_payload_with_several_references() -> None:
+    more = ((b"\x02", "image/png"), (b"\x03", "image/jpeg"))
+    order = ImageTask(BANANA, "a cat", 7, (8, 8), reference=b"\x01", reference_type="image/webp", more_references=more)
+    payload = to_payload(order)
+    assert [part["inlineData"] for part in payload["contents"][0]["parts"][1:]] == [
+        {"mimeType": "image/webp", "data": "AQ=="},
+        {"mimeType": "image/png", "data": "Ag=="},
+        {"mimeType": "image/jpeg", "data": "Aw=="},
+    ]
+
+
 def test_payload_with_a_reference() -> None:
     order = ImageTask(BANANA, "a cat", 7, (1376, 768), ratio="16:9", reference=b"\x00\x01", reference_type="image/webp")
     payload = to_payload(order)
@@ -77,7 +88,8 @@ def test_the_cards_are_the_facts() -> None:
         assert card.honours == {"seed"}
         assert card.seed_max == 2**31 - 1
         assert "image-to-image" in card.capabilities
-        assert (card.references, card.call, card.retires_on) == (1, "single_shot", None)
+        assert card.references == {"gemini-nano-banana-2.1": 3}.get(card.id, 14)
+        assert (card.call, card.retires_on) == ("single_shot", None)
 
 
 def _answer(*parts: dict[str, Any], reason: str = "STOP", counts: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.delivery import Recipe
 from lambdas.domain.errors import UnsupportedMediaType
 from lambdas.domain.failures import Failure, ProviderFailure
+from lambdas.domain.jobs.asked import Asked
 from lambdas.domain.jobs.job import (
     CANCELLED,
     QUEUED,
@@ -62,6 +63,7 @@ class FakeJobs:
         self.rows: dict[tuple[str, str], Job] = {}
         self.images: dict[tuple[str, str], StoredImage] = {}
         self.keys: dict[tuple[str, str], Idempotency] = {}
+        self.askings: dict[tuple[str, str], Asked] = {}
         self.saved: list[Job] = []
         self.cache: dict[tuple[str, str], str] = {}
         self.books: dict[tuple[str, str], Books] = {}
@@ -72,7 +74,9 @@ class FakeJobs:
         for key, columns in rows.items():
             self.sums.setdefault((tenant, key), Counter()).update(columns)
 
-    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
+    def create(
+        self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS, asked: Asked | None = None
+    ) -> Idempotency | None:
         known = idempotency and self.keys.get((idempotency.tenant, idempotency.key))
         if known and known.expires_at >= job.created_at:
             return known
@@ -82,11 +86,24 @@ class FakeJobs:
             raise budget.exceeded(caps, job.created_at)
         if idempotency:
             self.keys[idempotency.tenant, idempotency.key] = idempotency
+        if asked:
+            self.askings[asked.tenant, asked.job_id] = asked
         self.rows[job.tenant, job.id] = job
         self.outbox.put(job)
         if job.final:
             self.add(job.tenant, analytics.of_job(job))
         return None
+
+    def asked(self, tenant: str, fingerprint: str, now: float) -> list[Asked]:
+        rows = (row for (whose, _), row in self.askings.items() if whose == tenant and row.fingerprint == fingerprint)
+        return [row for row in rows if row.expires_at >= now]
+
+    def retake(self, seen: Asked, new: Asked) -> bool:
+        found = self.askings.get((seen.tenant, seen.job_id))
+        if found is None or (found.holder, found.number, found.state) != (seen.holder, seen.number, seen.state):
+            return False
+        self.askings[new.tenant, new.job_id] = new
+        return True
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
         known = self.keys.get((tenant, key))
@@ -226,13 +243,14 @@ class FakeBlobs:
 class FakePictures:
     """Takes `WxH:anything` for a picture of that size."""
 
-    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+    def fit(self, data: bytes, size: Size, fmt: str, quality: int | None = None) -> tuple[bytes, Size]:
         head, _, rest = data.partition(b":")
         try:
             width, height = (int(side) for side in head.split(b"x"))
         except ValueError:
             raise ProviderFailure(Failure.BAD_ANSWER, "the provider's answer is no picture", paid="unknown") from None
-        return b"%dx%d:%s:%s" % (*size, fmt.encode(), rest), (width, height)
+        kind = fmt if quality is None else f"{fmt}@{quality}"
+        return b"%dx%d:%s:%s" % (*size, kind.encode(), rest), (width, height)
 
     def pixels(self, data: bytes) -> int:
         return 1
@@ -241,6 +259,10 @@ class FakePictures:
         if data.startswith(b"GIF8"):
             raise UnsupportedMediaType("an image must be PNG, JPEG or WebP, not GIF")
         return data, "image/png"
+
+    def size(self, data: bytes) -> Size:
+        head = data.partition(b":")[0].split(b"x")
+        return (int(head[0]), int(head[1])) if len(head) == 2 and b"".join(head).isdigit() else (512, 512)
 
     def at_least(self, data: bytes, side: int) -> bytes:
         return data

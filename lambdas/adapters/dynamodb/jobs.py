@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb import analytics as dynamodb_analytics
+from lambdas.adapters.dynamodb import asked as dynamodb_asked
 from lambdas.adapters.dynamodb import budget as dynamodb_budget
 from lambdas.adapters.dynamodb import counters, outbox
 from lambdas.adapters.dynamodb import images as dynamodb_images
@@ -23,6 +24,7 @@ from lambdas.adapters.dynamodb.listing import list_jobs
 from lambdas.adapters.dynamodb.transactions import transact
 from lambdas.adapters.dynamodb.writes import Part, refused
 from lambdas.domain import analytics, metrics
+from lambdas.domain.jobs.asked import Asked
 from lambdas.domain.jobs.job import (
     CANCELLED,
     COMPLETED,
@@ -49,7 +51,9 @@ class DynamoJobs:
         self._images = images_table
         self._metrics = metrics
 
-    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
+    def create(
+        self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS, asked: Asked | None = None
+    ) -> Idempotency | None:
         put = {"TableName": self._jobs, "Item": to_item(job), "ConditionExpression": "attribute_not_exists(pk)"}
         try:
             return put_once(
@@ -60,6 +64,7 @@ class DynamoJobs:
                 [
                     *dynamodb_budget.reserve(self._jobs, job, caps),
                     *outbox.put(self._jobs, job),
+                    *dynamodb_asked.put(self._jobs, asked),
                     *dynamodb_analytics.adds(self._jobs, job.tenant, analytics.of_job(job) if job.final else {}),
                 ],
             )
@@ -71,6 +76,12 @@ class DynamoJobs:
         if row is None or row["expires_at"] < now:
             return None
         return Idempotency(tenant, key, row["fingerprint"], row["job_id"], row["expires_at"])
+
+    def asked(self, tenant: str, fingerprint: str, now: float) -> list[Asked]:
+        return dynamodb_asked.find(self._jobs, tenant, fingerprint, now)
+
+    def retake(self, seen: Asked, new: Asked) -> bool:
+        return dynamodb_asked.replace(self._jobs, seen, new)
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         found = get_item(self._jobs, tenant, job_id)

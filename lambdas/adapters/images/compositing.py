@@ -41,6 +41,27 @@ class PillowCompositor:
     def check_cutout(self, photo: bytes, cutout: bytes) -> None:
         _ = _cut(photo, cutout).box
 
+    def mask(self, mask: bytes, photo: bytes) -> bytes:
+        drawn, picture = decoded(mask), decoded(photo)
+        if drawn.size != picture.size:
+            sizes = f"{drawn.width}x{drawn.height}, and the image of {picture.width}x{picture.height}"
+            raise Unplaceable(f"the mask must have the image's size; it is of {sizes}")
+        free = drawn.getchannel("A").point(range(255, -1, -1)) if drawn.mode == "RGBA" else None
+        if free is None or not free.getbbox():
+            raise Unplaceable("the mask must be transparent where the image is to change, and it is so nowhere")
+        return _encoded(free, "png")
+
+    def stage_edit(self, photo: bytes, mask: bytes) -> Staged:
+        image = shown(_on_paper(decoded(photo)), SCENE_PIXELS, NOTHING)
+        return Staged(image.size, _encoded(image, "png"), _encoded(shown(_grey(mask), SCENE_PIXELS, 0), "png"))
+
+    def compose_edit(self, painted: bytes, photo: bytes, mask: bytes) -> bytes:
+        from PIL import Image
+
+        picture = _on_paper(decoded(photo))
+        new = unshown(decoded(painted).convert("RGB"), picture.size)
+        return _encoded(Image.composite(new, picture, _grey(mask)), "png")
+
     def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
         from PIL import Image
 
@@ -121,6 +142,19 @@ class _Placed:
         from PIL import ImageChops
 
         return ImageChops.difference(mask, self.alpha).getbbox() is not None
+
+
+def _on_paper(picture: Image) -> Image:
+    """Return an RGB picture, white where it was transparent."""
+    from PIL import Image
+
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _grey(mask: bytes) -> Image:
+    return decoded(mask).convert("L")
 
 
 def _cut(photo: bytes, cutout: bytes | None) -> Cutout:

@@ -33,13 +33,16 @@ KEEPING: Final[dict[str, dict[str, Any]]] = {
 
 
 class PillowPictures:
-    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+    def fit(self, data: bytes, size: Size, fmt: str, quality: int | None = None) -> tuple[bytes, Size]:
         """See the port. An animation is reduced to its first frame."""
         found = answered(data)
         picture = found.picture
-        if found.kind == fmt and found.plain and picture.size == size:
+        options = ENCODING[fmt]
+        if quality is not None and "quality" in options:
+            options = {**options, "quality": max(1, quality)}  # Pillow takes 0 for its default in some versions
+        elif found.kind == fmt and found.plain and picture.size == size:
             return data, size
-        return _encoded(_covering(picture, size), ENCODING[fmt]), picture.size
+        return _encoded(_covering(picture, size), options), picture.size
 
     def pixels(self, data: bytes) -> int:
         return measured(data, MAX_UPLOAD_PIXELS).pixels
@@ -58,6 +61,10 @@ class PillowPictures:
             return found.turned, "image/jpeg"
         kind = "jpeg" if found.lossy and found.picture.mode == "RGB" else "png"
         return _encoded(found.picture, KEEPING[kind]), f"image/{kind}"
+
+    def size(self, data: bytes) -> Size:
+        found = measured(data, MAX_UPLOAD_PIXELS)
+        return found.width, found.height
 
     def at_least(self, data: bytes, side: int) -> bytes:
         found = measured(data, MAX_UPLOAD_PIXELS)

@@ -19,14 +19,35 @@ from lambdas.usecases.jobs.generate import generate
 def answer_with(call: Call, draft: Draft, view: Callable[[Job, Call], BaseModel]) -> Answer:
     """Generate, and answer with the view of a completed job, the error of a failed one, or 202 of one going on."""
     job, replayed = generate(draft, call.caller(), call.deps, respond_async=call.wants_async, deadline=call.deadline)
-    call.log.update(job_id=job.id, provider=job.provider, model=job.model, cost_usd=job.cost_usd)
-    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    headers = told(job, call, replayed=replayed)
     if call.wants_async or not job.final:
-        headers["Location"] = f"{call.stage}/unified/jobs/{job.id}"
-        if call.wants_async:
-            headers["Preference-Applied"] = "respond-async"
-        status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
-        return json_answer(AcceptedView(generation_id=job.id, status=status), 202, headers)
+        return accepted(job, call, headers)
+    check_made(job, headers)
+    return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})
+
+
+def told(job: Job, call: Call, *, replayed: bool) -> dict[str, str]:
+    """Note the job in the request's line of the log, and return the headers of any answer with it."""
+    call.log.update(job_id=job.id, provider=job.provider, model=job.model, cost_usd=job.cost_usd)
+    return {"Idempotency-Replayed": "true"} if replayed else {}
+
+
+def place(job: Job, call: Call) -> str:
+    """Where the job is told of."""
+    return f"{call.stage}/unified/jobs/{job.id}"
+
+
+def accepted(job: Job, call: Call, headers: dict[str, str]) -> Answer:
+    """202 of a job that goes on, or that the client does not wait for."""
+    headers = {**headers, "Location": place(job, call)}
+    if call.wants_async:
+        headers["Preference-Applied"] = "respond-async"
+    status = QUEUED if call.wants_async else job.status  # also when it is answered again, or done at once
+    return json_answer(AcceptedView(generation_id=job.id, status=status), 202, headers)
+
+
+def check_made(job: Job, headers: dict[str, str]) -> None:
+    """Raises the error of a job that has ended without images."""
     if job.status == FAILED and job.error:
         message = job.error.message
         wrong = (FieldError(job.wrong_field, message),) if job.wrong_field else ()
@@ -37,4 +58,3 @@ def answer_with(call: Call, draft: Draft, view: Callable[[Job, Call], BaseModel]
     if not job.images:
         told = "the images of this request were deleted; use a new Idempotency-Key"
         raise Gone(told, headers=headers, members=spent(job))
-    return json_answer(view(job, call), headers=headers | {"X-Image-Provider": job.provider})

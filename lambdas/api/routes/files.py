@@ -5,9 +5,9 @@ from __future__ import annotations
 from lambdas.api import limits
 from lambdas.api.answer import Answer
 from lambdas.api.call import Call
-from lambdas.api.route import QueryRoute, Route
+from lambdas.api.route import PlainRoute, QueryRoute, Route
 from lambdas.api.routes._variants import planned
-from lambdas.api.schemas.delivery import NoQuery, TransformQuery
+from lambdas.api.schemas.delivery import TransformQuery
 from lambdas.domain.delivery import Recipe
 from lambdas.domain.errors import NotFound
 from lambdas.domain.jobs.job import StoredImage
@@ -22,7 +22,7 @@ SHARED_SECONDS = 3600  # that anybody may keep one by a signed link, so for how 
 SAFE = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
 
 
-def _file(call: Call, _query: NoQuery) -> Answer:
+def _file(call: Call) -> Answer:
     return _original(call, find_image(call.tenant, call.params["name"], call.deps), {})
 
 
@@ -91,16 +91,14 @@ def _elsewhere(call: Call, key: str, media_type: str, headers: dict[str, str]) -
 
 ROUTES: tuple[Route, ...] = (
     *(
-        QueryRoute(
+        PlainRoute(  # clients of these older routes may send a parameter of their own, such as ?t=1 against caches
             method="GET",
             path=path,
             summary=summary,
             handle=_file,
-            query=NoQuery,
-            once=True,
             headers=("If-None-Match",),
             answers={200: "image/*", 304: "none", 307: "none"},
-            errors=(400, 404, 500),
+            errors=(404, 500),
             tag="files",
         )
         for path, summary in (

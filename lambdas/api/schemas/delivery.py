@@ -64,10 +64,6 @@ Watermark = Annotated[
 ]
 
 
-class NoQuery(Query):
-    """A query without any parameter."""
-
-
 class TransformQuery(Query):
     """The query of a stable link. `kid`, `expires` and `sig` are checked before it is read."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lambdas.domain.catalogue.model_card import ModelCard, Sides, Size
 
+MEGAPIXEL = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
@@ -34,6 +36,13 @@ class SizePlan:
         how = ["enlarged" if scale > 1 else "reduced"] if scale != 1 else []
         how += ["cropped"] if cropped else []
         return Sizing(f"{made[0]}x{made[1]}", f"{self.final[0]}x{self.final[1]}", "+".join(how))
+
+
+def of_shape(size: Size, least: int, most: int, step: int) -> Size:
+    """Return a size of about that proportion and one megapixel, of sides from `least` to `most` in steps of `step`."""
+    scale = math.sqrt(MEGAPIXEL / (size[0] * size[1]))
+    width, height = (max(least, min(most, round(side * scale / step) * step)) for side in size)
+    return width, height
 
 
 def plan(card: ModelCard, width: int | None, height: int | None) -> SizePlan:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from lambdas.domain.catalogue.sizes import Sizing
 from lambdas.domain.failures import Failure, Outcome, Paid
-from lambdas.domain.jobs.request import Dropped, ImageRequest
+from lambdas.domain.jobs.request import Dropped, ImageRequest, Tokens, without_newer
 from lambdas.domain.prompts import Method
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -60,6 +60,7 @@ class Attempt:
     paid: Paid = "unknown"  # yes: `cost_usd`, which is known also of work that goes on
     painted: float | None = None  # the seconds that the project's own GPU painted, where it says so
     loaded: float | None = None  # those that its last load of the model took
+    tokens: Tokens | None = None  # of a call whose provider counts them
 
     @property
     def unsure(self) -> bool:
@@ -68,8 +69,8 @@ class Attempt:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Attempt:
-        code = data.get("error_code")
-        return cls(**{**data, "error_code": code and Failure(code)})
+        code, tokens = data.get("error_code"), data.get("tokens")
+        return cls(**{**data, "error_code": code and Failure(code), "tokens": tokens and Tokens(**tokens)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,10 @@ class Job:
         text = self.rewriting.cost_usd if self.rewriting else 0.0
         return round(sum(a.cost_usd for a in self.attempts) + text, 6)
 
+    def tokens(self, image: int | None = None) -> Tokens:
+        """What the calls for its images, or for the one of that number, took and made, where providers count tokens."""
+        return sum((a.tokens for a in self.attempts if a.tokens and image in (None, a.image)), Tokens())
+
     def completed(self, now: float) -> Job:
         return replace(self, status=COMPLETED, finished_at=now)
 
@@ -163,10 +168,11 @@ class Job:
         return replace(self, status=QUEUED, lease_until=0.0, started_at=None, released=self.released + 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored: plain values only. What is said by few attempts is left out of the others."""
+        """As stored: plain values only. What is said by few requests and attempts is left out of the others."""
         stored = asdict(self)
+        stored["request"] = without_newer(stored["request"])
         for attempt in stored["attempts"]:
-            for name in ("painted", "loaded"):
+            for name in ("painted", "loaded", "tokens"):
                 if attempt[name] is None:
                     del attempt[name]
         return stored

@@ -20,9 +20,10 @@ Format = Literal["png", "jpeg", "webp"]
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
-Task = Literal["text-to-image", "background"]
+Task = Literal["text-to-image", "background", "inpaint"]
 TEXT_TO_IMAGE: Final = "text-to-image"
 BACKGROUND: Final = "background"
+INPAINT: Final = "inpaint"
 
 Strategy = Literal["balanced", "fastest", "cheapest", "quality"]
 DEFAULT_STRATEGY: Final = "default"  # the default model where it is configured, else as `balanced`
@@ -67,7 +68,8 @@ class ImageRequest:
     reference_key: str | None = None  # where the reference image stands in the bucket
     reference_type: str = ""
     reference_field: str = "image"  # what the client calls the reference image
-    task: Task = TEXT_TO_IMAGE  # or BACKGROUND: a scene around the product of the reference image
+    # BACKGROUND: a scene around the product of the reference image. INPAINT: what its mask shows of it is painted anew.
+    task: Task = TEXT_TO_IMAGE
     padding: int | None = None  # pixels around the product, for BACKGROUND
     cut_out: bool = False  # whether the reference image's own alpha channel shows what the product is
     strategy: Strategy | Literal["default"] = DEFAULT_STRATEGY
@@ -79,10 +81,13 @@ class ImageRequest:
     ignored: tuple[Dropped, ...] = ()  # parameters that this version does not act on
     warnings: tuple[str, ...] = ()  # what the client should know of what it sent
     given: tuple[str, ...] = ()
+    more_references: tuple[tuple[str, str], ...] = ()  # further reference images: where each stands, and its media type
+    mask_key: str | None = None  # for INPAINT: where the mask stands in the bucket
+    compression: int | None = None  # 0 to 100, the quality that a jpeg or a webp is encoded with; `None`: the usual one
 
     def to_dict(self) -> dict[str, Any]:
         """As stored on the job record."""
-        return asdict(self)
+        return without_newer(asdict(self))
 
     def cache_key(self) -> str | None:
         """Equal for requests that must give the same images; `None` where the client gave no seed or wants none.
@@ -91,7 +96,7 @@ class ImageRequest:
         """
         if not self.cache or self.seed is None:
             return None
-        asked = {k: v for k, v in asdict(self).items() if k not in _THE_CLIENTS_OWN}
+        asked = {k: v for k, v in self.to_dict().items() if k not in _THE_CLIENTS_OWN}
         asked["own"] = sorted({"steps", "cfg"}.intersection(self.given))  # a distilled model is asked for no others
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -102,10 +107,20 @@ class ImageRequest:
             "given": tuple(data.get("given", ())),
             "ignored": tuple(Dropped(**entry) for entry in data.get("ignored", ())),
             "warnings": tuple(data.get("warnings", ())),
+            "more_references": tuple((key, kind) for key, kind in data.get("more_references", ())),
             "fallback": tuple(fallback) if isinstance(fallback, (list, tuple)) else fallback,
         }
         known = {name: value for name, value in data.items() if name in cls.__slots__}  # another version wrote the rest
         return cls(**{**known, **lists})
+
+
+def without_newer(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored request without the fields that few requests have: it is as it was before there were such fields."""
+    return {name: value for name, value in stored.items() if name not in _NEWER or value != _NEWER[name]}
+
+
+# With the values that are left out.
+_NEWER: Final[dict[str, Any]] = {"compression": None, "mask_key": None, "more_references": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,9 @@ class Draft:
     request: ImageRequest
     picture: str | None = field(default=None, repr=False)  # base64 or a data URI
     picture_field: str = "image"  # what the client calls it
+    more: tuple[str, ...] = field(default=(), repr=False)  # further pictures of that field
+    mask: str | None = field(default=None, repr=False)  # a picture as well: its transparent part is painted anew
+    keeps_shape: bool = False  # whether an image without a size is of the picture's proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +156,28 @@ class ImageTask:
     owner: str = ""  # tenant/job, for the names of what is stored on the call's behalf
     reference: bytes | None = field(default=None, repr=False)  # a checked PNG, JPEG or WebP to start from
     reference_type: str = ""  # its media type
+    more_references: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)  # further ones, with their types
     task: Task = TEXT_TO_IMAGE
     padding: int | None = None  # for BACKGROUND alone, as is `generate` of (0, 0): the product's own size
     mask: bytes | None = field(default=None, repr=False)  # PNG of the reference's size, white where to paint
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a call took and made, as its provider counts."""
+
+    text_in: int = 0
+    image_in: int = 0
+    text_out: int = 0
+    image_out: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.text_in + other.text_in,
+            self.image_in + other.image_in,
+            self.text_out + other.text_out,
+            self.image_out + other.image_out,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +195,7 @@ class GeneratedImage:
     at: tuple[int, int] | None = None  # x and y of the photo's top-left corner on the image
     painted: float | None = None  # seconds, as the project's own GPU says: of painting, and of its last load
     loaded: float | None = None
+    tokens: Tokens | None = None  # where the provider counts them
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambdas.domain.jobs.asked import Asked
 from lambdas.domain.jobs.job import Batch, Idempotency, Job, JobFilter, StoredImage
 from lambdas.domain.limits.budget import NO_CAPS, Caps
 
@@ -20,8 +21,10 @@ class Page:
 class Jobs(Protocol):
     """Job records, moved only by conditional writes. Every method is bound to a tenant."""
 
-    def create(self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS) -> Idempotency | None:
-        """Put a new job and, in the same transaction, its idempotency record and its reservation in the month's books.
+    def create(
+        self, job: Job, idempotency: Idempotency | None, caps: Caps = NO_CAPS, asked: Asked | None = None
+    ) -> Idempotency | None:
+        """Put a new job and, in the same transaction, its idempotency record or `asked`, and what it reserves.
 
         Returns the living record of the same key when there is one already; then nothing was written. Nor was
         anything where the reservation would pass a cap: then it raises BudgetExceeded; nor where another request has
@@ -30,6 +33,12 @@ class Jobs(Protocol):
 
     def used(self, tenant: str, key: str, now: float) -> Idempotency | None:
         """The living record of an Idempotency-Key."""
+
+    def asked(self, tenant: str, fingerprint: str, now: float) -> list[Asked]:
+        """The living records of jobs that were made for this request without a key."""
+
+    def retake(self, seen: Asked, new: Asked) -> bool:
+        """Replace such a record where it is as it was seen; False where another sending was first."""
 
     def get(self, tenant: str, job_id: str) -> Job | None: ...
 

@@ -43,11 +43,12 @@ class Blobs(Protocol):
 class Pictures(Protocol):
     """Bytes that claim to be a picture, made into one that surely is."""
 
-    def fit(self, data: bytes, size: Size, fmt: str) -> tuple[bytes, Size]:
+    def fit(self, data: bytes, size: Size, fmt: str, quality: int | None = None) -> tuple[bytes, Size]:
         """Check, scale to cover `size`, crop to it and encode as `fmt`; also tells the size that came.
 
         Raises ProviderFailure(bad_answer) for what is not a whole PNG, JPEG or WebP within the pixel cap.
-        Bytes that already fit are passed through untouched.
+        Bytes that already fit are passed through untouched, unless a `quality` (0 to 100, of jpeg and webp) is asked
+        for.
         """
 
     def pixels(self, data: bytes) -> int:
@@ -60,6 +61,9 @@ class Pictures(Protocol):
         that says it, since to turn it is to encode it anew, which would change its pixels.
         Raises MalformedBody, UnsupportedMediaType or TooLarge.
         """
+
+    def size(self, data: bytes) -> Size:
+        """The size of a taken picture."""
 
     def at_least(self, data: bytes, side: int) -> bytes:
         """A taken picture as it is, or enlarged in proportion, as a PNG, so that no side has fewer pixels than `side`.
@@ -92,6 +96,15 @@ class Compositor(Protocol):
 
     def check_cutout(self, photo: bytes, cutout: bytes) -> None:
         """Raises ProviderFailure(bad_answer) where it is no cut-out of that photo, Unplaceable where it is empty."""
+
+    def mask(self, mask: bytes, photo: bytes) -> bytes:
+        """A PNG of the photo's size that is white where the picture `mask` is transparent. Raises Unplaceable."""
+
+    def stage_edit(self, photo: bytes, mask: bytes) -> Staged:
+        """What a model is shown that paints anew what the mask has white."""
+
+    def compose_edit(self, painted: bytes, photo: bytes, mask: bytes) -> bytes:
+        """A PNG of the photo with what was painted in place of what the mask has white. Raises ProviderFailure."""
 
     def stage(self, photo: bytes, cutout: bytes | None, canvas: Canvas) -> Staged:
         """Raises Unplaceable."""

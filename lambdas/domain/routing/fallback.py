@@ -8,10 +8,11 @@ from typing import Final
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.errors import FieldError
 from lambdas.domain.failures import CONSEQUENCES, Failure, Paid
-from lambdas.domain.jobs.request import BACKGROUND, ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, INPAINT, TEXT_TO_IMAGE, ImageRequest
 from lambdas.domain.prompts import LIMIT
 from lambdas.domain.routing.ranking import Ranking
 
+_MADE: Final = {TEXT_TO_IMAGE: "images of its own", BACKGROUND: "product backgrounds", INPAINT: "edits with a mask"}
 MAX_LOSSES: Final = 2  # calls of one image with unknown outcome before the last one
 
 
@@ -32,10 +33,9 @@ def unsupported_reason(card: ModelCard, request: ImageRequest, references: int =
     `None` if it can. A parameter that the model would drop is no reason: ranking counts it, the answer reports it.
     """
     if request.task not in card.capabilities:
-        named = "model" if request.model else "provider"
-        what = "product backgrounds" if request.task == BACKGROUND else "images of its own"
-        return FieldError(named, f"{card.id} makes no {what}")
-    references = 0 if request.task == BACKGROUND else references  # it is the product's photo
+        others = "mask" if request.task == INPAINT else "provider"
+        return FieldError("model" if request.model else others, f"{card.id} makes no {_MADE[request.task]}")
+    references = references if request.task == TEXT_TO_IMAGE else 0  # it is the photo that is worked on
     if references and "image-to-image" not in card.capabilities:
         return FieldError(request.reference_field, f"{card.id} takes no reference image")
     if references > card.references:

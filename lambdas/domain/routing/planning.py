@@ -21,6 +21,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.jobs.request import (
     BACKGROUND,
     DEFAULT_STRATEGY,
+    INPAINT,
     MAX_SEED,
     SAFE_NEGATIVE_PROMPT,
     SCENE_NEGATIVE_PROMPT,
@@ -102,7 +103,7 @@ def explained_plan(request: ImageRequest, deployment: Deployment, now: float, rn
                 raise _refused(reason)
             named = None  # the demo replaces it, which replaced() reports
     pool = deployment.cards(now)
-    references = int(request.reference_key is not None)
+    references = int(request.reference_key is not None) + len(request.more_references)
     reasons = {
         card.id: fallback.unsupported_reason(card, request, references) or _unread(card, request) for card in pool
     }
@@ -115,6 +116,9 @@ def explained_plan(request: ImageRequest, deployment: Deployment, now: float, rn
         reason = next((found for card in asked if (found := reasons[card.id])), None)
         if request.task == BACKGROUND and not fit:
             raise ProviderUnconfigured("product backgrounds need the GPU worker or Bedrock, and neither is there")
+        if request.task == INPAINT and not fit:
+            said = "edits with a mask need Bedrock, which is not there"
+            raise ProviderUnconfigured(said, errors=(FieldError("mask", said),))
         if reason:
             raise _refused(reason)
         raise NoneAvailable("no configured provider has an allowed model")
@@ -268,7 +272,7 @@ def image_task(request: ImageRequest, card: ModelCard, seed: int, index: int) ->
     size = sizes.plan(card, request.width, request.height)
     usual = SCENE_NEGATIVE_PROMPT if request.task == BACKGROUND else SAFE_NEGATIVE_PROMPT
     avoid = request.negative_prompt or usual
-    direct = request.format in card.formats and size.generate == size.final
+    direct = request.format in card.formats and size.generate == size.final and request.compression is None
     if request.seed is not None and card.seed_min <= request.seed <= card.seed_max:
         seed = request.seed  # the job's may be a random one, for a model that does not take the client's
     span = card.seed_max - card.seed_min + 1

@@ -102,8 +102,19 @@ def _drawn(task: ImageTask) -> Any:
     canvas = Canvas(2 * width, 2 * height)
     SCENES[scene](canvas, palette, die)
     picture = canvas.image.reduce(2)
+    if task.reference and not task.mask:
+        picture = _over(task.reference, picture)
     _mark(picture, task.prompt)
     return picture
+
+
+def _over(reference: bytes, scene: Any) -> Any:
+    """Return the reference image with the scene shining through."""
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(reference)) as opened:
+        picture = ImageOps.fit(opened.convert("RGB"), scene.size)
+    return Image.blend(picture, scene.convert("RGB"), 0.4)
 
 
 def _continued(square: Any, size: Size) -> Any:

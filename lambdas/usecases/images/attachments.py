@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from lambdas.domain import base64_text, ids
-from lambdas.domain.errors import FieldError, MalformedBody, ServiceError, TooLarge
+from lambdas.domain.backgrounds import Unplaceable
+from lambdas.domain.errors import FieldError, InvalidRequest, MalformedBody, ServiceError, TooLarge
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.uploads import uploaded
 
@@ -31,9 +32,12 @@ class Attachment:
     data: bytes = field(repr=False)
     media_type: str
     warnings: tuple[str, ...] = ()
+    others: tuple[Attachment, ...] = ()  # of the same request: further pictures, or a mask
 
     def store(self, deps: Deps) -> None:
         deps.blobs.put(self.key, self.data, self.media_type)
+        for other in self.others:
+            other.store(deps)
 
 
 class Intake:
@@ -74,9 +78,20 @@ class Intake:
             except ServiceError as error:
                 error.errors = error.errors or (FieldError(name, error.detail),)
                 raise
-            key = f"uploads/{self._tenant}/{hashlib.sha256(clean).hexdigest()[:32]}"
-            self._taken[mark] = Attachment(key, clean, media_type, tuple(said))
+            self._taken[mark] = Attachment(self._key(clean), clean, media_type, tuple(said))
         return self._taken[mark]
+
+    def mask(self, text: str, name: str, photo: Attachment) -> Attachment:
+        """What the picture of that text has transparent, for the photo. Raises as `take`, and InvalidRequest."""
+        taken = self.take(text, name)
+        try:
+            data = self._deps.compositor.mask(taken.data, photo.data)
+        except Unplaceable as no:
+            raise InvalidRequest(str(no), errors=(FieldError(name, str(no)),)) from None
+        return Attachment(self._key(data), data, "image/png")
+
+    def _key(self, data: bytes) -> str:
+        return f"uploads/{self._tenant}/{hashlib.sha256(data).hexdigest()[:32]}"
 
     def _bytes(self, text: str, name: str) -> bytes:
         """The bytes that the text stands for: those of an upload, or its own."""

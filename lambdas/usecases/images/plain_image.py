@@ -24,9 +24,9 @@ def prepare(task: ImageTask, job: Job, deps: Deps) -> ImageTask:
     request, card = job.request, task.card
     if not (request.reference_key and card.references):
         return task
-    sent = deps.blobs.get(request.reference_key)
-    if sent is None:
-        raise _invalid(request, "the reference image is no longer there")
+    sent = _sent(request.reference_key, request, deps)
+    more = tuple((_sent(key, request, deps), kind) for key, kind in request.more_references)
+    task = replace(task, more_references=more)
     if not card.reference_side:
         return replace(task, reference=sent)
     try:
@@ -40,8 +40,15 @@ def finish(job: Job, card: ModelCard, image: GeneratedImage, deps: Deps) -> Rend
     request = job.request
     size = sizes.plan(card, request.width, request.height)
     with wall(Failure.BAD_ANSWER, "the picture could not be read", paid="unknown"):
-        data, came = deps.pictures.fit(image.data, size.final, request.format)
+        data, came = deps.pictures.fit(image.data, size.final, request.format, request.compression)
     return RenderedImage(data, size.final, size.note(came))
+
+
+def _sent(key: str, request: ImageRequest, deps: Deps) -> bytes:
+    data = deps.blobs.get(key)
+    if data is None:
+        raise _invalid(request, "the reference image is no longer there")
+    return data
 
 
 def _invalid(request: ImageRequest, detail: str) -> InvalidRequest:

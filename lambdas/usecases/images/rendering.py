@@ -1,4 +1,4 @@
-"""The two ways to an image: plain, or a background around a product. The one place that tells them apart."""
+"""The ways to an image: plain, an edit by a mask, a product's background. The one place that tells them apart."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from typing import Protocol
 
 from lambdas.domain.catalogue.model_card import ModelCard
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import BACKGROUND, GeneratedImage, ImageRequest, ImageTask
+from lambdas.domain.jobs.request import (
+    BACKGROUND,
+    INPAINT,
+    TEXT_TO_IMAGE,
+    GeneratedImage,
+    ImageRequest,
+    ImageTask,
+    Task,
+)
 from lambdas.usecases.deps import Deps
-from lambdas.usecases.images import plain_image, product_background
+from lambdas.usecases.images import inpainting, plain_image, product_background
 from lambdas.usecases.images.rendered_image import RenderedImage
 
 
 class Rendering(Protocol):
-    """Implemented by the modules plain_image and product_background."""
+    """Implemented by the modules plain_image, inpainting and product_background."""
 
     def steps(self, job: Job, card: ModelCard) -> tuple[ModelCard, ...]:
         """The models to ask, and pay, one after the other for `card`'s image."""
@@ -26,4 +34,11 @@ class Rendering(Protocol):
 
 
 def rendering_of(request: ImageRequest) -> Rendering:
-    return product_background if request.task == BACKGROUND else plain_image
+    return _RENDERINGS[request.task]
+
+
+_RENDERINGS: dict[Task, Rendering] = {
+    TEXT_TO_IMAGE: plain_image,
+    INPAINT: inpainting,
+    BACKGROUND: product_background,
+}

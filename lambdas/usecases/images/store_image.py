@@ -35,8 +35,8 @@ def store_image(
             failure.paid, failure.made, failure.cost_usd = "unknown", True, cost
         return NotMade(settle(job, failure, deps, resumed=resumed), failure)
     job = settle(job, None, deps, cost=cost, resumed=resumed)
-    if answer.painted is not None or answer.loaded is not None:
-        said = replace(job.attempts[-1], painted=answer.painted, loaded=answer.loaded)
+    if answer.painted is not None or answer.loaded is not None or answer.tokens is not None:
+        said = replace(job.attempts[-1], painted=answer.painted, loaded=answer.loaded, tokens=answer.tokens)
         job = replace(job, attempts=(*job.attempts[:-1], said))
     if rendered is None:
         return CutOut(replace(job, cutout=raw_key(job)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lambdas.domain.catalogue import sizes
+from lambdas.domain.catalogue.model_card import Size
 from lambdas.domain.errors import BudgetExceeded, Overloaded
 from lambdas.domain.jobs.job import Job
-from lambdas.domain.jobs.request import BACKGROUND, Draft, ImageRequest
+from lambdas.domain.jobs.request import BACKGROUND, MAX_SIDE, MIN_SIDE, SIDE_STEP, Draft, ImageRequest
 from lambdas.usecases.deps import Deps
 from lambdas.usecases.images.attachments import Attachment, Intake
 from lambdas.usecases.images.product_background import is_cut_out
@@ -55,7 +57,28 @@ def complete(
     )
     if product:
         request = replace(request, cut_out=is_cut_out(request, picture.data, deps))
+    if draft.more:
+        more = tuple(intake.take(text, draft.picture_field) for text in draft.more)
+        request = replace(
+            request,
+            more_references=tuple((other.key, other.media_type) for other in more),
+            warnings=(*request.warnings, *(said for other in more for said in other.warnings)),
+        )
+        picture = replace(picture, others=more)
+    if draft.mask is not None:
+        mask = intake.mask(draft.mask, "mask", picture)
+        request, picture = replace(request, mask_key=mask.key), replace(picture, others=(mask,))
+    if draft.keeps_shape and request.width is None:
+        width, height = _size_like(deps.pictures.size(picture.data), whole=draft.mask is not None)
+        request = replace(request, width=width, height=height)
     return request, picture
+
+
+def _size_like(size: Size, *, whole: bool) -> Size:
+    """The size of an image that is made of a picture; `whole`: where only a part of it is painted anew."""
+    if whole and max(size) <= MAX_SIDE:
+        return size
+    return sizes.of_shape(size, MIN_SIDE, MAX_SIDE, SIDE_STEP)
 
 
 def _answered(caller: Caller, deps: Deps) -> Job | None:

@@ -11,18 +11,30 @@ from lambdas.usecases.jobs.accept import accept
 from lambdas.usecases.jobs.run_job import run_job
 from lambdas.usecases.jobs.submit_job import Caller
 
+POLL_SECONDS = 1.0  # between two looks at a job that another request has begun
 MIN_SECONDS = 5.0  # with less time than this to the deadline nothing is begun here
 
 
-def generate(draft: Draft, caller: Caller, deps: Deps, *, respond_async: bool, deadline: float) -> tuple[Job, bool]:
+def generate(
+    draft: Draft,
+    caller: Caller,
+    deps: Deps,
+    *,
+    respond_async: bool,
+    deadline: float,
+    wait_for_earlier: bool = False,
+) -> tuple[Job, bool]:
     """Returns the job, final or not, and whether it is an earlier one answered again.
 
     Models that always answer fast are asked right here. Any other is asked by a worker, which has the time
     to end what it began: this function only waits for it, until `deadline` (Unix seconds). Where a slow start has
-    left no time for either, the job goes by the queue.
+    left no time for either, the job goes by the queue. Raises StillInProgress where the first request under the same
+    Idempotency-Key is at work, unless `wait_for_earlier`.
     """
     job, replayed = accept(draft, caller, deps, queued=respond_async)
     if replayed:
+        if wait_for_earlier and not respond_async:
+            return awaited(job, deadline, deps), True
         if not job.final and not respond_async:
             raise StillInProgress("the first request with this Idempotency-Key is still in progress", retry_after=1)
         return job, True
@@ -41,3 +53,11 @@ def generate(draft: Draft, caller: Caller, deps: Deps, *, respond_async: bool, d
     except Unavailable:
         ended = None  # it is accepted, and its watchdog sees to it: an error would make the client ask for another
     return ended or job, False
+
+
+def awaited(job: Job, deadline: float, deps: Deps) -> Job:
+    """The job once it has ended, or as it stands at `deadline`."""
+    while not job.final and (left := deadline - deps.clock.now()) > 0:
+        deps.clock.sleep(min(POLL_SECONDS, left))
+        job = deps.jobs.get(job.tenant, job.id) or job
+    return job

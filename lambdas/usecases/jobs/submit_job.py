@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from lambdas.domain import ids
 from lambdas.domain.errors import IdempotencyMismatch
+from lambdas.domain.jobs import asked
+from lambdas.domain.jobs.asked import Asked, Sending
 from lambdas.domain.jobs.job import Idempotency, Job
 from lambdas.domain.jobs.request import ImageRequest
 from lambdas.domain.limits import budget
@@ -25,12 +27,19 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `idempotency_key` with the `fingerprint` of what was asked under it."""
+    """Who asks: `idempotency_key` with the `fingerprint` of what was asked under it, or `sending` in place of a key."""
 
     tenant: str
     request_id: str
     idempotency_key: str | None = None
     fingerprint: str = ""
+    sending: Sending | None = None
+
+    def asks(self, job_id: str, now: float) -> Asked | None:
+        """The record by which a repetition of this sending finds the job; `None` where a key serves for that."""
+        if self.sending is None or self.idempotency_key is not None:
+            return None
+        return asked.first(self.tenant, self.sending, job_id, now)
 
     def uses_key(self, job_id: str, now: float) -> Idempotency | None:
         """The row that marks the key as used for this job or batch; `None` without a key."""
@@ -57,7 +66,8 @@ def submit_job(
         budget.check(job, deps.caps, deps.books.committed(job.tenant, job.created_at))
     if attachment and not job.final:
         attachment.store(deps)
-    earlier = record_job(job, caller.uses_key(job.id, job.created_at), deps)
+    key, sent = caller.uses_key(job.id, job.created_at), caller.asks(job.id, job.created_at)
+    earlier = record_job(job, key, deps, sent)
     return (first_job(earlier, caller, deps), True) if earlier else (job, False)
 
 
@@ -77,7 +87,7 @@ def plan_job(
     return budget.reserving(job, deps.caps, most_usd(request, deps.engines))
 
 
-def record_job(job: Job, key: Idempotency | None, deps: Deps) -> Idempotency | None:
+def record_job(job: Job, key: Idempotency | None, deps: Deps, sent: Asked | None = None) -> Idempotency | None:
     """Store the job, unless the key has a living row: then returns that.
 
     Raises BudgetExceeded, and RecordExists for a job whose id was given out before.
@@ -86,7 +96,7 @@ def record_job(job: Job, key: Idempotency | None, deps: Deps) -> Idempotency | N
         # Before the record, so that no crash can leave a record without its watchdog.
         deps.queue.send(job.tenant, job.id, watchdog=True, delay=WATCHDOG_SECONDS)
     deps.projects.ensure(job.tenant, job.request.project_id, job.created_at)
-    earlier = deps.jobs.create(job, key, deps.caps)
+    earlier = deps.jobs.create(job, key, deps.caps, sent)
     if earlier is None:
         announce(job, deps)
         if job.final:  # no run will tell of it

@@ -70,7 +70,7 @@ _SCENE = replace(
     _REMOVER,
     id="us.stability.stable-image-inpaint-v1:0",
     honours=frozenset({"negative_prompt", "seed"}),
-    capabilities=frozenset({"background"}),
+    capabilities=frozenset({"background", "inpaint"}),
     seed_max=4294967294,
     typical_seconds=8.0,
     background_remover=_REMOVER.id,

@@ -48,7 +48,7 @@ _NANO_BANANA = ModelCard(
     ratios=_1K,
     seed_max=2147483647,
     max_seconds=180.0,
-    references=1,
+    references=3,  # of the model before it; Google states no number for this one
     quality=8,
     typical_seconds=10.0,
     licence="commercial use allowed; every image carries the SynthID watermark",
@@ -58,6 +58,7 @@ _PRO = replace(
     id="gemini-3-pro-image",
     price_usd=0.134,  # 1120 tokens, at 1K and 2K alike
     created=day(2026, 5, 28),
+    references=14,
     ratios=_2K,
     quality=9,
     typical_seconds=25.0,
@@ -66,6 +67,7 @@ _LITE = replace(
     _NANO_BANANA,
     id="gemini-3.1-flash-lite-image",
     created=day(2026, 6, 30),
+    references=14,
     quality=6,
     typical_seconds=5.0,
 )
