@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lambdas.domain.routing.ranking import STRATEGIES
+from lambdas.domain.routing.ranking import SCORES
 from tests.support.simulation import MINUTE, Service, Spell, simulate
 
 START, END = 10 * MINUTE, 30 * MINUTE
@@ -19,7 +19,7 @@ def outages(seeds: int) -> None:
             "best": Service(0.01, 4, 8, spells=(Spell(START, END, code, seconds),)),
             "other": Service(0.03, 8, 6),
         }
-        for strategy in STRATEGIES:
+        for strategy in SCORES:
             runs = [simulate(services, minutes=50, seed=seed, strategy=strategy) for seed in range(seeds)]
             errors = sum(run.failed for run in runs)
             back = max(run.returned_after("best", END) for run in runs)
