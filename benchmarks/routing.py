@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from lambdas.domain.failures import Failure
 from lambdas.domain.routing.ranking import SCORES
 from tests.support.simulation import MINUTE, Service, Spell, simulate
 
 START, END = 10 * MINUTE, 30 * MINUTE
-FAULTS = (("unavailable", 0.3), ("throttled", 0.2), ("timeout", 15.0), ("out_of_credit", 0.2))
+FAULTS = (
+    (Failure.UNAVAILABLE, 0.3),
+    (Failure.THROTTLED, 0.2),
+    (Failure.TIMEOUT, 15.0),
+    (Failure.OUT_OF_CREDIT, 0.2),
+)
 
 
 def outages(seeds: int) -> None:
