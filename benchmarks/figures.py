@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 
 from benchmarks.gateway import silence
@@ -54,7 +55,7 @@ def counted_request(rounds: int) -> tuple[float, float]:
     plain = deps_on_fakes()
     clients = [AnyClient(replace(plain, counters=c)) for c in (DynamoCounters("jobs"), None)]
     with silence():
-        counted, uncounted = in_turns(rounds, *(lambda c=c: c("GET", "/unified/budget") for c in clients))
+        counted, uncounted = in_turns(rounds, *(partial(c, "GET", "/unified/budget") for c in clients))
     return counted, uncounted
 
 

@@ -49,14 +49,18 @@ def in_handler(rounds: int) -> list[Row]:
     """Measure milliseconds per request in this process, with API Gateway's event and answer."""
     from benchmarks.zero_delay import picture, zero_delay
     from lambdas import wiring
-    from lambdas.domain.jobs.request import GeneratedImage
+    from lambdas.domain.jobs.request import GeneratedImage, ImageTask
     from lambdas.observability import EmfMeter
     from tests.api.client import AnyClient as Client
     from tests.support.fakes import FakeProvider, FakeProviders, FakeWorkers, deps_on_fakes
 
     data = picture()
-    provider = FakeProvider()
-    provider.paint = lambda order, _timeout: GeneratedImage(data, order.seed)  # type: ignore[method-assign]
+
+    class Instant(FakeProvider):
+        def paint(self, order: ImageTask, timeout: float) -> GeneratedImage:  # noqa: ARG002
+            return GeneratedImage(data, order.seed)
+
+    provider = Instant()
     workers = FakeWorkers()
     real = workers.deps = replace(wiring.live(), providers=FakeProviders(bedrock=provider), workers=workers)
     fakes, adapters = Client(replace(deps_on_fakes(), meter=EmfMeter())), Client(real)
@@ -170,11 +174,11 @@ def over_http(counts: dict[float, int]) -> list[Row]:
                 assert json.loads(answer["body"].read())["images"]
 
             wish = {"prompt": "A fox in the snow", "width": 1024, "height": 1024, "seed": 1}
-            light = {
+            light: dict[str, Callable[[], None]] = {
                 "GET /health": lambda: ask("GET", "/health"),
                 "GET /v1/models": lambda: ask("GET", "/v1/models"),
             }
-            paid = {
+            paid: dict[str, Callable[[], None]] = {
                 "the double, directly": invoke,
                 "POST /generate": lambda: ask("POST", "/generate", wish),
             }

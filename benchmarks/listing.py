@@ -21,7 +21,7 @@ from moto import mock_aws
 from lambdas.adapters import aws
 from lambdas.adapters.dynamodb.jobs import DynamoJobs, to_item
 from lambdas.domain.ids import new_job_id
-from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobFilter
+from lambdas.domain.jobs.job import COMPLETED, FAILED, Attempt, Job, JobFilter, JobStatus
 from lambdas.domain.jobs.request import ImageRequest
 
 NOW = 1_790_000_000.0
@@ -62,7 +62,7 @@ def history(count: int) -> Iterator[Job]:
         at = NOW - count + number
         request = ImageRequest("a fox in the snow " * 8, project_id=die.choice(PROJECTS), width=1024, height=1024)
         provider = die.choice(PROVIDERS)
-        status = FAILED if die.random() < 0.1 else COMPLETED
+        status: JobStatus = FAILED if die.random() < 0.1 else COMPLETED
         attempts = (Attempt(provider, "model", "success", None, 4.2, 0.04),)
         yield Job(
             TENANT, new_job_id(at), request, "model", provider, 7, at, status=status, attempts=attempts,
