@@ -109,10 +109,10 @@ def _drawn(task: ImageTask) -> Any:
 
 
 def _over(reference: bytes, scene: Any) -> Any:
-    """Return the reference image with the scene shining through."""
+    """Return the reference image, as this service itself has written it, with the scene shining through."""
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(reference)) as opened:
+    with Image.open(io.BytesIO(reference), formats=("PNG", "JPEG", "WEBP")) as opened:
         picture = ImageOps.fit(opened.convert("RGB"), scene.size)
     return Image.blend(picture, scene.convert("RGB"), 0.4)
 
