@@ -40,9 +40,7 @@ def test_6_3_a_picture_larger_than_a_request_is_uploaded_and_used(client: Client
     body = {"prompt": "a fox", "reference_image": form["upload_id"]}
     assert client.post("/unified/plan", json=body).status_code == 400  # nothing is there yet
     assert sent(form, data).status_code in (200, 204)
-    refused = client.post("/unified/plan", json=body).json()
-    # no provider here takes a reference image; the picture itself was read
-    assert "takes no reference image" in refused["detail"]
+    assert client.post("/unified/plan", json=body).status_code == 200
     made = client.post("/v1/backgrounds", json={"image": form["upload_id"]})
     assert made.status_code == 200, made.text
     stored = Image.open(io.BytesIO(client.get(made.json()["image_url"]).content))
