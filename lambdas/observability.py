@@ -11,21 +11,7 @@ from typing import Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from lambdas.domain.errors import (
-    BudgetExceeded,
-    ContentRefused,
-    Gone,
-    InvalidRequest,
-    MalformedBody,
-    NotFound,
-    NotSupported,
-    ProviderUnconfigured,
-    RateLimited,
-    RetiredModel,
-    TooLarge,
-    UnknownModel,
-    UnsupportedMediaType,
-)
+from lambdas.domain import errors as e
 from lambdas.domain.jobs.job import COMPLETED, FAILED, Job
 
 # Powertools reads POWERTOOLS_SERVICE_NAME, POWERTOOLS_METRICS_NAMESPACE and LOG_LEVEL, which the template sets.
@@ -40,19 +26,19 @@ UNITS: Final = {  # of the metrics that are not counts
 REFUSALS: Final = frozenset(
     error.code
     for error in (
-        BudgetExceeded,
-        ContentRefused,
-        Gone,
-        InvalidRequest,
-        MalformedBody,
-        NotFound,
-        NotSupported,
-        ProviderUnconfigured,
-        RateLimited,
-        RetiredModel,
-        TooLarge,
-        UnknownModel,
-        UnsupportedMediaType,
+        e.BudgetExceeded,
+        e.ContentRefused,
+        e.Gone,
+        e.InvalidRequest,
+        e.MalformedBody,
+        e.NotFound,
+        e.NotSupported,
+        e.ProviderUnconfigured,
+        e.RateLimited,
+        e.RetiredModel,
+        e.TooLarge,
+        e.UnknownModel,
+        e.UnsupportedMediaType,
     )
 )
 
